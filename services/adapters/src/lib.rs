@@ -1,0 +1,1 @@
+//! Channel adapters: pure translators between providers and the contract

@@ -1,0 +1,1 @@
+//! Role api: answers internal services

@@ -1,0 +1,1 @@
+//! The broker port: embedded and RabbitMQ

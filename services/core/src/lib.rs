@@ -1,0 +1,13 @@
+//! The domain of Omnigate: everything that is decided, as functions over values, and the ports through which the roles
+//! reach brokers, stores and providers.
+//!
+//! Decisions take state, command and time and return a change or a refusal: no I/O, no clock, no randomness inside.
+//! Protocols (module [`protocol`]) run several decisions in a row over the store port; they are asynchronous because the
+//! port is, and do nothing else, so that a simulation can stop, reorder and kill them at every step.
+
+pub mod account;
+pub mod id;
+pub mod identifier;
+pub mod port;
+pub mod shard;
+pub mod time;

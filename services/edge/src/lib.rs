@@ -1,0 +1,1 @@
+//! Role edge: hosts adapters and faces the Internet

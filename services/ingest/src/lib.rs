@@ -1,0 +1,1 @@
+//! Role ingest: takes pushes and puts them durably on the broker

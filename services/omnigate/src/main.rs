@@ -1,0 +1,2 @@
+//! The Omnigate binary.
+fn main() {}

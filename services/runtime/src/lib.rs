@@ -1,0 +1,1 @@
+//! Configuration, telemetry, health, graceful stop and supervised tasks

@@ -1,0 +1,1 @@
+//! Faithful fake providers for the demo, tests and benchmarks

@@ -1,0 +1,1 @@
+//! Role scheduler: everything that happens by itself

@@ -1,0 +1,1 @@
+//! Role unify: applies events to customers
