@@ -1,0 +1,1 @@
+//! A TCP proxy that cuts, pauses and delays connections when told.
