@@ -25,9 +25,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         .extern_path(".google.protobuf", "::pbjson_types")
         .compile_well_known_types(true)
         .bytes(".")
+        // Encoded bytes are hashed (request ids, event ids), so the same message must always encode the same way.
+        .btree_map(".")
         .compile_fds(descriptors)?;
     pbjson_build::Builder::new()
         .register_descriptors(&bytes)?
+        .btree_map(["."])
         .build(&[".omnigate.v1"])?;
     Ok(())
 }
