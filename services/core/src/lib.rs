@@ -11,3 +11,4 @@ pub mod identifier;
 pub mod port;
 pub mod shard;
 pub mod time;
+pub mod trace;
