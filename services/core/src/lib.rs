@@ -6,9 +6,18 @@
 //! port is, and do nothing else, so that a simulation can stop, reorder and kill them at every step.
 
 pub mod account;
+pub mod append;
+pub mod customer_event;
+pub mod event;
 pub mod id;
 pub mod identifier;
+pub mod identity;
+pub mod keys;
+pub mod partition;
 pub mod port;
+pub mod protocol;
 pub mod shard;
 pub mod time;
+pub mod timeline;
+pub mod topology;
 pub mod trace;

@@ -1,0 +1,169 @@
+//! Builds CustomerEvents. An event's bytes are spliced in as they travelled, so that a process that does not know a field
+//! does not strip it.
+
+use crate::id::{CustomerId, EntryId, EventId, MessageId};
+use crate::time::Moment;
+use bytes::{Bytes, BytesMut};
+use omnigate_proto::state::v1::EntryRecord;
+use omnigate_proto::v1::{
+    CustomerCreated, CustomerEvent, Delivery, DeliveryChanged, Entry, EntryReaction, IdentifierAttached,
+    IdentifierEvidence, Profile, customer_event::Kind,
+};
+use prost::encoding::{WireType, encode_key, encode_varint};
+
+/// Field of `CustomerEvent` that holds `EntryAdded`.
+const ENTRY_ADDED: u32 = 12;
+/// Field of `EntryAdded` that holds the entry.
+const ENTRY: u32 = 1;
+/// Field of `Entry` that holds the event.
+const EVENT: u32 = 2;
+
+/// Where and when a CustomerEvent happened.
+#[derive(Clone, Copy, Debug)]
+pub struct Happened<'a> {
+    /// Tenant.
+    pub tenant_id: &'a str,
+    /// Home it is numbered in.
+    pub home: CustomerId,
+    /// Its number there.
+    pub home_seq: u64,
+    /// When it took effect.
+    pub at: Moment,
+    /// Trace id of what caused it.
+    pub trace_id: &'a str,
+}
+
+impl Happened<'_> {
+    fn event(&self, kind: Option<Kind>) -> CustomerEvent {
+        CustomerEvent {
+            event_id: format!("{}/{}", self.home, self.home_seq),
+            tenant_id: self.tenant_id.to_owned(),
+            customer_id: self.home.to_string(),
+            home_seq: self.home_seq,
+            at: Some(self.at.to_timestamp()),
+            trace_id: self.trace_id.to_owned(),
+            kind,
+        }
+    }
+
+    /// A customer record was born.
+    #[must_use]
+    pub fn customer_created(&self, profile: Option<Profile>) -> Bytes {
+        encode(&self.event(Some(Kind::CustomerCreated(CustomerCreated { profile }))))
+    }
+
+    /// An identifier was attached.
+    #[must_use]
+    pub fn identifier_attached(&self, identifier: IdentifierEvidence) -> Bytes {
+        let attached = IdentifierAttached {
+            identifier: Some(identifier),
+        };
+        encode(&self.event(Some(Kind::IdentifierAttached(attached))))
+    }
+
+    /// A delivery changed its state; the content stays out.
+    #[must_use]
+    pub fn delivery_changed(&self, delivery: &Delivery) -> Bytes {
+        let changed = DeliveryChanged {
+            delivery: Some(Delivery {
+                message: None,
+                ..delivery.clone()
+            }),
+        };
+        encode(&self.event(Some(Kind::DeliveryChanged(changed))))
+    }
+
+    /// An entry was added.
+    #[must_use]
+    pub fn entry_added(&self, event: EventId, shown_at: Moment, record: &EntryRecord) -> Bytes {
+        let head = encode(&self.event(None));
+        let entry = encode(&entry(self.home, event, shown_at, record));
+        let entry_length = entry.len() + field_length(EVENT, record.event.len());
+        let added_length = field_length(ENTRY, entry_length);
+        let mut out = BytesMut::with_capacity(head.len() + added_length + 16);
+        out.extend_from_slice(&head);
+        open_field(&mut out, ENTRY_ADDED, added_length);
+        open_field(&mut out, ENTRY, entry_length);
+        out.extend_from_slice(&entry);
+        open_field(&mut out, EVENT, record.event.len());
+        out.extend_from_slice(&record.event);
+        out.freeze()
+    }
+}
+
+fn encode(message: &impl prost::Message) -> Bytes {
+    message.encode_to_vec().into()
+}
+
+fn field_length(field: u32, length: usize) -> usize {
+    prost::encoding::key_len(field) + prost::encoding::encoded_len_varint(as_u64(length)) + length
+}
+
+fn open_field(out: &mut BytesMut, field: u32, length: usize) {
+    encode_key(field, WireType::LengthDelimited, out);
+    encode_varint(as_u64(length), out);
+}
+
+fn as_u64(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}
+
+/// An entry as readers see it, without its event.
+#[must_use]
+pub fn entry(home: CustomerId, event: EventId, shown_at: Moment, record: &EntryRecord) -> Entry {
+    let timestamp = |ms: i64| (ms != 0).then(|| Moment(ms).to_timestamp());
+    Entry {
+        entry_id: EntryId::new(home, event).to_string(),
+        event: None,
+        current: record.current.clone(),
+        revision: record.revision,
+        edited_at: timestamp(record.edited_at_ms),
+        deleted: record.deleted,
+        reactions: record
+            .reactions
+            .iter()
+            .filter(|reaction| !reaction.emojis.is_empty())
+            .map(|reaction| EntryReaction {
+                actor: reaction.actor.clone(),
+                emojis: reaction.emojis.clone(),
+            })
+            .collect(),
+        thread_seq: record.thread_seq,
+        home_seq: record.home_seq,
+        shown_at: Some(shown_at.to_timestamp()),
+        arrived_late: record.arrived_late,
+        target_entry_id: EventId::from_bytes(&record.target)
+            .map(|target| EntryId::new(home, target).to_string())
+            .unwrap_or_default(),
+        message_id: MessageId::from_bytes(&record.message_id)
+            .map(|id| id.to_string())
+            .unwrap_or_default(),
+        follows_gap: record.follows_gap,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shard::Shard;
+    use omnigate_proto::v1::Event;
+    use prost::Message as _;
+
+    #[test]
+    fn the_event_inside_keeps_fields_this_version_does_not_know() {
+        let home = CustomerId::new(Moment(5), Shard::new(7), [1; 16]);
+        let mut event = Event { account_id: "bot".into(), ..Event::default() }.encode_to_vec();
+        let mut unknown = BytesMut::new();
+        open_field(&mut unknown, 900, 3);
+        unknown.extend_from_slice(b"new");
+        event.extend_from_slice(&unknown);
+        let record = EntryRecord { event: event.clone().into(), thread_seq: 3, ..EntryRecord::default() };
+        let happened = Happened { tenant_id: "t", home, home_seq: 4, at: Moment(9), trace_id: "x" };
+        let bytes = happened.entry_added(EventId([2; 16]), Moment(8), &record);
+        let read = CustomerEvent::decode(bytes.clone()).unwrap();
+        let Some(Kind::EntryAdded(added)) = read.kind else { panic!("an entry was added") };
+        let entry = added.entry.unwrap();
+        assert_eq!((entry.thread_seq, entry.event.unwrap().account_id.as_str()), (3, "bot"));
+        assert!(bytes.windows(event.len()).any(|window| window == event), "the event's bytes travel unchanged");
+    }
+}

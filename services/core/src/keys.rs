@@ -1,0 +1,156 @@
+//! Names of everything in the store, in one place. One letter for the kind keeps keys short; the shape keeps kinds apart.
+
+use crate::id::{CustomerId, EventId, IdentifierKey, MessageId};
+use crate::port::store::Key;
+use crate::time::Moment;
+use bytes::{BufMut as _, Bytes, BytesMut};
+
+fn key(kind: u8, id: &[u8]) -> Key {
+    let mut key = BytesMut::with_capacity(1 + id.len());
+    key.put_u8(kind);
+    key.put_slice(id);
+    key.freeze()
+}
+
+/// Record `state.v1.Claim` of an identifier.
+#[must_use]
+pub fn claim(identifier: IdentifierKey) -> Key {
+    key(b'i', &identifier.0)
+}
+
+/// Record `state.v1.CustomerRecord`.
+#[must_use]
+pub fn customer(id: CustomerId) -> Key {
+    key(b'c', &id.0)
+}
+
+/// Record `state.v1.HomeRecord`.
+#[must_use]
+pub fn home(id: CustomerId) -> Key {
+    key(b'h', &id.0)
+}
+
+/// Map of a home: event id → where its entry stands ([`crate::timeline::Place`]).
+#[must_use]
+pub fn places(home: CustomerId) -> Key {
+    key(b'p', &home.0)
+}
+
+/// Index of a home: time shown and event id → `state.v1.EntryRecord`.
+#[must_use]
+pub fn timeline(home: CustomerId) -> Key {
+    key(b't', &home.0)
+}
+
+/// Member of [`timeline`].
+#[must_use]
+pub fn timeline_member(shown_at: Moment, event: EventId) -> Bytes {
+    let mut member = BytesMut::with_capacity(24);
+    member.put_slice(&shown_at.to_key());
+    member.put_slice(&event.0);
+    member.freeze()
+}
+
+/// Index of a shard: home and number → encoded `v1.CustomerEvent` not yet known to be published.
+#[must_use]
+pub fn outbox() -> Key {
+    Key::from_static(b"o")
+}
+
+/// Member of [`outbox`].
+#[must_use]
+pub fn outbox_member(home: CustomerId, home_seq: u64) -> Bytes {
+    let mut member = BytesMut::with_capacity(24);
+    member.put_slice(&home.0);
+    member.put_u64(home_seq);
+    member.freeze()
+}
+
+/// Index of a shard: a tenant's customers, by id.
+#[must_use]
+pub fn customers(tenant_id: &str) -> Key {
+    key(b'l', tenant_id.as_bytes())
+}
+
+/// Record `state.v1.DeliveryRecord`.
+#[must_use]
+pub fn delivery(id: MessageId) -> Key {
+    key(b'd', &id.0)
+}
+
+/// Record `state.v1.RequestRecord`, by hash of tenant and request id.
+#[must_use]
+pub fn request(hash: [u8; 32]) -> Key {
+    key(b'q', &hash[..16])
+}
+
+/// Record `state.v1.ProviderPointer`, by hash of account, peer and provider id.
+#[must_use]
+pub fn provider_message(hash: [u8; 32]) -> Key {
+    key(b'm', &hash[..16])
+}
+
+/// Index of a shard: timers by due time.
+#[must_use]
+pub fn timers() -> Key {
+    Key::from_static(b"w")
+}
+
+/// What a timer is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Timer {
+    /// A delivery wants to be looked at.
+    Delivery(MessageId),
+}
+
+/// Member of [`timers`].
+#[must_use]
+pub fn timer_member(due: Moment, timer: Timer) -> Bytes {
+    let Timer::Delivery(id) = timer;
+    let mut member = BytesMut::with_capacity(25);
+    member.put_slice(&due.to_key());
+    member.put_u8(b'd');
+    member.put_slice(&id.0);
+    member.freeze()
+}
+
+/// Back from [`timer_member`]; `None` for a kind this version does not know.
+#[must_use]
+pub fn read_timer_member(member: &[u8]) -> Option<(Moment, Timer)> {
+    let (due, rest) = member.split_first_chunk::<8>()?;
+    match rest.split_first()? {
+        (b'd', id) => Some((Moment::from_key(*due), Timer::Delivery(MessageId::from_bytes(id)?))),
+        _ => None,
+    }
+}
+
+/// Record `state.v1.LeaseRecord`, by name; in the shard it protects, or shard 0.
+#[must_use]
+pub fn lease(name: &str) -> Key {
+    key(b'x', name.as_bytes())
+}
+
+/// Record `state.v1.AttemptRecord` of an event that fails.
+#[must_use]
+pub fn attempt(event: EventId) -> Key {
+    key(b'a', &event.0)
+}
+
+/// Index of a shard: parked item id → encoded `v1.ParkedItem`.
+#[must_use]
+pub fn parked() -> Key {
+    Key::from_static(b"k")
+}
+
+/// Record `state.v1.PaceRecord` of a limit.
+#[must_use]
+pub fn pace(limit: &str) -> Key {
+    key(b'b', limit.as_bytes())
+}
+
+/// Record `state.v1.GatewayRecord`, in shard 0.
+#[must_use]
+pub fn gateway() -> Key {
+    Key::from_static(b"g")
+}
+

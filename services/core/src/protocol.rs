@@ -1,0 +1,13 @@
+//! Protocols: several decisions in a row over the store port.
+//!
+//! Nothing here reads a clock or makes randomness by itself, and every await is one call of a port; a process may die, be
+//! repeated or sleep at each of them. All loops are bounded: a protocol that meets nothing but conflicts gives up with
+//! [`Stop::Contended`] and is tried again by whoever called it.
+
+pub mod append;
+pub mod cache;
+pub mod context;
+pub mod outbox;
+pub mod resolve;
+
+pub use context::{Context, Stop};

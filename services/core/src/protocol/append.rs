@@ -1,0 +1,334 @@
+//! Puts the events of one thread on its timeline, once each, in order.
+
+use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop, as_fields, as_range, found_record};
+use super::outbox::Outgoing;
+use super::resolve::{Asking, Owner, expect_record, insert_outgoing, owner, put, to_outbox};
+use crate::append::{Appended, Arrival, HomeState, PlaceChange, ThreadKey, append};
+use crate::id::{CustomerId, EventId};
+use crate::identifier;
+use crate::identity::{Named, candidates};
+use crate::keys;
+use crate::port::store::{Expect, Found, Query, StoreError, Write};
+use crate::time::Moment;
+use crate::timeline::{self, Place};
+use bytes::Bytes;
+use omnigate_proto::state::v1::{EntryRecord, HomeRecord};
+use omnigate_proto::v1::{Event, event::Kind};
+use prost::Message as _;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+
+/// What became of a thread's events.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Applied {
+    /// CustomerEvents to publish, in order.
+    pub outgoing: Vec<Outgoing>,
+    /// Events that took effect now.
+    pub applied: Vec<EventId>,
+    /// Events that had taken effect before.
+    pub repeated: usize,
+    /// Events of an erased interval.
+    pub dropped: usize,
+}
+
+/// Resolves the customer behind events of one thread (same account and peer) and appends them. `peer` must be set on all.
+pub async fn apply(context: &Context<'_>, arrivals: &[Arrival]) -> Result<Applied, Stop> {
+    let mut applied = Applied::default();
+    let Some(first) = arrivals.first() else {
+        return Ok(applied);
+    };
+    let Some(peer) = peer_of(&first.event) else {
+        return Ok(applied);
+    };
+    for _ in 0..MAX_TRIES {
+        let Some(owner) = link(context, arrivals, &peer, &mut applied.outgoing).await? else {
+            applied.dropped += arrivals.len();
+            return Ok(applied);
+        };
+        let thread = ThreadKey {
+            account_id: first.event.account_id.clone(),
+            channel: first.event.channel.clone(),
+            peer: peer.identifier.clone(),
+            birth: owner.birth,
+            provider_form: peer.provider_form.clone(),
+        };
+        let appended = append_at(context, &first.event.tenant_id, owner.home, &thread, arrivals).await?;
+        let Some(appended) = appended else {
+            // The cached owner was erased since: ask again.
+            context.cache.forget_owner(identifier::key(&first.event.tenant_id, &peer.identifier));
+            continue;
+        };
+        applied.applied = appended.applied;
+        applied.repeated = appended.repeated;
+        applied.dropped = appended.dropped;
+        let numbered = appended.outbox.into_iter();
+        applied.outgoing.extend(numbered.map(|(number, event)| to_outbox(owner.home, number, event)));
+        return Ok(applied);
+    }
+    Err(Stop::Contended(MAX_TRIES))
+}
+
+/// The peer with the evidence the event gives for it.
+#[must_use]
+pub fn peer_of(event: &Event) -> Option<Named> {
+    let peer = event.peer.as_ref()?;
+    let said = event.identifiers.iter().find(|said| said.identifier.as_ref() == Some(peer));
+    Some(Named {
+        identifier: peer.clone(),
+        evidence: said.map_or(omnigate_proto::v1::Evidence::Stated, |said| said.evidence()),
+        provider_form: said.map(|said| said.provider_form.clone()).unwrap_or_default(),
+    })
+}
+
+/// Makes everything the events vouch for belong to one customer where that can be, and gives the peer's owner. Identifiers
+/// that already belong to different customers stay apart: bringing them together is a merge.
+async fn link(
+    context: &Context<'_>,
+    arrivals: &[Arrival],
+    peer: &Named,
+    outgoing: &mut Vec<Outgoing>,
+) -> Result<Option<Owner>, Stop> {
+    let others: Vec<Named> = arrivals.iter().flat_map(|arrival| named_in(&arrival.event)).collect();
+    let moved = arrivals.iter().find_map(|arrival| moved_to(&arrival.event));
+    let Some(first) = arrivals.first() else {
+        return Ok(None);
+    };
+    let asking = Asking {
+        tenant_id: &first.event.tenant_id,
+        received_at: arrivals.iter().map(|arrival| arrival.received_at).max().unwrap_or(first.received_at),
+        trace_id: &first.event.trace_id,
+        replaces: None,
+    };
+    let mut prefer = None;
+    let mut of_peer = None;
+    for named in candidates(peer, &others) {
+        let found = owner(context, &asking, &named, prefer, outgoing).await?;
+        prefer = prefer.or(found.map(|owner| owner.customer));
+        if named.identifier == peer.identifier {
+            of_peer = found;
+        }
+    }
+    if let (Some(moved), Some(of_peer)) = (moved, of_peer) {
+        let asking = Asking {
+            replaces: Some(&peer.identifier),
+            ..asking
+        };
+        owner(context, &asking, &moved, Some(of_peer.customer), outgoing).await?;
+    }
+    Ok(of_peer)
+}
+
+fn named_in(event: &Event) -> impl Iterator<Item = Named> + '_ {
+    event.identifiers.iter().filter_map(|said| {
+        Some(Named {
+            identifier: said.identifier.clone()?,
+            evidence: said.evidence(),
+            provider_form: said.provider_form.clone(),
+        })
+    })
+}
+
+/// Where the provider says that the peer went.
+fn moved_to(event: &Event) -> Option<Named> {
+    let Some(Kind::ProfileUpdate(update)) = &event.kind else {
+        return None;
+    };
+    Some(Named {
+        identifier: update.moved_to.clone()?,
+        evidence: omnigate_proto::v1::Evidence::Vouched,
+        provider_form: String::new(),
+    })
+}
+
+/// Appends at a home until it succeeds; `None` when the whole birth is erased there.
+async fn append_at(
+    context: &Context<'_>,
+    tenant_id: &str,
+    id: CustomerId,
+    thread: &ThreadKey,
+    arrivals: &[Arrival],
+) -> Result<Option<Appended>, Stop> {
+    let mut known = Known::default();
+    let mut home = match context.cache.home(id) {
+        Some(home) => home,
+        None => context.record(id.shard(), keys::home(id), "home").await?,
+    };
+    for _ in 0..MAX_TRIES {
+        known.load(context, id, arrivals).await?;
+        let state = known.state(id, home.value.clone());
+        let now = context.now();
+        if home.value.as_ref().is_some_and(|record| birth_is_gone(record, thread)) {
+            return Ok(None);
+        }
+        let appended = append(state, tenant_id, thread, arrivals, now);
+        if appended.applied.is_empty() {
+            return Ok(Some(appended));
+        }
+        let (expect, write) = commit_of(id, home.stamp, &appended);
+        match context.commit(id.shard(), expect, write).await? {
+            Ended::Committed(stamp) => {
+                let home = Loaded {
+                    stamp: Some(stamp),
+                    value: Some(appended.home.clone()),
+                };
+                context.cache.keep_home(id, &home);
+                return Ok(Some(appended));
+            }
+            Ended::Conflict(found) => {
+                known.learn(&found, &appended.places)?;
+                if let Some(record) = found_record(&found, 0) {
+                    home = Loaded::decode(record, "home")?;
+                    known.entries.clear();
+                }
+            }
+            Ended::Unknown => {
+                home = context.record(id.shard(), keys::home(id), "home").await?;
+                known = Known::asking_for_all(arrivals);
+            }
+        }
+    }
+    Err(Stop::Contended(MAX_TRIES))
+}
+
+/// True when erasure took everything of the thread's birth, without end.
+fn birth_is_gone(home: &HomeRecord, thread: &ThreadKey) -> bool {
+    home.wiped.iter().any(|wiped| wiped.birth.as_ref() == thread.birth.0.as_slice() && wiped.to_ms == 0)
+}
+
+fn commit_of(
+    id: CustomerId,
+    stamp: Option<crate::port::store::Stamp>,
+    appended: &Appended,
+) -> (Vec<Expect>, Vec<Write>) {
+    let mut expect = vec![expect_record(keys::home(id), stamp)];
+    let mut write = vec![put(keys::home(id), &appended.home)];
+    for change in &appended.places {
+        expect.push(Expect::Field {
+            key: keys::places(id),
+            field: change.event.to_bytes(),
+            value: change.before.as_ref().map(Place::encode),
+        });
+        write.push(Write::SetField {
+            key: keys::places(id),
+            field: change.event.to_bytes(),
+            value: change.after.encode(),
+        });
+    }
+    for (event, shown_at, entry) in &appended.entries {
+        write.push(insert_entry(id, *event, *shown_at, entry));
+    }
+    let numbered = appended.outbox.iter();
+    write.extend(numbered.map(|(number, event)| insert_outgoing(&to_outbox(id, *number, event.clone()))));
+    (expect, write)
+}
+
+/// Writes an entry to its timeline.
+pub(super) fn insert_entry(home: CustomerId, event: EventId, shown_at: Moment, entry: &EntryRecord) -> Write {
+    Write::Insert {
+        key: keys::timeline(home),
+        member: keys::timeline_member(shown_at, event),
+        value: entry.encode_to_vec().into(),
+    }
+}
+
+/// What is known of a home's places and entries while appending. Ordinary messages are taken to be new, and the conflict
+/// tells when they are not; only changes of earlier messages need a look first.
+#[derive(Default)]
+struct Known {
+    places: BTreeMap<EventId, Option<Place>>,
+    entries: BTreeMap<EventId, (Moment, EntryRecord)>,
+    ask_for_all: bool,
+}
+
+impl Known {
+    fn asking_for_all(_: &[Arrival]) -> Self {
+        Self {
+            ask_for_all: true,
+            ..Self::default()
+        }
+    }
+
+    /// Reads the places and entries that the arrivals need.
+    async fn load(&mut self, context: &Context<'_>, id: CustomerId, arrivals: &[Arrival]) -> Result<(), StoreError> {
+        let mut wanted: BTreeSet<EventId> =
+            arrivals.iter().filter_map(|arrival| timeline::target(&arrival.event)).collect();
+        if self.ask_for_all {
+            wanted.extend(arrivals.iter().map(|arrival| arrival.id));
+        }
+        wanted.retain(|event| !self.places.contains_key(event));
+        if !wanted.is_empty() {
+            let fields: Vec<Bytes> = wanted.iter().map(|event| event.to_bytes()).collect();
+            let query = Query::Fields {
+                key: keys::places(id),
+                fields,
+            };
+            let answers = context.store.read(id.shard(), vec![query]).await?;
+            let values = as_fields(answers.into_iter().next())?;
+            for (event, value) in wanted.into_iter().zip(values) {
+                self.places.insert(event, read_place(value)?);
+            }
+        }
+        self.load_entries(context, id).await
+    }
+
+    async fn load_entries(&mut self, context: &Context<'_>, id: CustomerId) -> Result<(), StoreError> {
+        let mut wanted: Vec<(Moment, EventId)> = Vec::new();
+        for place in self.places.values().flatten() {
+            match place {
+                Place::At { shown_at, entry } => wanted.push((*shown_at, *entry)),
+                Place::Awaited(waiting) => wanted.extend(waiting),
+            }
+        }
+        wanted.retain(|(_, event)| !self.entries.contains_key(event));
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let queries = wanted.iter().map(|(shown_at, event)| one_member(id, *shown_at, *event)).collect();
+        let answers = context.store.read(id.shard(), queries).await?;
+        for ((shown_at, event), answer) in wanted.into_iter().zip(answers) {
+            if let Some((_, value)) = as_range(Some(answer))?.into_iter().next() {
+                let entry = EntryRecord::decode(value)
+                    .map_err(|error| StoreError::Corrupt(format!("entry {event}: {error}")))?;
+                self.entries.insert(event, (shown_at, entry));
+            }
+        }
+        Ok(())
+    }
+
+    fn state(&self, id: CustomerId, record: Option<HomeRecord>) -> HomeState {
+        let known = self.places.iter();
+        HomeState {
+            id,
+            record,
+            places: known.filter_map(|(event, place)| Some((*event, place.clone()?))).collect(),
+            entries: self.entries.clone(),
+        }
+    }
+
+    /// Takes over what a conflict found instead of the expected places, which follow the home among the expectations.
+    fn learn(&mut self, found: &[(usize, Found)], changes: &[PlaceChange]) -> Result<(), StoreError> {
+        for (position, found) in found {
+            if let (Found::Field(value), Some(change)) = (found, changes.get(position.wrapping_sub(1))) {
+                self.places.insert(change.event, read_place(value.clone())?);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn read_place(value: Option<Bytes>) -> Result<Option<Place>, StoreError> {
+    value.map(|value| Place::decode(&value).ok_or_else(|| StoreError::Corrupt("a place".into()))).transpose()
+}
+
+/// Query for exactly one entry.
+#[must_use]
+pub fn one_member(home: CustomerId, shown_at: Moment, event: EventId) -> Query {
+    let member = keys::timeline_member(shown_at, event);
+    Query::Range {
+        key: keys::timeline(home),
+        from: Bound::Included(member.clone()),
+        to: Bound::Included(member),
+        limit: 1,
+        reverse: false,
+    }
+}

@@ -1,0 +1,115 @@
+//! What a process read or wrote lately. Always possibly stale: a commit that was decided on stale values meets a conflict,
+//! which brings the present ones along.
+
+use super::context::Loaded;
+use super::resolve::Owner;
+use crate::id::{CustomerId, IdentifierKey};
+use omnigate_proto::state::v1::HomeRecord;
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Mutex, PoisonError};
+
+/// Most threads a home may have to be worth keeping; larger ones would make the cache's size unbounded.
+const SMALL_HOME: usize = 16;
+
+/// Owners by identifier and homes by id.
+pub struct Cache {
+    owners: Mutex<Recent<IdentifierKey, Owner>>,
+    homes: Mutex<Recent<CustomerId, Loaded<HomeRecord>>>,
+}
+
+impl Cache {
+    /// A cache of at most about twice this many homes and as many owners.
+    #[must_use]
+    pub fn new(capacity: usize) -> Self {
+        Self {
+            owners: Mutex::new(Recent::new(capacity)),
+            homes: Mutex::new(Recent::new(capacity)),
+        }
+    }
+
+    /// The owner as it was.
+    pub(super) fn owner(&self, key: IdentifierKey) -> Option<Owner> {
+        self.owners.lock().unwrap_or_else(PoisonError::into_inner).get(&key)
+    }
+
+    /// Keeps an owner.
+    pub(super) fn keep_owner(&self, key: IdentifierKey, owner: Owner) {
+        self.owners.lock().unwrap_or_else(PoisonError::into_inner).put(key, owner);
+    }
+
+    /// Forgets an owner that turned out to be wrong.
+    pub(super) fn forget_owner(&self, key: IdentifierKey) {
+        self.owners.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+    }
+
+    /// The home as it was.
+    pub(super) fn home(&self, id: CustomerId) -> Option<Loaded<HomeRecord>> {
+        self.homes.lock().unwrap_or_else(PoisonError::into_inner).get(&id)
+    }
+
+    /// Keeps a home.
+    pub(super) fn keep_home(&self, id: CustomerId, home: &Loaded<HomeRecord>) {
+        let small = home.value.as_ref().is_none_or(|record| record.threads.len() <= SMALL_HOME);
+        let mut homes = self.homes.lock().unwrap_or_else(PoisonError::into_inner);
+        if small {
+            homes.put(id, home.clone());
+        } else {
+            homes.remove(&id);
+        }
+    }
+}
+
+/// The newest entries, in two generations: when the younger is full it becomes the older, and the older goes.
+struct Recent<K, V> {
+    young: HashMap<K, V>,
+    old: HashMap<K, V>,
+    capacity: usize,
+}
+
+impl<K: Eq + Hash + Copy, V: Clone> Recent<K, V> {
+    fn new(capacity: usize) -> Self {
+        Self {
+            young: HashMap::new(),
+            old: HashMap::new(),
+            capacity,
+        }
+    }
+
+    fn get(&mut self, key: &K) -> Option<V> {
+        if let Some(value) = self.young.get(key) {
+            return Some(value.clone());
+        }
+        let value = self.old.remove(key)?;
+        self.put(*key, value.clone());
+        Some(value)
+    }
+
+    fn put(&mut self, key: K, value: V) {
+        if self.young.len() >= self.capacity {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(key, value);
+    }
+
+    fn remove(&mut self, key: &K) {
+        self.young.remove(key);
+        self.old.remove(key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_stay_and_the_size_is_bounded() {
+        let mut recent = Recent::new(10);
+        for number in 0..1000 {
+            recent.put(number, number);
+            assert!(recent.young.len() + recent.old.len() <= 20);
+        }
+        assert_eq!(recent.get(&999), Some(999));
+        assert_eq!(recent.get(&0), None);
+    }
+}

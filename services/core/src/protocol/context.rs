@@ -1,0 +1,157 @@
+//! What every protocol works with.
+
+use super::cache::Cache;
+use super::outbox::Outbox;
+use crate::port::store::{Answer, Commit, Expect, Found, Outcome, Query, Stamp, Store, StoreError, Versioned, Write};
+use crate::port::{Clock, Entropy};
+use crate::shard::Shard;
+use crate::time::Moment;
+use bytes::Bytes;
+
+/// Why a protocol did not finish. Nothing is lost: calling it again goes on.
+#[derive(Debug, thiserror::Error)]
+pub enum Stop {
+    /// The store cannot be reached or has nonsense in it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Others changed the same thing again and again.
+    #[error("gave up after {0} conflicts")]
+    Contended(u32),
+}
+
+/// How often a decision is repeated after conflicts before giving up.
+pub const MAX_TRIES: u32 = 60;
+
+/// Store, clock and randomness of one process, and the CustomerEvents it has yet to take out of the outbox.
+pub struct Context<'a> {
+    /// Store.
+    pub store: &'a dyn Store,
+    /// Clock.
+    pub clock: &'a dyn Clock,
+    /// Randomness.
+    pub entropy: &'a dyn Entropy,
+    /// Published CustomerEvents that still stand in the store.
+    pub outbox: &'a Outbox,
+    /// What this process read or wrote lately; may be stale.
+    pub cache: &'a Cache,
+}
+
+/// How a commit ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Ended {
+    /// Written; records have this version.
+    Committed(Stamp),
+    /// Not written; what the failed expectations met.
+    Conflict(Vec<(usize, Found)>),
+    /// Nobody knows: read and decide again.
+    Unknown,
+}
+
+/// A record that was read, decoded.
+#[derive(Clone, Debug)]
+pub struct Loaded<T> {
+    /// Its version; `None` when it does not exist.
+    pub stamp: Option<Stamp>,
+    /// Its value; `None` when it does not exist.
+    pub value: Option<T>,
+}
+
+impl<T: prost::Message + Default> Loaded<T> {
+    /// Decodes a record.
+    pub fn decode(record: Option<Versioned>, what: &str) -> Result<Self, StoreError> {
+        match record {
+            None => Ok(Self { stamp: None, value: None }),
+            Some(versioned) => Ok(Self {
+                stamp: Some(versioned.stamp),
+                value: Some(T::decode(versioned.value).map_err(|error| {
+                    StoreError::Corrupt(format!("{what}: {error}"))
+                })?),
+            }),
+        }
+    }
+}
+
+impl Context<'_> {
+    /// The present moment.
+    #[must_use]
+    pub fn now(&self) -> Moment {
+        self.clock.now()
+    }
+
+    /// Reads one record.
+    pub async fn record<T: prost::Message + Default>(
+        &self,
+        shard: Shard,
+        key: Bytes,
+        what: &str,
+    ) -> Result<Loaded<T>, StoreError> {
+        let answers = self.store.read(shard, vec![Query::Record(key)]).await?;
+        Loaded::decode(as_record(answers.into_iter().next())?, what)
+    }
+
+    /// Commits, and takes published CustomerEvents of the shard out of the outbox on the way. The expectations must make
+    /// sending it twice harmless.
+    pub async fn commit(&self, shard: Shard, expect: Vec<Expect>, write: Vec<Write>) -> Result<Ended, StoreError> {
+        let stamp = Stamp::from(self.entropy.bytes());
+        let mut commit = Commit { stamp, expect, write };
+        debug_assert!(commit.falsifies_itself(), "a commit must falsify one of its own expectations: {commit:?}");
+        let settled = self.outbox.take(shard);
+        commit.write.extend(settled.iter().map(|member| Write::Remove {
+            key: crate::keys::outbox(),
+            member: member.clone(),
+        }));
+        let outcome = self.store.commit(shard, commit).await;
+        if !matches!(outcome, Ok(Outcome::Committed)) {
+            self.outbox.published(shard, settled);
+        }
+        Ok(match outcome? {
+            Outcome::Committed => Ended::Committed(stamp),
+            Outcome::Conflict(found) => Ended::Conflict(found),
+            Outcome::Unknown => Ended::Unknown,
+        })
+    }
+}
+
+/// The record in an answer.
+pub fn as_record(answer: Option<Answer>) -> Result<Option<Versioned>, StoreError> {
+    match answer {
+        Some(Answer::Record(record)) => Ok(record),
+        other => Err(wrong_shape(&other)),
+    }
+}
+
+/// The fields in an answer.
+pub fn as_fields(answer: Option<Answer>) -> Result<Vec<Option<Bytes>>, StoreError> {
+    match answer {
+        Some(Answer::Fields(fields)) => Ok(fields),
+        other => Err(wrong_shape(&other)),
+    }
+}
+
+/// The members in an answer.
+pub fn as_range(answer: Option<Answer>) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
+    match answer {
+        Some(Answer::Range(members)) => Ok(members),
+        other => Err(wrong_shape(&other)),
+    }
+}
+
+fn wrong_shape(answer: &Option<Answer>) -> StoreError {
+    let shape = match answer {
+        None => "nothing",
+        Some(Answer::Record(_)) => "a record",
+        Some(Answer::Fields(_)) => "fields",
+        Some(Answer::Range(_)) => "members",
+        Some(Answer::Counter(_)) => "a counter",
+    };
+    StoreError::Corrupt(format!("the store answered {shape} to another question"))
+}
+
+/// The record a conflict found at this expectation, if that is one that failed.
+#[must_use]
+pub fn found_record(found: &[(usize, Found)], expectation: usize) -> Option<Option<Versioned>> {
+    found.iter().find_map(|(position, found)| match found {
+        Found::Record(record) if *position == expectation => Some(record.clone()),
+        _ => None,
+    })
+}

@@ -1,0 +1,127 @@
+//! The outbox: CustomerEvents that were committed and are not yet known to be published.
+//!
+//! The committer publishes at once and takes them out with a later commit of the shard; whoever holds the shard's lease
+//! publishes what is left over. Both may publish the same one: readers drop repeats by its id.
+
+use super::context::{Context, Ended, as_range};
+use crate::port::store::{Expect, Query, StoreError, Write};
+use crate::shard::Shard;
+use crate::time::Moment;
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// Most members that one commit takes out on its way.
+const TAKEN_ALONG: usize = 64;
+
+/// CustomerEvents of this process that are published but still stand in the store.
+#[derive(Default)]
+pub struct Outbox {
+    published: Mutex<BTreeMap<Shard, Vec<Bytes>>>,
+}
+
+/// A CustomerEvent on its way out.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Outgoing {
+    /// Shard of its home.
+    pub shard: Shard,
+    /// Member of the shard's outbox.
+    pub member: Bytes,
+    /// Encoded `v1.CustomerEvent`.
+    pub event: Bytes,
+}
+
+impl Outbox {
+    /// Notes that these were published: they may be taken out.
+    pub fn published(&self, shard: Shard, members: Vec<Bytes>) {
+        if !members.is_empty() {
+            let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+            published.entry(shard).or_default().extend(members);
+        }
+    }
+
+    /// Some of the shard's, to be taken out by a commit; to be given back when it fails.
+    pub(super) fn take(&self, shard: Shard) -> Vec<Bytes> {
+        let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(members) = published.get_mut(&shard) else {
+            return Vec::new();
+        };
+        let keep = members.len().saturating_sub(TAKEN_ALONG);
+        let taken = members.split_off(keep);
+        if members.is_empty() {
+            published.remove(&shard);
+        }
+        taken
+    }
+
+    /// Shards that have some to take out.
+    #[must_use]
+    pub fn shards(&self) -> Vec<Shard> {
+        let published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+        published.keys().copied().collect()
+    }
+}
+
+/// Takes published members of a shard out where no commit came by. Leaves them for later when the store does not answer.
+pub async fn flush(context: &Context<'_>, shard: Shard) -> Result<(), StoreError> {
+    let members = context.outbox.take(shard);
+    let Some(first) = members.first() else {
+        return Ok(());
+    };
+    let key = crate::keys::outbox();
+    let expect = vec![Expect::Member {
+        key: key.clone(),
+        member: first.clone(),
+        present: true,
+    }];
+    let write = members.iter().map(|member| Write::Remove {
+        key: key.clone(),
+        member: member.clone(),
+    });
+    let outcome = context.commit(shard, expect, write.collect()).await;
+    match outcome {
+        Ok(Ended::Committed(_)) => Ok(()),
+        // The lease holder was faster with the first one; the others have their own turn.
+        Ok(Ended::Conflict(_)) => {
+            context.outbox.published(shard, members[1..].to_vec());
+            Ok(())
+        }
+        Ok(Ended::Unknown) => {
+            context.outbox.published(shard, members);
+            Ok(())
+        }
+        Err(error) => {
+            context.outbox.published(shard, members);
+            Err(error)
+        }
+    }
+}
+
+/// What stands in a shard's outbox although it was committed at least `age` ago, oldest homes first.
+pub async fn left_over(
+    context: &Context<'_>,
+    shard: Shard,
+    age: Duration,
+    limit: u32,
+) -> Result<Vec<Outgoing>, StoreError> {
+    let query = Query::Range {
+        key: crate::keys::outbox(),
+        from: Bound::Unbounded,
+        to: Bound::Unbounded,
+        limit,
+        reverse: false,
+    };
+    let answers = context.store.read(shard, vec![query]).await?;
+    let members = as_range(answers.into_iter().next())?;
+    let now = context.now();
+    let old = members.into_iter().filter(|(_, event)| committed_at(event).is_none_or(|at| now.since(at) >= age));
+    Ok(old.map(|(member, event)| Outgoing { shard, member, event }).collect())
+}
+
+fn committed_at(event: &Bytes) -> Option<Moment> {
+    use prost::Message as _;
+    let event = omnigate_proto::v1::CustomerEvent::decode(event.clone()).ok()?;
+    event.at.as_ref().map(Moment::from_timestamp)
+}

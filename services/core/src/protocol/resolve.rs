@@ -1,0 +1,283 @@
+//! Finds or makes the owner of an identifier: claim, attach, confirm.
+//!
+//! First contact is one commit, because a customer is born in the shard of its first identifier. Every other identifier
+//! takes three: reserve it in its own shard, have it accepted in the customer's, confirm its home in its own.
+
+use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop, found_record};
+use super::outbox::Outgoing;
+use crate::customer_event::Happened;
+use crate::id::{Birth, CustomerId, IdentifierKey};
+use crate::identifier;
+use crate::identity::{self, Attach, Claimed, Named};
+use crate::keys;
+use crate::port::store::{Expect, Query, StoreError, Write};
+use crate::time::Moment;
+use bytes::Bytes;
+use omnigate_proto::state::v1::{Claim, CustomerRecord, HomeRecord};
+use omnigate_proto::v1::{Identifier, IdentifierEvidence};
+
+/// Where an identifier belongs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Owner {
+    /// Record from which the way to the owner begins.
+    pub customer: CustomerId,
+    /// Record in which its threads live.
+    pub home: CustomerId,
+    /// Reservation token.
+    pub birth: Birth,
+}
+
+/// What is known about the one who asks.
+#[derive(Clone, Debug)]
+pub struct Asking<'a> {
+    /// Tenant.
+    pub tenant_id: &'a str,
+    /// When the event behind it was received; older than an erasure means dropped.
+    pub received_at: Moment,
+    /// Trace id of the event behind it.
+    pub trace_id: &'a str,
+    /// Identifier that this one stands in for, when the provider moved the peer.
+    pub replaces: Option<&'a Identifier>,
+}
+
+/// The owner of an identifier, made if there is none: as a member of `prefer` where that has room, else as a new customer.
+/// `None` when the event is older than an erasure. CustomerEvents that came to be are added to `outgoing`.
+///
+/// A cached owner is trusted: a home never moves, and erasure is checked again where the event is appended.
+pub async fn owner(
+    context: &Context<'_>,
+    asking: &Asking<'_>,
+    named: &Named,
+    prefer: Option<CustomerId>,
+    outgoing: &mut Vec<Outgoing>,
+) -> Result<Option<Owner>, Stop> {
+    let key = identifier::key(asking.tenant_id, &named.identifier);
+    if let Some(owner) = context.cache.owner(key) {
+        return Ok(Some(owner));
+    }
+    let mut steps = Steps {
+        context,
+        asking,
+        named,
+        key,
+        prefer,
+        outgoing,
+    };
+    let mut claim = steps.read().await?;
+    for _ in 0..MAX_TRIES {
+        claim = match identity::read_claim(claim.value.as_ref(), asking.received_at) {
+            Claimed::Erased => return Ok(None),
+            Claimed::Settled { customer, birth, home } => {
+                let owner = Owner { customer, home, birth };
+                context.cache.keep_owner(key, owner);
+                return Ok(Some(owner));
+            }
+            Claimed::Free => steps.reserve(&claim).await?,
+            Claimed::Reserved { customer, birth } => steps.attach(&claim, customer, birth).await?,
+        };
+    }
+    Err(Stop::Contended(MAX_TRIES))
+}
+
+/// The present claim of an identifier; changes nothing.
+pub async fn claimed(context: &Context<'_>, key: IdentifierKey) -> Result<Option<Claim>, StoreError> {
+    let loaded: Loaded<Claim> = context.record(key.shard(), keys::claim(key), "claim").await?;
+    Ok(loaded.value)
+}
+
+struct Steps<'a, 'c> {
+    context: &'a Context<'c>,
+    asking: &'a Asking<'a>,
+    named: &'a Named,
+    key: IdentifierKey,
+    prefer: Option<CustomerId>,
+    outgoing: &'a mut Vec<Outgoing>,
+}
+
+impl Steps<'_, '_> {
+    async fn read(&self) -> Result<Loaded<Claim>, StoreError> {
+        self.context.record(self.key.shard(), keys::claim(self.key), "claim").await
+    }
+
+    /// Reserves a free identifier: for the preferred customer, or together with a new one.
+    async fn reserve(&mut self, claim: &Loaded<Claim>) -> Result<Loaded<Claim>, Stop> {
+        match self.prefer {
+            Some(customer) => {
+                let birth = Birth(self.context.entropy.bytes());
+                let next = identity::new_claim(claim.value.as_ref(), &self.named.identifier, customer, birth, None);
+                self.write_claim(claim, next, Vec::new()).await
+            }
+            None => self.first_contact(claim).await,
+        }
+    }
+
+    /// Claim, customer and home in one commit.
+    async fn first_contact(&mut self, claim: &Loaded<Claim>) -> Result<Loaded<Claim>, Stop> {
+        let now = self.context.now();
+        let birth = Birth(self.context.entropy.bytes());
+        let id = CustomerId::new(now, self.key.shard(), self.context.entropy.bytes());
+        let customer = identity::new_customer(self.asking.tenant_id, id, self.named, birth, now);
+        let mut home = HomeRecord {
+            tenant_id: self.asking.tenant_id.to_owned(),
+            ..HomeRecord::default()
+        };
+        let mut news = vec![self.happened(id, 1, now).customer_created(None)];
+        news.push(self.attached(id, 2, now));
+        home.home_seq = 2;
+        let next = identity::new_claim(claim.value.as_ref(), &self.named.identifier, id, birth, Some(id));
+        let mut write = vec![
+            put(keys::customer(id), &customer),
+            put(keys::home(id), &home),
+            Write::Insert {
+                key: keys::customers(self.asking.tenant_id),
+                member: id.to_bytes(),
+                value: Bytes::new(),
+            },
+        ];
+        let outgoing = self.outbox_writes(id, 1, news, &mut write);
+        let after = self.write_claim(claim, next, write).await?;
+        if after.value.as_ref().is_some_and(|claim| claim.birth == birth.to_bytes()) {
+            self.outgoing.extend(outgoing);
+        }
+        Ok(after)
+    }
+
+    /// Has a reservation decided in the customer's record, then confirms or clears the claim.
+    async fn attach(
+        &mut self,
+        claim: &Loaded<Claim>,
+        customer: CustomerId,
+        birth: Birth,
+    ) -> Result<Loaded<Claim>, Stop> {
+        let Some(accepted) = self.decide(customer, birth).await? else {
+            // Frozen: whoever froze it, or a recovery, will settle it.
+            return Ok(self.read().await?);
+        };
+        if accepted {
+            let mut confirmed = claim.value.clone().unwrap_or_default();
+            confirmed.home = customer.to_bytes();
+            return self.write_claim(claim, confirmed, Vec::new()).await;
+        }
+        self.prefer = None;
+        let erased_at_ms = claim.value.as_ref().map_or(0, |claim| claim.erased_at_ms);
+        let cleared = Claim { erased_at_ms, ..Claim::default() };
+        self.write_claim(claim, cleared, Vec::new()).await
+    }
+
+    /// True or false once decided, `None` while the record is frozen.
+    async fn decide(&mut self, customer: CustomerId, birth: Birth) -> Result<Option<bool>, Stop> {
+        let shard = customer.shard();
+        for _ in 0..MAX_TRIES {
+            let queries = vec![Query::Record(keys::customer(customer)), Query::Record(keys::home(customer))];
+            let mut answers = self.context.store.read(shard, queries).await?.into_iter();
+            let record = super::context::as_record(answers.next())?;
+            let record: Loaded<CustomerRecord> = Loaded::decode(record, "customer")?;
+            let home = super::context::as_record(answers.next())?;
+            let home: Loaded<HomeRecord> = Loaded::decode(home, "home")?;
+            let now = self.context.now();
+            let before = record.value.unwrap_or_default();
+            let (accepted, next) =
+                match identity::attach(&before, customer, self.named, birth, self.asking.replaces, now) {
+                    Attach::Accepted(None) => return Ok(Some(true)),
+                    Attach::Rejected(None) => return Ok(Some(false)),
+                    Attach::Busy => return Ok(None),
+                    Attach::Accepted(Some(next)) => (true, next),
+                    Attach::Rejected(Some(next)) => (false, next),
+                };
+            let mut expect = vec![expect_record(keys::customer(customer), record.stamp)];
+            let mut write = vec![put(keys::customer(customer), &next)];
+            let mut outgoing = Vec::new();
+            if accepted {
+                let mut numbered = home.value.unwrap_or_default();
+                numbered.home_seq += 1;
+                expect.push(expect_record(keys::home(customer), home.stamp));
+                write.push(put(keys::home(customer), &numbered));
+                let news = vec![self.attached(customer, numbered.home_seq, now)];
+                outgoing = self.outbox_writes(customer, numbered.home_seq, news, &mut write);
+            }
+            if let Ended::Committed(_) = self.context.commit(shard, expect, write).await? {
+                self.outgoing.extend(outgoing);
+                return Ok(Some(accepted));
+            }
+        }
+        Err(Stop::Contended(MAX_TRIES))
+    }
+
+    /// Replaces the claim that was read; gives back what stands there afterwards.
+    async fn write_claim(
+        &self,
+        before: &Loaded<Claim>,
+        next: Claim,
+        mut write: Vec<Write>,
+    ) -> Result<Loaded<Claim>, Stop> {
+        write.push(put(keys::claim(self.key), &next));
+        let expect = vec![expect_record(keys::claim(self.key), before.stamp)];
+        match self.context.commit(self.key.shard(), expect, write).await? {
+            Ended::Committed(stamp) => Ok(Loaded {
+                stamp: Some(stamp),
+                value: Some(next),
+            }),
+            Ended::Conflict(found) => match found_record(&found, 0) {
+                Some(record) => Ok(Loaded::decode(record, "claim")?),
+                None => Ok(self.read().await?),
+            },
+            Ended::Unknown => Ok(self.read().await?),
+        }
+    }
+
+    fn happened(&self, home: CustomerId, home_seq: u64, at: Moment) -> Happened<'_> {
+        Happened {
+            tenant_id: self.asking.tenant_id,
+            home,
+            home_seq,
+            at,
+            trace_id: self.asking.trace_id,
+        }
+    }
+
+    fn attached(&self, home: CustomerId, home_seq: u64, at: Moment) -> Bytes {
+        self.happened(home, home_seq, at).identifier_attached(IdentifierEvidence {
+            identifier: Some(self.named.identifier.clone()),
+            evidence: self.named.evidence.into(),
+            provider_form: self.named.provider_form.clone(),
+        })
+    }
+
+    fn outbox_writes(&self, home: CustomerId, first: u64, news: Vec<Bytes>, write: &mut Vec<Write>) -> Vec<Outgoing> {
+        let numbered = (first..).zip(news);
+        let outgoing: Vec<Outgoing> = numbered.map(|(number, event)| to_outbox(home, number, event)).collect();
+        write.extend(outgoing.iter().map(insert_outgoing));
+        outgoing
+    }
+}
+
+/// A CustomerEvent of a home, ready for the outbox.
+pub(super) fn to_outbox(home: CustomerId, home_seq: u64, event: Bytes) -> Outgoing {
+    Outgoing {
+        shard: home.shard(),
+        member: keys::outbox_member(home, home_seq),
+        event,
+    }
+}
+
+/// Writes it to the outbox.
+pub(super) fn insert_outgoing(outgoing: &Outgoing) -> Write {
+    Write::Insert {
+        key: keys::outbox(),
+        member: outgoing.member.clone(),
+        value: outgoing.event.clone(),
+    }
+}
+
+/// Puts a record.
+pub(super) fn put(key: Bytes, record: &impl prost::Message) -> Write {
+    Write::Put {
+        key,
+        value: record.encode_to_vec().into(),
+    }
+}
+
+/// Expects a record as it was read.
+pub(super) fn expect_record(key: Bytes, stamp: Option<crate::port::store::Stamp>) -> Expect {
+    Expect::Record { key, stamp }
+}

@@ -1,0 +1,153 @@
+//! Timelines: how an event becomes an entry, and how later events change earlier entries.
+
+use crate::id::EventId;
+use crate::identifier;
+use crate::time::Moment;
+use bytes::{BufMut as _, Bytes, BytesMut};
+use omnigate_proto::state::v1::{EntryRecord, ReactionRecord};
+use omnigate_proto::v1::{Event, event::Kind};
+use std::time::Duration;
+
+/// A provider's time is believed this far into the past.
+const BELIEVED_PAST: Duration = Duration::from_secs(7 * 24 * 3600);
+/// A provider's time is believed this far into the future.
+const BELIEVED_FUTURE: Duration = Duration::from_secs(120);
+/// Most amendments that wait for one message.
+const MAX_AWAITED: usize = 32;
+
+/// Time by which an event is shown: the provider's, within believable bounds of the time it was received.
+#[must_use]
+pub fn shown_at(event: &Event, received_at: Moment) -> Moment {
+    let occurred = event.occurred_at.as_ref().map_or(received_at, Moment::from_timestamp);
+    occurred.clamp(received_at - BELIEVED_PAST, received_at + BELIEVED_FUTURE)
+}
+
+/// The message event that this event changes, if it changes one.
+#[must_use]
+pub fn target(event: &Event) -> Option<EventId> {
+    match event.kind {
+        Some(Kind::Edit(_) | Kind::Deletion(_) | Kind::Reaction(_)) => Some(message_event_id(event)),
+        _ => None,
+    }
+}
+
+/// Id of the message event that `event.provider_message_id` names.
+fn message_event_id(event: &Event) -> EventId {
+    crate::event::event_id_of_message(
+        &event.tenant_id,
+        &event.account_id,
+        event.peer.as_ref(),
+        &event.provider_message_id,
+    )
+}
+
+/// What the home knows of an event id.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// It is on the timeline.
+    At {
+        /// Time by which it is shown.
+        shown_at: Moment,
+        /// Event id of the entry; differs from the field for echoes of our own messages.
+        entry: EventId,
+    },
+    /// It is not there yet, but these entries want to change it.
+    Awaited(Vec<(Moment, EventId)>),
+}
+
+impl Place {
+    /// As stored.
+    #[must_use]
+    pub fn encode(&self) -> Bytes {
+        let mut out = BytesMut::new();
+        match self {
+            Self::At { shown_at, entry } => {
+                out.put_u8(0);
+                out.put_slice(&shown_at.to_key());
+                out.put_slice(&entry.0);
+            }
+            Self::Awaited(amendments) => {
+                out.put_u8(1);
+                for (shown_at, entry) in amendments {
+                    out.put_slice(&shown_at.to_key());
+                    out.put_slice(&entry.0);
+                }
+            }
+        }
+        out.freeze()
+    }
+
+    /// Back from [`Place::encode`]; `None` when it cannot be read.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let (kind, rest) = bytes.split_first()?;
+        let (places, remainder) = rest.as_chunks::<24>();
+        let mut read = places.iter().filter_map(|place| {
+            let (shown_at, entry) = place.split_first_chunk::<8>()?;
+            Some((Moment::from_key(*shown_at), EventId::from_bytes(entry)?))
+        });
+        match (kind, remainder) {
+            (0, []) => read.next().map(|(shown_at, entry)| Self::At { shown_at, entry }),
+            (1, []) => Some(Self::Awaited(read.collect())),
+            _ => None,
+        }
+    }
+
+    /// With one more amendment waiting; the oldest go when there are too many (their own entries stay).
+    #[must_use]
+    pub fn awaiting(place: Option<Self>, shown_at: Moment, amendment: EventId) -> Self {
+        let mut waiting = match place {
+            Some(Self::Awaited(waiting)) => waiting,
+            _ => Vec::new(),
+        };
+        if waiting.len() == MAX_AWAITED {
+            waiting.remove(0);
+        }
+        waiting.push((shown_at, amendment));
+        Self::Awaited(waiting)
+    }
+}
+
+/// Applies an edit, deletion or reaction to the entry it is about. An older one never replaces a newer one; of
+/// two with the same time (Telegram counts seconds) the one that arrived later stands. True when something changed.
+pub fn amend(entry: &mut EntryRecord, change: &Event, received_at: Moment) -> bool {
+    match &change.kind {
+        Some(Kind::Edit(edit)) => {
+            let at = edit.edited_at.as_ref().map_or(received_at, Moment::from_timestamp);
+            if at.0 < entry.edited_at_ms {
+                return false;
+            }
+            entry.current.clone_from(&edit.message);
+            entry.edited_at_ms = at.0;
+            entry.revision += 1;
+            true
+        }
+        Some(Kind::Deletion(_)) => !std::mem::replace(&mut entry.deleted, true),
+        Some(Kind::Reaction(reaction)) => {
+            let at = change.occurred_at.as_ref().map_or(received_at, Moment::from_timestamp);
+            let actor = reaction.actor.as_ref().map(identifier::text).unwrap_or_default();
+            let given = ReactionRecord {
+                actor,
+                emojis: reaction.emojis.clone(),
+                at_ms: at.0,
+            };
+            react(entry, given)
+        }
+        _ => false,
+    }
+}
+
+/// Keeps the newest reaction of each actor; a taken-back one stays as an empty mark, so that an older one cannot return.
+fn react(entry: &mut EntryRecord, given: ReactionRecord) -> bool {
+    match entry.reactions.iter_mut().find(|standing| standing.actor == given.actor) {
+        Some(standing) if standing.at_ms > given.at_ms || *standing == given => false,
+        Some(standing) => {
+            *standing = given;
+            true
+        }
+        None => {
+            entry.reactions.push(given);
+            true
+        }
+    }
+}
