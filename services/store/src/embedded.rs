@@ -200,7 +200,9 @@ fn prepare(database: &Database) -> Result<u64, Fault> {
     match database.begin_read()?.open_table(FORMAT_TABLE) {
         Ok(table) => {
             let found = table.get("format")?;
-            return found.map(|format| format.value()).ok_or(Fault::Corrupt("the format is missing"));
+            return found
+                .map(|format| format.value())
+                .ok_or(Fault::Corrupt("the format is missing"));
         }
         Err(TableError::TableDoesNotExist(_)) => {}
         Err(error) => return Err(error.into()),

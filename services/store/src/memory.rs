@@ -6,7 +6,9 @@ use bytes::Bytes;
 use omnigate_core::{
     port::{
         Clock,
-        store::{Answer, Commit, Expect, Found, Key, Outcome, Query, Shape, Stamp, Store, StoreError, Versioned, Write},
+        store::{
+            Answer, Commit, Expect, Found, Key, Outcome, Query, Shape, Stamp, Store, StoreError, Versioned, Write,
+        },
     },
     shard::Shard,
     time::Moment,
@@ -191,20 +193,22 @@ impl Things {
             Write::Expire { shape, key, after } => {
                 let place = (shard, *shape, key.clone());
                 if let Some(thing) = self.0.get_mut(&place) {
-                    thing.due = Some(thing.due.filter(|due| now > *due).unwrap_or(now + at_least_a_millisecond(*after)));
+                    thing.due = Some(
+                        thing
+                            .due
+                            .filter(|due| now > *due)
+                            .unwrap_or(now + at_least_a_millisecond(*after)),
+                    );
                 }
             }
         }
     }
 
     fn thing(&mut self, shard: Shard, shape: Shape, key: &Key, now: Moment, fresh: fn() -> Body) -> &mut Body {
-        let thing = self
-            .0
-            .entry((shard, shape, key.clone()))
-            .or_insert_with(|| Thing {
-                body: fresh(),
-                due: None,
-            });
+        let thing = self.0.entry((shard, shape, key.clone())).or_insert_with(|| Thing {
+            body: fresh(),
+            due: None,
+        });
         if thing.due.is_some_and(|due| now > due) {
             *thing = Thing {
                 body: fresh(),

@@ -58,7 +58,10 @@ impl<'txn> Change<'txn> {
         let mut over = Vec::new();
         for entry in self.queue.range::<&[u8]>(..end.as_slice())?.take(limit) {
             let (entry, _) = entry?;
-            let place = entry.value().get(end.len()..).ok_or(Fault::Corrupt("an expiry names nothing"))?;
+            let place = entry
+                .value()
+                .get(end.len()..)
+                .ok_or(Fault::Corrupt("an expiry names nothing"))?;
             over.push(Place::from_bytes(place));
         }
         for place in &over {

@@ -77,7 +77,11 @@ impl<T: ReadableTable<&'static [u8], &'static [u8]>> View<'_, T> {
         };
         let due = <[u8; 8]>::try_from(due.value()).map_err(|_| Fault::Corrupt("an expiry has not 8 bytes"))?;
         let due = Moment::from_key(due);
-        Ok(if self.now > due { Life::Over(due) } else { Life::Until(due) })
+        Ok(if self.now > due {
+            Life::Over(due)
+        } else {
+            Life::Until(due)
+        })
     }
 
     pub(super) fn counter(&self, place: &Place) -> Result<Option<i64>, Fault> {

@@ -1,0 +1,1 @@
+//! Random histories: every implementation answers as the reference does.
