@@ -84,7 +84,8 @@ id!(
     ThreadId, 24, "thread", "thr_"
 );
 id!(
-    /// An outbound message: the shard of its thread's home and 15 bytes of a hash of the request.
+    /// An outbound message: the shard of its thread's home, 14 bytes of a hash of the request, and a zero where the send
+    /// keys of its pieces carry their number.
     MessageId, 16, "message", "msg_"
 );
 id!(
@@ -205,8 +206,25 @@ impl MessageId {
     pub fn new(shard: Shard, tenant_id: &str, request_id: &str) -> Self {
         let mut id = [0; 16];
         id[0] = shard.number();
-        id[1..].copy_from_slice(&hash("message", &[tenant_id.as_bytes(), request_id.as_bytes()])[..15]);
+        id[1..15].copy_from_slice(&hash("message", &[tenant_id.as_bytes(), request_id.as_bytes()])[..14]);
         Self(id)
+    }
+
+    /// Key under which a piece is submitted, the same at every attempt: 26 letters and digits, few enough for every
+    /// provider's client reference, from which a receipt finds its way back.
+    #[must_use]
+    pub fn send_key(self, piece: u8) -> String {
+        let mut key = self.0;
+        key[15] = piece;
+        BASE32.encode(&key)
+    }
+
+    /// Message and piece behind a send key that a provider echoes; `None` when it is none of ours.
+    #[must_use]
+    pub fn from_send_key(key: &str) -> Option<(Self, u8)> {
+        let mut id: [u8; 16] = BASE32.decode(key.to_ascii_lowercase().as_bytes()).ok()?.try_into().ok()?;
+        let piece = std::mem::take(&mut id[15]);
+        Some((Self(id), piece))
     }
 
     /// Shard the delivery lives in.
@@ -284,6 +302,15 @@ mod tests {
         assert_eq!(older.to_string().parse::<CustomerId>(), Ok(older));
         assert!(older < newer && older.to_string() < newer.to_string());
         assert_eq!(older.shard(), Shard::new(200));
+    }
+
+    #[test]
+    fn a_send_key_leads_back_to_its_piece() {
+        let id = MessageId::new(Shard::new(9), "t", "r");
+        let key = id.send_key(3);
+        assert!(key.len() == 26 && key.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+        assert_eq!(MessageId::from_send_key(&key.to_uppercase()), Some((id, 3)));
+        assert_eq!(MessageId::from_send_key("order-17"), None);
     }
 
     #[test]

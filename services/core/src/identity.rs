@@ -213,30 +213,30 @@ mod tests {
     fn a_reservation_is_decided_once() {
         let (id, record) = customer();
         let other = named("tg_chat", "2");
-        let Attach::Rejected(Some(refused)) = attach(&record, id, &other, Birth([2; 16]), Moment(2)) else {
+        let Attach::Rejected(Some(refused)) = attach(&record, id, &other, Birth([2; 16]), None, Moment(2)) else {
             panic!("the cap of one chat per bot must refuse a second");
         };
         let mut roomy = refused.clone();
         roomy.members.clear();
-        assert_eq!(attach(&roomy, id, &other, Birth([2; 16]), Moment(3)), Attach::Rejected(None));
-        assert!(matches!(attach(&roomy, id, &other, Birth([3; 16]), Moment(3)), Attach::Accepted(Some(_))));
+        assert_eq!(attach(&roomy, id, &other, Birth([2; 16]), None, Moment(3)), Attach::Rejected(None));
+        assert!(matches!(attach(&roomy, id, &other, Birth([3; 16]), None, Moment(3)), Attach::Accepted(Some(_))));
     }
 
     #[test]
     fn an_accepted_token_stays_accepted() {
         let (id, record) = customer();
         let phone = named("phone", "+84912345678");
-        let Attach::Accepted(Some(next)) = attach(&record, id, &phone, Birth([2; 16]), Moment(2)) else {
+        let Attach::Accepted(Some(next)) = attach(&record, id, &phone, Birth([2; 16]), None, Moment(2)) else {
             panic!("there is room for a phone");
         };
-        assert_eq!(attach(&next, id, &phone, Birth([2; 16]), Moment(3)), Attach::Accepted(None));
+        assert_eq!(attach(&next, id, &phone, Birth([2; 16]), None, Moment(3)), Attach::Accepted(None));
     }
 
     #[test]
     fn a_frozen_record_takes_nothing() {
         let (id, mut record) = customer();
         record.state = CustomerState::Frozen.into();
-        assert_eq!(attach(&record, id, &named("phone", "+84912345678"), Birth([2; 16]), Moment(2)), Attach::Busy);
+        assert_eq!(attach(&record, id, &named("phone", "+84912345678"), Birth([2; 16]), None, Moment(2)), Attach::Busy);
     }
 
     #[test]

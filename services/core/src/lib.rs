@@ -8,6 +8,7 @@
 pub mod account;
 pub mod append;
 pub mod customer_event;
+pub mod delivery;
 pub mod event;
 pub mod id;
 pub mod identifier;

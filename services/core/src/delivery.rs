@@ -1,0 +1,439 @@
+//! The life of one outbound message: what may happen next, and what each answer changes.
+//!
+//! `PLANNED → SUBMITTING → … → ACCEPTED → SENT → DELIVERED → READ`, with `DEFERRED`, `FAILED`, `UNKNOWN`, `EXPIRED`,
+//! `CANCELLED` and `SKIPPED`. Claim and intent of a single message are one step: it is SUBMITTING, durably, before the
+//! provider is called. An attempt is begun once, so its number tells whose answer an answer is.
+
+pub mod disposition;
+pub mod receipt;
+
+use crate::id::{Birth, CustomerId, MessageId, ThreadId};
+use crate::time::Moment;
+use disposition::{Disposition, disposition};
+use omnigate_proto::state::v1::{DeliveryRecord, DeliveryStep, ThreadRecord};
+use omnigate_proto::v1::{
+    Delivery, DeliveryPiece, DeliveryState, ErrorClass, Identifier, Lane, Message, ReceiptState, SendAccepted,
+    SendError, UnknownPolicy,
+};
+use std::time::Duration;
+
+/// Longest time one submission may take.
+pub const CALL_TIME: Duration = Duration::from_secs(30);
+/// How long a submission is somebody's; ends after any call that began within it.
+pub const LEASE_TIME: Duration = Duration::from_secs(60);
+/// How long after the lease a submission is given up as unknown: longer than any answer can be late.
+pub const RECOVERY_MARGIN: Duration = Duration::from_secs(15);
+/// When a message that waits is looked at again, in case its hint was lost.
+pub const LOOK_AGAIN: Duration = Duration::from_secs(20);
+/// Most messages of one thread that wait to leave.
+pub const MAX_CHAIN: usize = 1000;
+/// Most pieces of one message; one byte of the send key.
+pub const MAX_PIECES: u32 = 255;
+/// Steps kept at either end of a long history.
+const HISTORY_HALF: usize = 32;
+
+/// What is known of a message when it is accepted.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Id.
+    pub id: MessageId,
+    /// Tenant.
+    pub tenant_id: String,
+    /// Thread.
+    pub thread_id: ThreadId,
+    /// Owner of the thread's identifier.
+    pub customer: CustomerId,
+    /// Home of the thread.
+    pub home: CustomerId,
+    /// Reservation token of the peer.
+    pub birth: Birth,
+    /// Account.
+    pub account_id: String,
+    /// Kind of channel.
+    pub channel: String,
+    /// Peer.
+    pub peer: Identifier,
+    /// Peer as the provider writes it.
+    pub peer_provider_form: String,
+    /// Content.
+    pub message: Message,
+    /// Not before.
+    pub send_at: Moment,
+    /// Not after.
+    pub expire_at: Moment,
+    /// Lane.
+    pub lane: Lane,
+    /// What to do when nobody knows.
+    pub on_unknown: UnknownPolicy,
+    /// Trace of the accepting call.
+    pub traceparent: String,
+    /// Its trace id.
+    pub trace_id: String,
+}
+
+impl Plan {
+    /// The record of the accepted message; its timer looks at it when it is due, or soon.
+    #[must_use]
+    pub fn record(&self, now: Moment) -> DeliveryRecord {
+        let delivery = Delivery {
+            message_id: self.id.to_string(),
+            tenant_id: self.tenant_id.clone(),
+            thread_id: self.thread_id.to_string(),
+            customer_id: self.customer.to_string(),
+            account_id: self.account_id.clone(),
+            channel: self.channel.clone(),
+            peer: Some(self.peer.clone()),
+            state: DeliveryState::Planned.into(),
+            message: Some(self.message.clone()),
+            created_at: Some(now.to_timestamp()),
+            send_at: Some(self.send_at.to_timestamp()),
+            expire_at: Some(self.expire_at.to_timestamp()),
+            updated_at: Some(now.to_timestamp()),
+            lane: self.lane.into(),
+            trace_id: self.trace_id.clone(),
+            on_unknown: self.on_unknown.into(),
+            ..Delivery::default()
+        };
+        let mut record = DeliveryRecord {
+            delivery: Some(delivery),
+            home: self.home.to_bytes(),
+            birth: self.birth.to_bytes(),
+            peer_provider_form: self.peer_provider_form.clone(),
+            traceparent: self.traceparent.clone(),
+            timer_ms: self.send_at.0.max((now + LOOK_AGAIN).0),
+            ..DeliveryRecord::default()
+        };
+        if self.send_at > now {
+            record.timer_ms = self.send_at.0;
+        }
+        note(&mut record, now, "api", "received", String::new());
+        record
+    }
+}
+
+/// The delivery inside a record; an empty one when the record is damaged, which no state allows to be sent.
+pub fn of(record: &mut DeliveryRecord) -> &mut Delivery {
+    record.delivery.get_or_insert_default()
+}
+
+/// State of a record.
+#[must_use]
+pub fn state_of(record: &DeliveryRecord) -> DeliveryState {
+    record.delivery.as_ref().map_or(DeliveryState::Unspecified, Delivery::state)
+}
+
+fn moment(timestamp: Option<&pbjson_types::Timestamp>) -> Moment {
+    timestamp.map(Moment::from_timestamp).unwrap_or_default()
+}
+
+/// True when nothing will be submitted any more, whatever receipts may still say.
+#[must_use]
+pub const fn has_ended(state: DeliveryState) -> bool {
+    !matches!(
+        state,
+        DeliveryState::Planned | DeliveryState::Claimed | DeliveryState::Submitting | DeliveryState::Deferred
+    )
+}
+
+/// One attempt at one piece.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Submission {
+    /// Message.
+    pub id: MessageId,
+    /// Which piece.
+    pub piece: u32,
+    /// Attempt at it, from 1.
+    pub attempt: u32,
+    /// Its key.
+    pub send_key: String,
+}
+
+/// Whether a message may be submitted now.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Begin {
+    /// Yes, as soon as this record is durable.
+    Go(Box<DeliveryRecord>, Submission),
+    /// No: it lapsed; write this record.
+    Lapsed(Box<DeliveryRecord>),
+    /// Not before this moment.
+    NotYet(Moment),
+    /// Another message of the thread goes first.
+    NotFirst,
+    /// A submission is under way, or its end is not known yet.
+    Held,
+    /// There is nothing left to do.
+    Ended,
+}
+
+/// Decides whether the next piece may be submitted, and by this becomes its only submitter.
+#[must_use]
+pub fn begin(record: &DeliveryRecord, id: MessageId, is_first: bool, now: Moment, lease: &[u8; 16]) -> Begin {
+    let mut next = record.clone();
+    let state = state_of(record);
+    let delivery = of(&mut next);
+    let due = match state {
+        DeliveryState::Planned => moment(delivery.send_at.as_ref()),
+        DeliveryState::Deferred => moment(delivery.deferred_until.as_ref()),
+        DeliveryState::Submitting | DeliveryState::Claimed => return Begin::Held,
+        _ => return Begin::Ended,
+    };
+    if now >= moment(delivery.expire_at.as_ref()) {
+        end(&mut next, DeliveryState::Expired, now, "dispatch", "its time passed before it left");
+        return Begin::Lapsed(Box::new(next));
+    }
+    if due > now {
+        return Begin::NotYet(due);
+    }
+    if !is_first {
+        return Begin::NotFirst;
+    }
+    let accepted = delivery.pieces.iter().take_while(|piece| !piece.provider_message_id.is_empty()).count();
+    if delivery.pieces.len() == accepted {
+        delivery.pieces.push(DeliveryPiece::default());
+    }
+    let number = u8::try_from(accepted).unwrap_or(u8::MAX);
+    let piece = &mut delivery.pieces[accepted];
+    piece.attempts += 1;
+    piece.state = DeliveryState::Submitting.into();
+    piece.send_key = id.send_key(number);
+    let submission = Submission {
+        id,
+        piece: u32::from(number),
+        attempt: piece.attempts,
+        send_key: piece.send_key.clone(),
+    };
+    delivery.attempts += 1;
+    delivery.state = DeliveryState::Submitting.into();
+    delivery.deferred_until = None;
+    delivery.updated_at = Some(now.to_timestamp());
+    next.lease = bytes::Bytes::copy_from_slice(lease);
+    next.lease_until_ms = (now + LEASE_TIME).0;
+    next.timer_ms = (now + LEASE_TIME + RECOVERY_MARGIN).0;
+    let detail = format!("piece {} attempt {}", submission.piece, submission.attempt);
+    note(&mut next, now, "dispatch", "attempted", detail);
+    Begin::Go(Box::new(next), submission)
+}
+
+/// What follows from an answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Next {
+    /// The next piece may go at once.
+    Piece,
+    /// Try again at this moment.
+    At(Moment),
+    /// The message left, or will not: the next message of the thread may go.
+    Ended,
+}
+
+/// Takes the provider's answer to an attempt. `None` when the answer is to an attempt that is not the present one, or
+/// says nothing new.
+#[must_use]
+pub fn answered(
+    record: &DeliveryRecord,
+    submission: &Submission,
+    piece_count: u32,
+    answer: &Result<SendAccepted, SendError>,
+    now: Moment,
+    random: u8,
+) -> Option<(DeliveryRecord, Next)> {
+    let state = state_of(record);
+    let waiting = matches!(state, DeliveryState::Submitting | DeliveryState::Unknown);
+    let position = usize::try_from(submission.piece).ok()?;
+    let piece = record.delivery.as_ref()?.pieces.get(position)?;
+    if !waiting || piece.attempts != submission.attempt || !piece.provider_message_id.is_empty() {
+        return None;
+    }
+    let mut next = record.clone();
+    next.lease.clear();
+    next.lease_until_ms = 0;
+    of(&mut next).updated_at = Some(now.to_timestamp());
+    match answer {
+        Ok(accepted) => Some(take_acceptance(next, position, piece_count, accepted, now)),
+        // What was given up as unknown stays unknown: the failure of an answer that late proves nothing.
+        Err(_) if state == DeliveryState::Unknown => None,
+        Err(error) => Some(take_error(next, position, error, now, random)),
+    }
+}
+
+fn take_acceptance(
+    mut next: DeliveryRecord,
+    position: usize,
+    piece_count: u32,
+    accepted: &SendAccepted,
+    now: Moment,
+) -> (DeliveryRecord, Next) {
+    let delivery = of(&mut next);
+    let count = usize::try_from(piece_count.clamp(1, MAX_PIECES)).unwrap_or(1).max(position + 1);
+    delivery.pieces.resize_with(count.max(delivery.pieces.len()), DeliveryPiece::default);
+    let piece = &mut delivery.pieces[position];
+    piece.provider_message_id.clone_from(&accepted.provider_message_id);
+    let proven = receipt::state_of_receipt(accepted.state()).unwrap_or(DeliveryState::Accepted);
+    piece.state = receipt::further(piece.state(), proven).into();
+    delivery.error = None;
+    next.failures = 0;
+    let detail = format!("piece {position} accepted");
+    note(&mut next, now, "dispatch", "answered", detail);
+    let delivery = of(&mut next);
+    if delivery.pieces.iter().any(|piece| piece.provider_message_id.is_empty()) {
+        delivery.state = DeliveryState::Planned.into();
+        next.timer_ms = (now + LOOK_AGAIN).0;
+        return (next, Next::Piece);
+    }
+    let state = receipt::of_pieces(&delivery.pieces);
+    delivery.state = state.into();
+    next.timer_ms = 0;
+    (next, Next::Ended)
+}
+
+fn take_error(
+    mut next: DeliveryRecord,
+    position: usize,
+    error: &SendError,
+    now: Moment,
+    random: u8,
+) -> (DeliveryRecord, Next) {
+    let may_repeat = of(&mut next).on_unknown() == UnknownPolicy::ResendOnce && !of(&mut next).possible_duplicate;
+    let decided = disposition(error, next.failures, may_repeat, random);
+    let class = error.class();
+    of(&mut next).error = Some(error.clone());
+    let detail = format!("piece {position}: {} {}", class.as_str_name(), error.text);
+    note(&mut next, now, "dispatch", "answered", detail);
+    match decided {
+        Disposition::Again { after, counts, possible_duplicate } => {
+            next.failures += u32::from(counts);
+            let until = now + after;
+            next.timer_ms = until.0;
+            let delivery = of(&mut next);
+            delivery.possible_duplicate |= possible_duplicate;
+            delivery.pieces[position].state = DeliveryState::Deferred.into();
+            delivery.state = DeliveryState::Deferred.into();
+            delivery.deferred_until = Some(until.to_timestamp());
+            (next, Next::At(until))
+        }
+        Disposition::End(state) => {
+            of(&mut next).pieces[position].state = state.into();
+            end(&mut next, state, now, "dispatch", "");
+            (next, Next::Ended)
+        }
+    }
+}
+
+/// Gives up a submission whose worker is gone: nobody knows whether it left. `None` when there is nothing to give up.
+#[must_use]
+pub fn recover(record: &DeliveryRecord, now: Moment) -> Option<(DeliveryRecord, Next)> {
+    let given_up = Moment(record.lease_until_ms) + RECOVERY_MARGIN;
+    if state_of(record) != DeliveryState::Submitting || now < given_up {
+        return None;
+    }
+    let delivery = record.delivery.as_ref()?;
+    let position = delivery.pieces.iter().position(|piece| piece.state() == DeliveryState::Submitting)?;
+    let mut next = record.clone();
+    next.lease.clear();
+    next.lease_until_ms = 0;
+    of(&mut next).updated_at = Some(now.to_timestamp());
+    let error = SendError {
+        class: ErrorClass::Ambiguous.into(),
+        text: "the process that submitted it did not report back".into(),
+        ..SendError::default()
+    };
+    Some(take_error(next, position, &error, now, 0))
+}
+
+/// Takes a message back. `None` when it has begun to leave, or has ended.
+#[must_use]
+pub fn cancel(record: &DeliveryRecord, now: Moment) -> Option<DeliveryRecord> {
+    let untouched = record.delivery.as_ref()?.pieces.iter().all(|piece| piece.provider_message_id.is_empty());
+    if !untouched || !matches!(state_of(record), DeliveryState::Planned | DeliveryState::Deferred) {
+        return None;
+    }
+    let mut next = record.clone();
+    end(&mut next, DeliveryState::Cancelled, now, "api", "taken back");
+    Some(next)
+}
+
+/// Ends a message that waits and whose time has passed; `None` when it has not, or when it does not wait.
+#[must_use]
+pub fn lapse(record: &DeliveryRecord, now: Moment) -> Option<DeliveryRecord> {
+    let waits = matches!(state_of(record), DeliveryState::Planned | DeliveryState::Deferred);
+    if !waits || now < moment(record.delivery.as_ref()?.expire_at.as_ref()) {
+        return None;
+    }
+    let mut next = record.clone();
+    end(&mut next, DeliveryState::Expired, now, "scheduler", "its time passed before it left");
+    Some(next)
+}
+
+fn end(record: &mut DeliveryRecord, state: DeliveryState, now: Moment, role: &str, detail: &str) {
+    record.timer_ms = 0;
+    record.lease.clear();
+    record.lease_until_ms = 0;
+    let what = match state {
+        DeliveryState::Expired => "expired",
+        DeliveryState::Cancelled => "cancelled",
+        _ => "ended",
+    };
+    let delivery = of(record);
+    delivery.state = state.into();
+    delivery.deferred_until = None;
+    delivery.updated_at = Some(now.to_timestamp());
+    let detail = if detail.is_empty() { state.as_str_name().to_owned() } else { detail.to_owned() };
+    note(record, now, role, what, detail);
+}
+
+/// Adds a step to the history; of a very long one the middle is dropped.
+pub fn note(record: &mut DeliveryRecord, at: Moment, role: &str, what: &str, detail: String) {
+    if record.history.len() >= 2 * HISTORY_HALF {
+        record.history.remove(HISTORY_HALF);
+    }
+    record.history.push(DeliveryStep {
+        at_ms: at.0,
+        role: role.to_owned(),
+        what: what.to_owned(),
+        detail,
+    });
+}
+
+/// True when the thread lets this message go next.
+#[must_use]
+pub fn is_first(thread: Option<&ThreadRecord>, id: MessageId) -> bool {
+    thread.and_then(|thread| thread.chain.first()).is_some_and(|first| first.as_ref() == id.0.as_slice())
+}
+
+/// Puts a message at the end of its thread's chain; false when the chain is full.
+pub fn join(thread: &mut ThreadRecord, id: MessageId) -> bool {
+    let id = id.to_bytes();
+    if thread.chain.contains(&id) {
+        return true;
+    }
+    if thread.chain.len() >= MAX_CHAIN {
+        return false;
+    }
+    thread.chain.push(id);
+    true
+}
+
+/// Takes a message out of its thread's chain; the message that may go now, if it was the first.
+pub fn leave(thread: &mut ThreadRecord, id: MessageId) -> Option<MessageId> {
+    let was_first = is_first(Some(thread), id);
+    thread.chain.retain(|waiting| waiting.as_ref() != id.0.as_slice());
+    let first = thread.chain.first().filter(|_| was_first)?;
+    MessageId::from_bytes(first)
+}
+
+/// Whether the provider's answer means that the thread cannot be written to any more.
+#[must_use]
+pub fn closes_thread(answer: &Result<SendAccepted, SendError>) -> bool {
+    matches!(answer, Err(error) if matches!(error.class(), ErrorClass::RecipientPermanent | ErrorClass::Refused))
+}
+
+/// An acceptance with the least that it proves, for adapters that say nothing.
+#[must_use]
+pub fn accepted(provider_message_id: &str) -> SendAccepted {
+    SendAccepted {
+        provider_message_id: provider_message_id.to_owned(),
+        state: ReceiptState::Accepted.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+//! What happens after a failed attempt: the one place that decides it. Adapters only classify.
+
+use omnigate_proto::v1::{DeliveryState, ErrorClass, SendError};
+use std::time::Duration;
+
+/// Most counted failures of one piece.
+const MAX_FAILURES: u32 = 5;
+/// First wait after a counted failure; each further one is three times as long.
+const FIRST_WAIT: Duration = Duration::from_secs(5);
+/// Least wait when throttled without being told how long.
+const THROTTLED_WAIT: Duration = Duration::from_secs(1);
+/// Wait while the account itself cannot send.
+const ACCOUNT_WAIT: Duration = Duration::from_secs(60);
+/// Longest wait a provider may ask for.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
+
+/// What happens next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Disposition {
+    /// Try again.
+    Again {
+        /// After this long.
+        after: Duration,
+        /// True when it counts as a failed attempt.
+        counts: bool,
+        /// True when the first attempt may have arrived.
+        possible_duplicate: bool,
+    },
+    /// It ends in this state.
+    End(DeliveryState),
+}
+
+/// Decides what follows from an error after `failures` counted failures. `may_repeat` allows one duplicate; `random`
+/// spreads the waits.
+#[must_use]
+pub fn disposition(error: &SendError, failures: u32, may_repeat: bool, random: u8) -> Disposition {
+    let asked = Duration::from_millis(error.retry_after_ms).min(LONGEST_WAIT);
+    let again = |after: Duration, counts| Disposition::Again {
+        after: after.max(asked),
+        counts,
+        possible_duplicate: false,
+    };
+    match error.class() {
+        ErrorClass::Throttled => again(spread(THROTTLED_WAIT, random), false),
+        ErrorClass::Account => again(spread(ACCOUNT_WAIT, random), false),
+        ErrorClass::NotSent | ErrorClass::RecipientTemporary if failures + 1 < MAX_FAILURES => {
+            again(spread(FIRST_WAIT * 3_u32.pow(failures.min(MAX_FAILURES)), random), true)
+        }
+        ErrorClass::Ambiguous | ErrorClass::Unspecified if may_repeat => Disposition::Again {
+            after: spread(FIRST_WAIT, random).max(asked),
+            counts: true,
+            possible_duplicate: true,
+        },
+        ErrorClass::Ambiguous | ErrorClass::Unspecified => Disposition::End(DeliveryState::Unknown),
+        ErrorClass::NotSent
+        | ErrorClass::RecipientTemporary
+        | ErrorClass::RecipientPermanent
+        | ErrorClass::Refused
+        | ErrorClass::Content => Disposition::End(DeliveryState::Failed),
+        ErrorClass::Policy => Disposition::End(DeliveryState::Skipped),
+        ErrorClass::Expired => Disposition::End(DeliveryState::Expired),
+    }
+}
+
+/// A wait between 80 % and 120 % of `wait`, so that what failed together is not tried together.
+fn spread(wait: Duration, random: u8) -> Duration {
+    wait * (800 + u32::from(random) * 400 / 255) / 1000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(class: ErrorClass, failures: u32, may_repeat: bool) -> Disposition {
+        let error = SendError {
+            class: class.into(),
+            ..SendError::default()
+        };
+        disposition(&error, failures, may_repeat, 128)
+    }
+
+    #[test]
+    fn every_class_has_its_consequence() {
+        use DeliveryState::{Expired, Failed, Skipped, Unknown};
+        for (class, state) in [
+            (ErrorClass::Ambiguous, Unknown),
+            (ErrorClass::Unspecified, Unknown),
+            (ErrorClass::RecipientPermanent, Failed),
+            (ErrorClass::Refused, Failed),
+            (ErrorClass::Content, Failed),
+            (ErrorClass::Policy, Skipped),
+            (ErrorClass::Expired, Expired),
+        ] {
+            assert_eq!(of(class, 0, false), Disposition::End(state), "{class:?}");
+        }
+        for (class, counted) in [
+            (ErrorClass::Throttled, false),
+            (ErrorClass::Account, false),
+            (ErrorClass::NotSent, true),
+            (ErrorClass::RecipientTemporary, true),
+        ] {
+            assert!(matches!(of(class, 0, false), Disposition::Again { counts, .. } if counts == counted), "{class:?}");
+        }
+    }
+
+    #[test]
+    fn what_may_have_arrived_is_repeated_only_when_allowed() {
+        let repeated = of(ErrorClass::Ambiguous, 0, true);
+        assert!(matches!(repeated, Disposition::Again { possible_duplicate: true, .. }));
+    }
+
+    #[test]
+    fn failures_are_bounded_and_waits_grow() {
+        assert_eq!(of(ErrorClass::NotSent, 4, false), Disposition::End(DeliveryState::Failed));
+        let wait = |failures| match of(ErrorClass::NotSent, failures, false) {
+            Disposition::Again { after, .. } => after,
+            Disposition::End(_) => panic!("must be tried again"),
+        };
+        assert!(wait(1) > wait(0) * 2 && wait(3) > wait(2) * 2);
+    }
+
+    #[test]
+    fn a_provider_that_asks_to_wait_is_obeyed_within_a_day() {
+        let error = SendError {
+            class: ErrorClass::Throttled.into(),
+            retry_after_ms: 35_000,
+            ..SendError::default()
+        };
+        assert!(matches!(disposition(&error, 0, false, 0), Disposition::Again { after, .. } if after.as_secs() == 35));
+    }
+}

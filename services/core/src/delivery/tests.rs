@@ -1,0 +1,153 @@
+use super::*;
+use crate::shard::Shard;
+use omnigate_proto::v1::Receipt;
+
+fn plan() -> Plan {
+    Plan {
+        id: MessageId::new(Shard::new(1), "t", "r"),
+        tenant_id: "t".into(),
+        thread_id: ThreadId([1; 24]),
+        customer: CustomerId([1; 16]),
+        home: CustomerId([1; 16]),
+        birth: Birth([2; 16]),
+        account_id: "bot".into(),
+        channel: "telegram".into(),
+        peer: Identifier::default(),
+        peer_provider_form: String::new(),
+        message: Message::default(),
+        send_at: Moment(1000),
+        expire_at: Moment(1_000_000),
+        lane: Lane::Transactional,
+        on_unknown: UnknownPolicy::Report,
+        traceparent: String::new(),
+        trace_id: String::new(),
+    }
+}
+
+fn go(record: &DeliveryRecord, now: i64) -> (DeliveryRecord, Submission) {
+    match begin(record, plan().id, true, Moment(now), &[7; 16]) {
+        Begin::Go(record, submission) => (*record, submission),
+        other => panic!("must go: {other:?}"),
+    }
+}
+
+fn failed(class: ErrorClass) -> Result<SendAccepted, SendError> {
+    Err(SendError { class: class.into(), ..SendError::default() })
+}
+
+fn receipt(state: ReceiptState) -> Receipt {
+    Receipt { state: state.into(), ..Receipt::default() }
+}
+
+#[test]
+fn an_attempt_begins_once_and_only_in_turn() {
+    let record = plan().record(Moment(1000));
+    assert_eq!(begin(&record, plan().id, false, Moment(1000), &[7; 16]), Begin::NotFirst);
+    assert_eq!(begin(&record, plan().id, true, Moment(999), &[7; 16]), Begin::NotYet(Moment(1000)));
+    let (record, submission) = go(&record, 1000);
+    assert_eq!((submission.piece, submission.attempt), (0, 1));
+    assert_eq!(begin(&record, plan().id, true, Moment(1001), &[8; 16]), Begin::Held);
+}
+
+#[test]
+fn pieces_go_one_after_the_other_and_keep_their_keys() {
+    let (record, first) = go(&plan().record(Moment(1000)), 1000);
+    let (record, next) = answered(&record, &first, 2, &Ok(accepted("a")), Moment(1001), 0).unwrap();
+    assert_eq!(next, Next::Piece);
+    let (record, second) = go(&record, 1002);
+    assert_eq!((second.piece, second.attempt), (1, 1));
+    assert_ne!(first.send_key, second.send_key);
+    let (record, next) = answered(&record, &second, 2, &failed(ErrorClass::NotSent), Moment(1003), 0).unwrap();
+    assert!(matches!(next, Next::At(_)) && state_of(&record) == DeliveryState::Deferred);
+    let (record, again) = go(&record, 100_000);
+    assert_eq!((again.piece, again.attempt, &again.send_key), (1, 2, &second.send_key));
+    let (record, next) = answered(&record, &again, 2, &Ok(accepted("b")), Moment(100_001), 0).unwrap();
+    assert_eq!((next, state_of(&record)), (Next::Ended, DeliveryState::Accepted));
+    assert_eq!(begin(&record, plan().id, true, Moment(100_002), &[7; 16]), Begin::Ended);
+}
+
+#[test]
+fn a_lost_worker_leaves_unknown_and_a_late_answer_settles_it() {
+    let (record, submission) = go(&plan().record(Moment(1000)), 1000);
+    assert_eq!(recover(&record, Moment(70_000)), None);
+    let (record, next) = recover(&record, Moment(1000) + LEASE_TIME + RECOVERY_MARGIN).unwrap();
+    assert_eq!((next, state_of(&record)), (Next::Ended, DeliveryState::Unknown));
+    assert_eq!(answered(&record, &submission, 1, &failed(ErrorClass::NotSent), Moment(90_000), 0), None);
+    let (record, _) = answered(&record, &submission, 1, &Ok(accepted("a")), Moment(90_000), 0).unwrap();
+    assert_eq!(state_of(&record), DeliveryState::Accepted);
+}
+
+#[test]
+fn an_answer_to_an_older_attempt_changes_nothing() {
+    let (record, first) = go(&plan().record(Moment(1000)), 1000);
+    let (record, _) = answered(&record, &first, 1, &failed(ErrorClass::Throttled), Moment(1001), 0).unwrap();
+    let (record, _) = go(&record, 50_000);
+    assert_eq!(answered(&record, &first, 1, &Ok(accepted("a")), Moment(50_001), 0), None);
+}
+
+#[test]
+fn what_may_have_left_is_sent_again_only_once_and_only_when_allowed() {
+    let mut plan = plan();
+    plan.on_unknown = UnknownPolicy::ResendOnce;
+    let (record, first) = go(&plan.record(Moment(1000)), 1000);
+    let (record, _) = answered(&record, &first, 1, &failed(ErrorClass::Ambiguous), Moment(1001), 0).unwrap();
+    assert!(state_of(&record) == DeliveryState::Deferred && record.delivery.as_ref().unwrap().possible_duplicate);
+    let (record, second) = go(&record, 50_000);
+    let (record, _) = answered(&record, &second, 1, &failed(ErrorClass::Ambiguous), Moment(50_001), 0).unwrap();
+    assert_eq!(state_of(&record), DeliveryState::Unknown);
+}
+
+#[test]
+fn receipts_only_move_forward() {
+    let (record, submission) = go(&plan().record(Moment(1000)), 1000);
+    let (record, _) = answered(&record, &submission, 1, &Ok(accepted("a")), Moment(1001), 0).unwrap();
+    let read = receipt::apply(&record, Some(0), &receipt(ReceiptState::Read), Moment(2)).unwrap();
+    assert_eq!(state_of(&read), DeliveryState::Read);
+    assert_eq!(receipt::apply(&read, Some(0), &receipt(ReceiptState::Delivered), Moment(3)), None);
+    assert_eq!(receipt::apply(&read, Some(0), &receipt(ReceiptState::Failed), Moment(3)), None);
+    let failed = receipt::apply(&record, Some(0), &receipt(ReceiptState::Failed), Moment(2)).unwrap();
+    let believed = receipt::apply(&failed, Some(0), &receipt(ReceiptState::Delivered), Moment(3)).unwrap();
+    assert!(state_of(&believed) == DeliveryState::Delivered && believed.delivery.unwrap().contradicted);
+}
+
+#[test]
+fn a_receipt_settles_a_submission_whose_answer_is_lost() {
+    let (record, submission) = go(&plan().record(Moment(1000)), 1000);
+    let early = receipt::apply(&record, Some(0), &receipt(ReceiptState::Delivered), Moment(2)).unwrap();
+    assert_eq!(state_of(&early), DeliveryState::Delivered);
+    assert_eq!(answered(&early, &submission, 1, &failed(ErrorClass::Ambiguous), Moment(3), 0), None);
+}
+
+#[test]
+fn a_message_that_begins_to_leave_cannot_be_taken_back() {
+    let record = plan().record(Moment(1000));
+    assert_eq!(state_of(&cancel(&record, Moment(1)).unwrap()), DeliveryState::Cancelled);
+    assert_eq!(cancel(&go(&record, 1000).0, Moment(1001)), None);
+}
+
+#[test]
+fn a_message_lapses() {
+    let record = plan().record(Moment(1000));
+    assert!(matches!(begin(&record, plan().id, true, Moment(1_000_000), &[7; 16]), Begin::Lapsed(_)));
+    assert_eq!(lapse(&record, Moment(999_999)), None);
+    assert_eq!(state_of(&lapse(&record, Moment(1_000_000)).unwrap()), DeliveryState::Expired);
+}
+
+#[test]
+fn the_chain_lets_one_go_at_a_time() {
+    let mut thread = ThreadRecord::default();
+    let (one, two) = (MessageId([1; 16]), MessageId([2; 16]));
+    assert!(join(&mut thread, one) && join(&mut thread, two) && join(&mut thread, one));
+    assert!(is_first(Some(&thread), one) && !is_first(Some(&thread), two));
+    assert_eq!(leave(&mut thread, one), Some(two));
+    assert_eq!(leave(&mut thread, two), None);
+}
+
+#[test]
+fn a_history_stays_short() {
+    let mut record = plan().record(Moment(1));
+    for number in 0..1000 {
+        note(&mut record, Moment(number), "x", "y", String::new());
+    }
+    assert_eq!((record.history.len(), record.history[0].what.as_str()), (64, "received"));
+}
