@@ -1,1 +1,10 @@
-//! Configuration, telemetry, health, graceful stop and supervised tasks
+//! Configuration, telemetry, health, graceful stop and supervised tasks: what every role needs around its work.
+
+pub mod clock;
+pub mod config;
+pub mod health;
+pub mod listen;
+pub mod role;
+pub mod stop;
+pub mod task;
+pub mod telemetry;
