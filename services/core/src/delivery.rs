@@ -174,6 +174,8 @@ pub fn begin(record: &DeliveryRecord, id: MessageId, is_first: bool, now: Moment
     let due = match state {
         DeliveryState::Planned => moment(delivery.send_at.as_ref()),
         DeliveryState::Deferred => moment(delivery.deferred_until.as_ref()),
+        // Our own commit whose answer was lost.
+        DeliveryState::Submitting if record.lease.as_ref() == lease.as_slice() => return gone(next, id),
         DeliveryState::Submitting | DeliveryState::Claimed => return Begin::Held,
         _ => return Begin::Ended,
     };
@@ -196,12 +198,7 @@ pub fn begin(record: &DeliveryRecord, id: MessageId, is_first: bool, now: Moment
     piece.attempts += 1;
     piece.state = DeliveryState::Submitting.into();
     piece.send_key = id.send_key(number);
-    let submission = Submission {
-        id,
-        piece: u32::from(number),
-        attempt: piece.attempts,
-        send_key: piece.send_key.clone(),
-    };
+    let attempt = piece.attempts;
     delivery.attempts += 1;
     delivery.state = DeliveryState::Submitting.into();
     delivery.deferred_until = None;
@@ -209,9 +206,23 @@ pub fn begin(record: &DeliveryRecord, id: MessageId, is_first: bool, now: Moment
     next.lease = bytes::Bytes::copy_from_slice(lease);
     next.lease_until_ms = (now + LEASE_TIME).0;
     next.timer_ms = (now + LEASE_TIME + RECOVERY_MARGIN).0;
-    let detail = format!("piece {} attempt {}", submission.piece, submission.attempt);
-    note(&mut next, now, "dispatch", "attempted", detail);
-    Begin::Go(Box::new(next), submission)
+    note(&mut next, now, "dispatch", "attempted", format!("piece {number} attempt {attempt}"));
+    gone(next, id)
+}
+
+/// The attempt that is under way.
+fn gone(mut record: DeliveryRecord, id: MessageId) -> Begin {
+    let pieces = &of(&mut record).pieces;
+    let Some(position) = pieces.iter().position(|piece| piece.state() == DeliveryState::Submitting) else {
+        return Begin::Held;
+    };
+    let submission = Submission {
+        id,
+        piece: u32::try_from(position).unwrap_or(MAX_PIECES),
+        attempt: pieces[position].attempts,
+        send_key: pieces[position].send_key.clone(),
+    };
+    Begin::Go(Box::new(record), submission)
 }
 
 /// What follows from an answer.

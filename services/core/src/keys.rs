@@ -130,6 +130,12 @@ pub fn lease(name: &str) -> Key {
     key(b'x', name.as_bytes())
 }
 
+/// Index of shard 0: members of a group of processes that share work; each has a lease of its own.
+#[must_use]
+pub fn members(group: &str) -> Key {
+    key(b'n', group.as_bytes())
+}
+
 /// Record `state.v1.AttemptRecord` of an event that fails.
 #[must_use]
 pub fn attempt(event: EventId) -> Key {

@@ -14,6 +14,8 @@ pub mod id;
 pub mod identifier;
 pub mod identity;
 pub mod keys;
+pub mod lease;
+pub mod pace;
 pub mod partition;
 pub mod port;
 pub mod protocol;

@@ -7,7 +7,15 @@
 pub mod append;
 pub mod cache;
 pub mod context;
+pub mod gateway;
+pub mod lease;
+pub mod delivery;
 pub mod outbox;
+pub mod park;
+pub mod pace;
+pub mod receipt;
 pub mod resolve;
+pub mod send;
+pub mod submit;
 
 pub use context::{Context, Stop};

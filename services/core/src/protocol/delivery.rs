@@ -1,0 +1,277 @@
+//! Changes deliveries in the store: every change of a delivery, of its place in the thread's chain and of its timer is one
+//! commit in the home's shard.
+
+use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop, as_record};
+use super::outbox::Outgoing;
+use super::resolve::{expect_record, insert_outgoing, put, to_outbox};
+use crate::customer_event::Happened;
+use crate::delivery;
+use crate::id::{CustomerId, EventId, MessageId, hash};
+use crate::keys::{self, Timer};
+use crate::port::store::{Expect, Query, Write};
+use crate::time::Moment;
+use crate::timeline::Place;
+use omnigate_proto::state::v1::{DeliveryRecord, HomeRecord, ThreadRecord};
+
+/// What happens to the message's place in its thread's chain.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Chain {
+    /// Nothing.
+    Stay,
+    /// It joins at the end.
+    Join,
+    /// It leaves; the next one may go.
+    Leave,
+}
+
+/// A change to write.
+pub(super) struct Change {
+    /// The record afterwards.
+    pub(super) record: DeliveryRecord,
+    /// The chain.
+    pub(super) chain: Chain,
+    /// True when others are told.
+    pub(super) announce: bool,
+    /// True when the thread turned out to be unreachable.
+    pub(super) closes_thread: bool,
+    /// Event id under which the provider would show us this message.
+    pub(super) known_as: Option<EventId>,
+}
+
+impl Change {
+    pub(super) const fn quiet(record: DeliveryRecord) -> Self {
+        Self {
+            record,
+            chain: Chain::Stay,
+            announce: false,
+            closes_thread: false,
+            known_as: None,
+        }
+    }
+}
+
+/// What was written.
+#[derive(Debug)]
+pub struct Changed {
+    /// The delivery afterwards.
+    pub record: DeliveryRecord,
+    /// CustomerEvents to publish.
+    pub outgoing: Vec<Outgoing>,
+    /// The message of the thread that may go now.
+    pub next: Option<MessageId>,
+}
+
+/// Reads a delivery with its thread, decides, and writes the change; decides again after a conflict. `Ok(None)` when there
+/// is no such delivery or nothing to change.
+pub(super) async fn change(
+    context: &Context<'_>,
+    id: MessageId,
+    mut decide: impl FnMut(&DeliveryRecord, Option<&ThreadRecord>, Moment) -> Option<Change> + Send,
+) -> Result<Option<Changed>, Stop> {
+    for _ in 0..MAX_TRIES {
+        let Some(loaded) = load(context, id).await? else {
+            return Ok(None);
+        };
+        let now = context.now();
+        let thread = loaded.home.value.as_ref().and_then(|home| thread_of(home, &loaded.record));
+        let Some(change) = decide(&loaded.record, thread, now) else {
+            return Ok(None);
+        };
+        if let Some(changed) = write(context, id, loaded, change, now).await? {
+            return Ok(Some(changed));
+        }
+    }
+    Err(Stop::Contended(MAX_TRIES))
+}
+
+/// A delivery as it was read, with its home.
+pub(super) struct LoadedDelivery {
+    pub(super) record: DeliveryRecord,
+    stamp: Option<crate::port::store::Stamp>,
+    home_id: CustomerId,
+    home: Loaded<HomeRecord>,
+}
+
+impl LoadedDelivery {
+    /// Its home's record.
+    pub(super) const fn home_record(&self) -> Option<&HomeRecord> {
+        self.home.value.as_ref()
+    }
+
+    /// Replaces the delivery alone, home untouched; false after a conflict.
+    pub(super) async fn replace(
+        &self,
+        context: &Context<'_>,
+        id: MessageId,
+        next: &DeliveryRecord,
+    ) -> Result<bool, Stop> {
+        let expect = vec![expect_record(keys::delivery(id), self.stamp)];
+        let mut write = vec![put(keys::delivery(id), next)];
+        write.extend(move_timer(id, self.record.timer_ms, next.timer_ms));
+        Ok(matches!(context.commit(id.shard(), expect, write).await?, Ended::Committed(_)))
+    }
+}
+
+/// Reads a delivery; `None` when there is none.
+pub(super) async fn load(context: &Context<'_>, id: MessageId) -> Result<Option<LoadedDelivery>, Stop> {
+    let record: Loaded<DeliveryRecord> = context.record(id.shard(), keys::delivery(id), "delivery").await?;
+    let (Some(value), stamp) = (record.value, record.stamp) else {
+        return Ok(None);
+    };
+    let Some(home_id) = CustomerId::from_bytes(&value.home) else {
+        return Ok(None);
+    };
+    let queries = vec![Query::Record(keys::delivery(id)), Query::Record(keys::home(home_id))];
+    let mut answers = context.store.read(id.shard(), queries).await?.into_iter();
+    let again: Loaded<DeliveryRecord> = Loaded::decode(as_record(answers.next())?, "delivery")?;
+    let home: Loaded<HomeRecord> = Loaded::decode(as_record(answers.next())?, "home")?;
+    Ok(Some(LoadedDelivery {
+        record: again.value.unwrap_or(value),
+        stamp: again.stamp.or(stamp),
+        home_id,
+        home,
+    }))
+}
+
+/// The delivery's thread in its home.
+pub(super) fn thread_of<'a>(home: &'a HomeRecord, record: &DeliveryRecord) -> Option<&'a ThreadRecord> {
+    let account = &record.delivery.as_ref()?.account_id;
+    home.threads.iter().find(|thread| thread.birth == record.birth && thread.account_id == *account)
+}
+
+async fn write(
+    context: &Context<'_>,
+    id: MessageId,
+    loaded: LoadedDelivery,
+    change: Change,
+    now: Moment,
+) -> Result<Option<Changed>, Stop> {
+    let mut expect = vec![expect_record(keys::delivery(id), loaded.stamp)];
+    let mut write = vec![put(keys::delivery(id), &change.record)];
+    write.extend(move_timer(id, loaded.record.timer_ms, change.record.timer_ms));
+    let mut outgoing = Vec::new();
+    let mut next = None;
+    let mut home = loaded.home.value.unwrap_or_default();
+    let touches_home = change.announce || change.closes_thread || change.chain != Chain::Stay;
+    if touches_home {
+        let account = change.record.delivery.as_ref().map(|delivery| delivery.account_id.clone());
+        let birth = &change.record.birth;
+        let mut threads = home.threads.iter_mut();
+        let thread = threads.find(|thread| thread.birth == *birth && Some(&thread.account_id) == account.as_ref());
+        if let Some(thread) = thread {
+            thread.unreachable |= change.closes_thread;
+            match change.chain {
+                Chain::Stay => {}
+                Chain::Join => {
+                    delivery::join(thread, id);
+                }
+                Chain::Leave => {
+                    next = delivery::leave(thread, id);
+                    thread.last_submit_ms = now.0;
+                }
+            }
+        }
+        if change.announce {
+            outgoing.extend(announce(&mut home, loaded.home_id, &change.record, now));
+            write.extend(outgoing.iter().map(insert_outgoing));
+        }
+        expect.push(expect_record(keys::home(loaded.home_id), loaded.home.stamp));
+        write.push(put(keys::home(loaded.home_id), &home));
+    }
+    write.extend(alias(loaded.home_id, &change));
+    match context.commit(id.shard(), expect, write).await? {
+        Ended::Committed(stamp) => {
+            if touches_home {
+                let home = Loaded {
+                    stamp: Some(stamp),
+                    value: Some(home),
+                };
+                context.cache.keep_home(loaded.home_id, &home);
+            }
+            Ok(Some(Changed {
+                record: change.record,
+                outgoing,
+                next,
+            }))
+        }
+        Ended::Conflict(_) | Ended::Unknown => Ok(None),
+    }
+}
+
+fn announce(home: &mut HomeRecord, id: CustomerId, record: &DeliveryRecord, now: Moment) -> Option<Outgoing> {
+    let delivery = record.delivery.as_ref()?;
+    home.home_seq += 1;
+    let happened = Happened {
+        tenant_id: &delivery.tenant_id,
+        home: id,
+        home_seq: home.home_seq,
+        at: now,
+        trace_id: &delivery.trace_id,
+    };
+    Some(to_outbox(id, home.home_seq, happened.delivery_changed(delivery)))
+}
+
+/// Lets the provider's own id of the message lead to its entry: an echo of it is no second message, and a reaction to it
+/// finds it.
+fn alias(home: CustomerId, change: &Change) -> Option<Write> {
+    let member = change.record.entry_member.split_first_chunk::<8>();
+    let (shown_at, entry) = member?;
+    let place = Place::At {
+        shown_at: Moment::from_key(*shown_at),
+        entry: EventId::from_bytes(entry)?,
+    };
+    Some(Write::SetField {
+        key: keys::places(home),
+        field: change.known_as?.to_bytes(),
+        value: place.encode(),
+    })
+}
+
+/// Moves a delivery's timer; zero is no timer.
+pub(super) fn move_timer(id: MessageId, before_ms: i64, after_ms: i64) -> Vec<Write> {
+    let mut write = Vec::new();
+    if before_ms != after_ms && before_ms != 0 {
+        write.push(Write::Remove {
+            key: keys::timers(),
+            member: keys::timer_member(Moment(before_ms), Timer::Delivery(id)),
+        });
+    }
+    if before_ms != after_ms && after_ms != 0 {
+        write.push(Write::Insert {
+            key: keys::timers(),
+            member: keys::timer_member(Moment(after_ms), Timer::Delivery(id)),
+            value: bytes::Bytes::new(),
+        });
+    }
+    write
+}
+
+/// Takes a timer out that leads nowhere.
+pub(super) async fn drop_timer(context: &Context<'_>, id: MessageId, due: Moment) -> Result<(), Stop> {
+    let member = keys::timer_member(due, Timer::Delivery(id));
+    let expect = vec![Expect::Member {
+        key: keys::timers(),
+        member: member.clone(),
+        present: true,
+    }];
+    let write = vec![Write::Remove {
+        key: keys::timers(),
+        member,
+    }];
+    context.commit(id.shard(), expect, write).await?;
+    Ok(())
+}
+
+/// A delivery as it stands. `None` when there is none.
+pub async fn get(context: &Context<'_>, id: MessageId) -> Result<Option<DeliveryRecord>, Stop> {
+    let loaded: Loaded<DeliveryRecord> = context.record(id.shard(), keys::delivery(id), "delivery").await?;
+    Ok(loaded.value)
+}
+
+/// Event id of the entry that a message of ours has on the timeline.
+#[must_use]
+pub fn entry_event(id: MessageId) -> EventId {
+    let mut event = [0; 16];
+    event.copy_from_slice(&hash("outbound", &[&id.0])[..16]);
+    EventId(event)
+}

@@ -1,0 +1,79 @@
+//! What must not change between two starts of a gateway.
+
+use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop};
+use super::lease::COMMON;
+use super::resolve::{expect_record, put};
+use crate::keys;
+use crate::port::store::StoreError;
+use omnigate_proto::state::v1::GatewayRecord;
+
+/// Version of the stored format that this release reads and writes.
+pub const FORMAT: u32 = 1;
+
+/// Why this gateway must not start on this store.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// Another number of partitions would tear running threads apart.
+    #[error(
+        "broker.partitions is {configured}, but this store was started with {stored}; the number is fixed at first start, \
+         set it back to {stored} or start on an empty store"
+    )]
+    Partitions {
+        /// What the configuration says.
+        configured: u16,
+        /// What the store says.
+        stored: u32,
+    },
+    /// A newer release wrote the store.
+    #[error("the store has format {stored}, this release knows up to {known}")]
+    Format {
+        /// Format of the store.
+        stored: u32,
+        /// Newest format known here.
+        known: u32,
+    },
+    /// The store did not answer.
+    #[error(transparent)]
+    Stop(#[from] Stop),
+}
+
+impl From<StoreError> for GatewayError {
+    fn from(error: StoreError) -> Self {
+        Self::Stop(error.into())
+    }
+}
+
+/// Compares the configuration with the first start's; the first start writes it down.
+pub async fn check(context: &Context<'_>, partitions: u16) -> Result<(), GatewayError> {
+    for _ in 0..MAX_TRIES {
+        let record: Loaded<GatewayRecord> = context.record(COMMON, keys::gateway(), "gateway").await?;
+        if let Some(stored) = &record.value {
+            return compare(stored, partitions);
+        }
+        let first = GatewayRecord {
+            partitions: partitions.into(),
+            format: FORMAT,
+        };
+        let expect = vec![expect_record(keys::gateway(), None)];
+        if let Ended::Committed(_) = context.commit(COMMON, expect, vec![put(keys::gateway(), &first)]).await? {
+            return Ok(());
+        }
+    }
+    Err(Stop::Contended(MAX_TRIES).into())
+}
+
+fn compare(stored: &GatewayRecord, configured: u16) -> Result<(), GatewayError> {
+    if stored.format > FORMAT {
+        return Err(GatewayError::Format {
+            stored: stored.format,
+            known: FORMAT,
+        });
+    }
+    if stored.partitions != u32::from(configured) {
+        return Err(GatewayError::Partitions {
+            configured,
+            stored: stored.partitions,
+        });
+    }
+    Ok(())
+}

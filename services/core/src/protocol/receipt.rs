@@ -1,0 +1,113 @@
+//! Receipts: find their delivery and move it forward; those that come before our own record wait for it.
+
+use super::append::Applied;
+use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop};
+use super::delivery::{Chain, Change, change};
+use super::outbox::Outgoing;
+use super::resolve::{expect_record, put};
+use super::submit::pointer;
+use crate::append::Arrival;
+use crate::delivery;
+use crate::id::MessageId;
+use crate::port::store::{Shape, Write};
+use crate::shard::Shard;
+use bytes::Bytes;
+use omnigate_proto::state::v1::{EarlyReceipt, ProviderPointer};
+use omnigate_proto::v1::{Receipt, event::Kind};
+use std::time::Duration;
+
+/// How long receipts wait for the delivery they are about.
+const EARLY_KEPT: Duration = Duration::from_secs(24 * 3600);
+/// How long a provider's id leads to its delivery.
+pub(super) const POINTER_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Most receipts that wait for one delivery.
+const MAX_EARLY: usize = 16;
+
+/// Applies a receipt event.
+pub async fn apply(context: &Context<'_>, arrival: &Arrival) -> Result<Applied, Stop> {
+    let mut applied = Applied::default();
+    let Some(Kind::Receipt(receipt)) = &arrival.event.kind else {
+        return Ok(applied);
+    };
+    let event = &arrival.event;
+    let target = match MessageId::from_send_key(&receipt.client_reference) {
+        Some((id, piece)) => Some((id, Some(u32::from(piece)))),
+        None => find(context, &event.tenant_id, &event.account_id, receipt, arrival).await?,
+    };
+    if let Some((id, piece)) = target {
+        applied.outgoing = apply_to(context, id, piece, receipt).await?;
+    }
+    applied.applied.push(arrival.id);
+    Ok(applied)
+}
+
+/// Applies a receipt to a piece of a delivery, or to all of it; CustomerEvents to publish.
+pub(super) async fn apply_to(
+    context: &Context<'_>,
+    id: MessageId,
+    piece: Option<u32>,
+    receipt: &Receipt,
+) -> Result<Vec<Outgoing>, Stop> {
+    let changed = change(context, id, |record, _, now| {
+        let next = delivery::receipt::apply(record, piece, receipt, now)?;
+        let ends = !delivery::has_ended(delivery::state_of(record)) && delivery::has_ended(delivery::state_of(&next));
+        Some(Change {
+            chain: if ends { Chain::Leave } else { Chain::Stay },
+            announce: true,
+            ..Change::quiet(next)
+        })
+    });
+    Ok(changed.await?.map(|changed| changed.outgoing).unwrap_or_default())
+}
+
+/// The delivery behind a provider's id; `None` when only the receipt knows it so far: then it waits.
+async fn find(
+    context: &Context<'_>,
+    tenant_id: &str,
+    account_id: &str,
+    receipt: &Receipt,
+    arrival: &Arrival,
+) -> Result<Option<(MessageId, Option<u32>)>, Stop> {
+    let (shard, key) = pointer(tenant_id, account_id, &receipt.provider_message_id);
+    for _ in 0..MAX_TRIES {
+        let before: Loaded<ProviderPointer> = context.record(shard, key.clone(), "provider pointer").await?;
+        let mut known = before.value.clone().unwrap_or_default();
+        if let Some(id) = MessageId::from_bytes(&known.message_id) {
+            return Ok(Some((id, Some(known.piece))));
+        }
+        let repeated = known.early.iter().any(|early| early.event_id == arrival.id.to_bytes());
+        if repeated || known.early.len() >= MAX_EARLY {
+            return Ok(None);
+        }
+        known.early.push(EarlyReceipt {
+            receipt: Some(receipt.clone()),
+            received_at_ms: arrival.received_at.0,
+            event_id: arrival.id.to_bytes(),
+        });
+        if wait(context, shard, &key, &before, &known).await? {
+            return Ok(None);
+        }
+    }
+    Err(Stop::Contended(MAX_TRIES))
+}
+
+async fn wait(
+    context: &Context<'_>,
+    shard: Shard,
+    key: &Bytes,
+    before: &Loaded<ProviderPointer>,
+    next: &ProviderPointer,
+) -> Result<bool, Stop> {
+    let expect = vec![expect_record(key.clone(), before.stamp)];
+    let write = vec![put(key.clone(), next), expire_pointer(key.clone(), EARLY_KEPT)];
+    Ok(matches!(context.commit(shard, expect, write).await?, Ended::Committed(_)))
+}
+
+/// Lets a pointer vanish by itself.
+pub(super) const fn expire_pointer(key: Bytes, after: Duration) -> Write {
+    Write::Expire {
+        shape: Shape::Record,
+        key,
+        after,
+    }
+}

@@ -1,0 +1,411 @@
+//! Accepts messages for sending, once for each request.
+
+use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop};
+use super::delivery::{entry_event, move_timer};
+use super::outbox::Outgoing;
+use super::resolve::{Asking, Owner, claimed, expect_record, insert_outgoing, owner, put, to_outbox};
+use crate::append::{ThreadKey, thread_of};
+use crate::customer_event::Happened;
+use crate::delivery::{self, Plan};
+use crate::id::{Birth, CustomerId, MessageId, ThreadId, hash};
+use crate::identifier;
+use crate::identity::Named;
+use crate::keys;
+use crate::port::store::{Shape, Write};
+use crate::shard::Shard;
+use crate::time::Moment;
+use crate::timeline::Place;
+use omnigate_proto::state::v1::{CustomerRecord, DeliveryRecord, EntryRecord, HomeRecord, RequestRecord};
+use omnigate_proto::v1::{Direction, Event, Lane, Message, UnknownPolicy, event::Kind};
+use prost::Message as _;
+use std::time::Duration;
+
+/// How long a request id is remembered.
+const REQUEST_KEPT: Duration = Duration::from_secs(24 * 3600);
+
+/// Whom to reach.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// A thread, with the account it belongs to.
+    Thread {
+        /// Thread.
+        id: ThreadId,
+        /// Its account.
+        account_id: String,
+        /// Kind of its channel.
+        channel: String,
+    },
+    /// An identifier through an account; the customer is made if there is none.
+    Identifier {
+        /// Identifier.
+        named: Named,
+        /// Account.
+        account_id: String,
+        /// Kind of its channel.
+        channel: String,
+    },
+    /// A customer: the reachable thread that was last written to by them, through `account_id` when given.
+    Customer {
+        /// Customer.
+        id: CustomerId,
+        /// Account.
+        account_id: Option<String>,
+    },
+}
+
+/// A request to send.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Tenant.
+    pub tenant_id: String,
+    /// Chosen by the caller.
+    pub request_id: String,
+    /// Hash of everything else in it.
+    pub body_hash: [u8; 32],
+    /// Whom to reach.
+    pub target: Target,
+    /// Content.
+    pub message: Message,
+    /// Not before.
+    pub send_at: Moment,
+    /// Not after.
+    pub expire_at: Moment,
+    /// Lane.
+    pub lane: Lane,
+    /// What to do when nobody knows.
+    pub on_unknown: UnknownPolicy,
+    /// Trace of the call.
+    pub traceparent: String,
+    /// Its trace id.
+    pub trace_id: String,
+}
+
+/// Why a message was not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum NotAccepted {
+    /// The request id was used for something else.
+    #[error("request id was used with another body")]
+    RequestIdReused,
+    /// There is no such thread.
+    #[error("no such thread")]
+    NoSuchThread,
+    /// There is no such customer.
+    #[error("no such customer")]
+    NoSuchCustomer,
+    /// The customer has no thread that can be written to.
+    #[error("the customer has no reachable thread")]
+    NoThread,
+    /// Too many messages of the thread wait already.
+    #[error("{} messages of the thread wait to leave", delivery::MAX_CHAIN)]
+    ChainFull,
+    /// The store did not let it happen; trying again with the same request id goes on.
+    #[error(transparent)]
+    Stop(#[from] Stop),
+}
+
+impl From<crate::port::store::StoreError> for NotAccepted {
+    fn from(error: crate::port::store::StoreError) -> Self {
+        Self::Stop(error.into())
+    }
+}
+
+/// An accepted message.
+#[derive(Debug)]
+pub struct Accepted {
+    /// Its delivery.
+    pub record: DeliveryRecord,
+    /// CustomerEvents to publish.
+    pub outgoing: Vec<Outgoing>,
+}
+
+/// Accepts a message: afterwards it is durable and will be attempted.
+pub async fn accept(context: &Context<'_>, request: &Request) -> Result<Accepted, NotAccepted> {
+    let digest = hash("request", &[request.tenant_id.as_bytes(), request.request_id.as_bytes()]);
+    let (shard, key) = (Shard::new(digest[0]), keys::request(digest));
+    let mut outgoing = Vec::new();
+    for _ in 0..MAX_TRIES {
+        let known: Loaded<RequestRecord> = context.record(shard, key.clone(), "request").await?;
+        let (record, place) = match known.value {
+            Some(record) if record.body_hash.as_ref() != request.body_hash => return Err(NotAccepted::RequestIdReused),
+            Some(record) => {
+                let thread = record.thread_id.parse().map_err(|_| NotAccepted::NoSuchThread)?;
+                let place = place_of(context, thread, &record.account_id, &record.channel).await?;
+                (record, place)
+            }
+            None => {
+                let place = find(context, request, &mut outgoing).await?;
+                let record = request_record(request, &place, context.now());
+                let expect = vec![expect_record(key.clone(), known.stamp)];
+                let expire = Write::Expire {
+                    shape: Shape::Record,
+                    key: key.clone(),
+                    after: REQUEST_KEPT,
+                };
+                match context.commit(shard, expect, vec![put(key.clone(), &record), expire]).await? {
+                    Ended::Committed(_) => (record, place),
+                    Ended::Conflict(_) | Ended::Unknown => continue,
+                }
+            }
+        };
+        let id = MessageId::from_bytes(&record.created_id).ok_or(NotAccepted::NoSuchThread)?;
+        let record = create(context, request, id, &place, &mut outgoing).await?;
+        return Ok(Accepted { record, outgoing });
+    }
+    Err(Stop::Contended(MAX_TRIES).into())
+}
+
+/// Where a message goes.
+struct Destination {
+    owner: Owner,
+    thread: ThreadKey,
+    id: ThreadId,
+}
+
+fn request_record(request: &Request, place: &Destination, now: Moment) -> RequestRecord {
+    let id = MessageId::new(place.owner.home.shard(), &request.tenant_id, &request.request_id);
+    RequestRecord {
+        body_hash: bytes::Bytes::copy_from_slice(&request.body_hash),
+        created_id: id.to_bytes(),
+        thread_id: place.id.to_string(),
+        at_ms: now.0,
+        account_id: place.thread.account_id.clone(),
+        channel: place.thread.channel.clone(),
+    }
+}
+
+async fn find(
+    context: &Context<'_>,
+    request: &Request,
+    outgoing: &mut Vec<Outgoing>,
+) -> Result<Destination, NotAccepted> {
+    match &request.target {
+        Target::Thread {
+            id,
+            account_id,
+            channel,
+        } => place_of(context, *id, account_id, channel).await,
+        Target::Identifier {
+            named,
+            account_id,
+            channel,
+        } => {
+            let asking = Asking {
+                tenant_id: &request.tenant_id,
+                received_at: context.now(),
+                trace_id: &request.trace_id,
+                replaces: None,
+            };
+            let owner = owner(context, &asking, named, None, outgoing).await?;
+            let owner = owner.ok_or(NotAccepted::NoThread)?;
+            Ok(destination(&request.tenant_id, owner, named, account_id, channel))
+        }
+        Target::Customer { id, account_id } => last_written_to(context, request, *id, account_id.as_deref()).await,
+    }
+}
+
+fn destination(tenant_id: &str, owner: Owner, named: &Named, account_id: &str, channel: &str) -> Destination {
+    Destination {
+        owner,
+        id: ThreadId::new(identifier::key(tenant_id, &named.identifier), account_id),
+        thread: ThreadKey {
+            account_id: account_id.to_owned(),
+            channel: channel.to_owned(),
+            peer: named.identifier.clone(),
+            birth: owner.birth,
+            provider_form: named.provider_form.clone(),
+        },
+    }
+}
+
+/// Where a thread lives, by its id.
+async fn place_of(
+    context: &Context<'_>,
+    id: ThreadId,
+    account_id: &str,
+    channel: &str,
+) -> Result<Destination, NotAccepted> {
+    let claim = claimed(context, id.peer()).await?.ok_or(NotAccepted::NoSuchThread)?;
+    let (Some(customer), Some(birth), Some(home), Some(peer)) = (
+        CustomerId::from_bytes(&claim.customer),
+        Birth::from_bytes(&claim.birth),
+        CustomerId::from_bytes(&claim.home),
+        claim.identifier,
+    ) else {
+        return Err(NotAccepted::NoSuchThread);
+    };
+    Ok(Destination {
+        owner: Owner { customer, home, birth },
+        id,
+        thread: ThreadKey {
+            account_id: account_id.to_owned(),
+            channel: channel.to_owned(),
+            peer,
+            birth,
+            provider_form: String::new(),
+        },
+    })
+}
+
+/// The reachable thread of a customer that they last wrote to.
+async fn last_written_to(
+    context: &Context<'_>,
+    request: &Request,
+    id: CustomerId,
+    account_id: Option<&str>,
+) -> Result<Destination, NotAccepted> {
+    let customer: Loaded<CustomerRecord> = context.record(id.shard(), keys::customer(id), "customer").await?;
+    let customer = customer.value.filter(|record| record.tenant_id == request.tenant_id);
+    let members = customer.ok_or(NotAccepted::NoSuchCustomer)?.members;
+    let mut best: Option<(i64, Destination)> = None;
+    let homes: std::collections::BTreeSet<_> =
+        members.iter().filter_map(|member| CustomerId::from_bytes(&member.home)).collect();
+    for home_id in homes {
+        let home: Loaded<HomeRecord> = context.record(home_id.shard(), keys::home(home_id), "home").await?;
+        for thread in home.value.unwrap_or_default().threads {
+            let member = members.iter().find(|member| member.birth == thread.birth);
+            let wanted = account_id.is_none_or(|account| account == thread.account_id);
+            let (Some(member), Some(birth)) = (member, Birth::from_bytes(&thread.birth)) else {
+                continue;
+            };
+            let newer = best.as_ref().is_none_or(|(at, _)| *at < thread.last_inbound_ms);
+            if thread.unreachable || !wanted || !newer {
+                continue;
+            }
+            let named = Named {
+                identifier: member.identifier.clone().unwrap_or_default(),
+                evidence: member.evidence(),
+                provider_form: thread.peer_provider_form.clone(),
+            };
+            let owner = Owner {
+                customer: id,
+                home: home_id,
+                birth,
+            };
+            let found = destination(&request.tenant_id, owner, &named, &thread.account_id, &thread.channel);
+            best = Some((thread.last_inbound_ms, found));
+        }
+    }
+    best.map(|(_, found)| found).ok_or(NotAccepted::NoThread)
+}
+
+/// Delivery, entry, chain and timer in one commit; gives back the delivery that is there when it has been made before.
+async fn create(
+    context: &Context<'_>,
+    request: &Request,
+    id: MessageId,
+    place: &Destination,
+    outgoing: &mut Vec<Outgoing>,
+) -> Result<DeliveryRecord, NotAccepted> {
+    let home_id = place.owner.home;
+    for _ in 0..MAX_TRIES {
+        if let Some(made) = super::delivery::get(context, id).await? {
+            return Ok(made);
+        }
+        let loaded: Loaded<HomeRecord> = context.record(home_id.shard(), keys::home(home_id), "home").await?;
+        let now = context.now();
+        let mut home = loaded.value.unwrap_or_default();
+        request.tenant_id.clone_into(&mut home.tenant_id);
+        let plan = plan(request, id, place, thread_of(&mut home, &place.thread));
+        let mut record = plan.record(now);
+        let due = request.send_at <= now;
+        if due && !delivery::join(thread_of(&mut home, &place.thread), id) {
+            return Err(NotAccepted::ChainFull);
+        }
+        let entry = entry(&mut home, &plan, &place.thread, now);
+        record.entry_member = keys::timeline_member(now, entry_event(id));
+        let added = Happened {
+            tenant_id: &request.tenant_id,
+            home: home_id,
+            home_seq: home.home_seq,
+            at: now,
+            trace_id: &request.trace_id,
+        };
+        let added = to_outbox(home_id, home.home_seq, added.entry_added(entry_event(id), now, &entry));
+        let expect = vec![
+            expect_record(keys::delivery(id), None),
+            expect_record(keys::home(home_id), loaded.stamp),
+        ];
+        let at = Place::At {
+            shown_at: now,
+            entry: entry_event(id),
+        };
+        let mut write = vec![
+            put(keys::delivery(id), &record),
+            put(keys::home(home_id), &home),
+            super::append::insert_entry(home_id, entry_event(id), now, &entry),
+            Write::SetField {
+                key: keys::places(home_id),
+                field: entry_event(id).to_bytes(),
+                value: at.encode(),
+            },
+            insert_outgoing(&added),
+        ];
+        write.extend(move_timer(id, 0, record.timer_ms));
+        if let Ended::Committed(_) = context.commit(home_id.shard(), expect, write).await? {
+            outgoing.push(added);
+            return Ok(record);
+        }
+    }
+    Err(Stop::Contended(MAX_TRIES).into())
+}
+
+fn plan(
+    request: &Request,
+    id: MessageId,
+    place: &Destination,
+    thread: &omnigate_proto::state::v1::ThreadRecord,
+) -> Plan {
+    Plan {
+        id,
+        tenant_id: request.tenant_id.clone(),
+        thread_id: place.id,
+        customer: place.owner.customer,
+        home: place.owner.home,
+        birth: place.owner.birth,
+        account_id: place.thread.account_id.clone(),
+        channel: place.thread.channel.clone(),
+        peer: place.thread.peer.clone(),
+        peer_provider_form: thread.peer_provider_form.clone(),
+        message: request.message.clone(),
+        send_at: request.send_at,
+        expire_at: request.expire_at,
+        lane: request.lane,
+        on_unknown: request.on_unknown,
+        traceparent: request.traceparent.clone(),
+        trace_id: request.trace_id.clone(),
+    }
+}
+
+/// The message as an entry of the timeline, numbered.
+fn entry(home: &mut HomeRecord, plan: &Plan, thread: &ThreadKey, now: Moment) -> EntryRecord {
+    home.home_seq += 1;
+    home.entry_count += 1;
+    home.newest_shown_ms = home.newest_shown_ms.max(now.0);
+    let home_seq = home.home_seq;
+    let thread = thread_of(home, thread);
+    thread.thread_seq += 1;
+    let event = Event {
+        event_id: entry_event(plan.id).to_string(),
+        tenant_id: plan.tenant_id.clone(),
+        account_id: plan.account_id.clone(),
+        channel: plan.channel.clone(),
+        occurred_at: Some(now.to_timestamp()),
+        received_at: Some(now.to_timestamp()),
+        direction: Direction::Outbound.into(),
+        peer: Some(plan.peer.clone()),
+        thread_id: plan.thread_id.to_string(),
+        trace_id: plan.trace_id.clone(),
+        kind: Some(Kind::Message(plan.message.clone())),
+        ..Event::default()
+    };
+    EntryRecord {
+        event: event.encode_to_vec().into(),
+        birth: plan.birth.to_bytes(),
+        received_at_ms: now.0,
+        thread_seq: thread.thread_seq,
+        home_seq,
+        applied_at_ms: now.0,
+        message_id: plan.id.to_bytes(),
+        ..EntryRecord::default()
+    }
+}
