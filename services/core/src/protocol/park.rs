@@ -1,7 +1,7 @@
 //! Events that could not be applied: attempts that are counted before they begin, and the place where such events wait for
 //! somebody's decision.
 
-use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop, as_range, as_record};
+use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop, as_range};
 use super::resolve::{claimed, expect_record, put};
 use crate::id::{Birth, CustomerId, EventId, ParkedId};
 use crate::identifier;
@@ -40,7 +40,10 @@ pub async fn attempt(context: &Context<'_>, event: EventId, failure: &str) -> Re
                 after: ATTEMPTS_KEPT,
             },
         ];
-        if let Ended::Committed(_) = context.commit(shard, vec![expect_record(key.clone(), record.stamp)], write).await? {
+        if let Ended::Committed(_) = context
+            .commit(shard, vec![expect_record(key.clone(), record.stamp)], write)
+            .await?
+        {
             return Ok(next.attempts);
         }
     }
@@ -55,7 +58,16 @@ pub async fn settled(context: &Context<'_>, event: EventId) -> Result<(), StoreE
     if record.stamp.is_some() {
         let expect = vec![expect_record(key.clone(), record.stamp)];
         // Whatever comes of it: what is left over expires by itself.
-        context.commit(shard, expect, vec![Write::Delete { shape: Shape::Record, key }]).await?;
+        context
+            .commit(
+                shard,
+                expect,
+                vec![Write::Delete {
+                    shape: Shape::Record,
+                    key,
+                }],
+            )
+            .await?;
     }
     Ok(())
 }
@@ -163,7 +175,11 @@ async fn insert(
 
 type Marked = Option<(Option<crate::port::store::Stamp>, HomeRecord)>;
 
-fn mark_gap(record: Result<Loaded<HomeRecord>, StoreError>, birth: Birth, account_id: &str) -> Result<Marked, StoreError> {
+fn mark_gap(
+    record: Result<Loaded<HomeRecord>, StoreError>,
+    birth: Birth,
+    account_id: &str,
+) -> Result<Marked, StoreError> {
     let record = match record {
         Err(StoreError::Corrupt(_)) => return Ok(None),
         record => record?,
@@ -207,11 +223,16 @@ pub async fn list(
             };
             let members = as_range(context.store.read(shard, vec![query]).await?.into_iter().next())?;
             let more = members.len() == limit as usize;
-            from = members.last().map_or(Bound::Unbounded, |(member, _)| Bound::Excluded(member.clone()));
+            from = members
+                .last()
+                .map_or(Bound::Unbounded, |(member, _)| Bound::Excluded(member.clone()));
             for (member, value) in members {
-                let item = decode(&value)?;
+                let item = decode(&value).unwrap_or_else(|_| unreadable(&member));
                 if tenants.contains(&item.tenant_id.as_str()) {
-                    let bare = ParkedItem { body: bytes::Bytes::new(), ..item };
+                    let bare = ParkedItem {
+                        body: bytes::Bytes::new(),
+                        ..item
+                    };
                     items.push(bare);
                     if items.len() == limit as usize {
                         return Ok((items, ParkedId::from_bytes(&member)));
@@ -263,12 +284,26 @@ pub async fn remove(context: &Context<'_>, id: ParkedId) -> Result<Option<Parked
             member: member.clone(),
             present: true,
         }];
-        match context.commit(id.shard(), expect, vec![Write::Remove { key, member }]).await? {
+        match context
+            .commit(id.shard(), expect, vec![Write::Remove { key, member }])
+            .await?
+        {
             Ended::Committed(_) | Ended::Conflict(_) => return Ok(Some(item)),
             Ended::Unknown => {}
         }
     }
     Err(Stop::Contended(MAX_TRIES))
+}
+
+/// Stands in a list for an item that cannot be read: one of them must not hide the others.
+fn unreadable(member: &[u8]) -> ParkedItem {
+    ParkedItem {
+        parked_id: ParkedId::from_bytes(member)
+            .map(|id| id.to_string())
+            .unwrap_or_default(),
+        reason: "unreadable".to_owned(),
+        ..ParkedItem::default()
+    }
 }
 
 fn decode(value: &bytes::Bytes) -> Result<ParkedItem, StoreError> {
