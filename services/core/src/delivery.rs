@@ -4,16 +4,20 @@
 //! `CANCELLED` and `SKIPPED`. Claim and intent of a single message are one step: it is SUBMITTING, durably, before the
 //! provider is called. An attempt is begun once, so its number tells whose answer an answer is.
 
+mod chain;
 pub mod disposition;
+mod plan;
 pub mod receipt;
 
-use crate::id::{Birth, CustomerId, MessageId, ThreadId};
+pub use chain::{MAX_CHAIN, is_first, join, leave};
+pub use plan::Plan;
+
+use crate::id::MessageId;
 use crate::time::Moment;
 use disposition::{Disposition, disposition};
-use omnigate_proto::state::v1::{DeliveryRecord, DeliveryStep, ThreadRecord};
+use omnigate_proto::state::v1::{DeliveryRecord, DeliveryStep};
 use omnigate_proto::v1::{
-    Delivery, DeliveryPiece, DeliveryState, ErrorClass, Identifier, Lane, Message, ReceiptState, SendAccepted,
-    SendError, UnknownPolicy,
+    Delivery, DeliveryPiece, DeliveryState, ErrorClass, ReceiptState, SendAccepted, SendError, UnknownPolicy,
 };
 use std::time::Duration;
 
@@ -25,91 +29,10 @@ pub const LEASE_TIME: Duration = Duration::from_secs(60);
 pub const RECOVERY_MARGIN: Duration = Duration::from_secs(15);
 /// When a message that waits is looked at again, in case its hint was lost.
 pub const LOOK_AGAIN: Duration = Duration::from_secs(20);
-/// Most messages of one thread that wait to leave.
-pub const MAX_CHAIN: usize = 1000;
 /// Most pieces of one message; one byte of the send key.
 pub const MAX_PIECES: u32 = 255;
 /// Steps kept at either end of a long history.
 const HISTORY_HALF: usize = 32;
-
-/// What is known of a message when it is accepted.
-#[derive(Clone, Debug)]
-pub struct Plan {
-    /// Id.
-    pub id: MessageId,
-    /// Tenant.
-    pub tenant_id: String,
-    /// Thread.
-    pub thread_id: ThreadId,
-    /// Owner of the thread's identifier.
-    pub customer: CustomerId,
-    /// Home of the thread.
-    pub home: CustomerId,
-    /// Reservation token of the peer.
-    pub birth: Birth,
-    /// Account.
-    pub account_id: String,
-    /// Kind of channel.
-    pub channel: String,
-    /// Peer.
-    pub peer: Identifier,
-    /// Peer as the provider writes it.
-    pub peer_provider_form: String,
-    /// Content.
-    pub message: Message,
-    /// Not before.
-    pub send_at: Moment,
-    /// Not after.
-    pub expire_at: Moment,
-    /// Lane.
-    pub lane: Lane,
-    /// What to do when nobody knows.
-    pub on_unknown: UnknownPolicy,
-    /// Trace of the accepting call.
-    pub traceparent: String,
-    /// Its trace id.
-    pub trace_id: String,
-}
-
-impl Plan {
-    /// The record of the accepted message; its timer looks at it when it is due, or soon.
-    #[must_use]
-    pub fn record(&self, now: Moment) -> DeliveryRecord {
-        let delivery = Delivery {
-            message_id: self.id.to_string(),
-            tenant_id: self.tenant_id.clone(),
-            thread_id: self.thread_id.to_string(),
-            customer_id: self.customer.to_string(),
-            account_id: self.account_id.clone(),
-            channel: self.channel.clone(),
-            peer: Some(self.peer.clone()),
-            state: DeliveryState::Planned.into(),
-            message: Some(self.message.clone()),
-            created_at: Some(now.to_timestamp()),
-            send_at: Some(self.send_at.to_timestamp()),
-            expire_at: Some(self.expire_at.to_timestamp()),
-            updated_at: Some(now.to_timestamp()),
-            lane: self.lane.into(),
-            trace_id: self.trace_id.clone(),
-            on_unknown: self.on_unknown.into(),
-            ..Delivery::default()
-        };
-        let mut record = DeliveryRecord {
-            delivery: Some(delivery),
-            home: self.home.to_bytes(),
-            birth: self.birth.to_bytes(),
-            peer_provider_form: self.peer_provider_form.clone(),
-            traceparent: self.traceparent.clone(),
-            timer_ms: self.send_at.0.max((now + LOOK_AGAIN).0),
-            ..DeliveryRecord::default()
-        };
-        if self.send_at > now {
-            record.timer_ms = self.send_at.0;
-        }
-        note(&mut record, now, "api", "received", String::new());
-        record
-    }
-}
 
 /// The delivery inside a record; an empty one when the record is damaged, which no state allows to be sent.
 pub fn of(record: &mut DeliveryRecord) -> &mut Delivery {
@@ -119,7 +42,10 @@ pub fn of(record: &mut DeliveryRecord) -> &mut Delivery {
 /// State of a record.
 #[must_use]
 pub fn state_of(record: &DeliveryRecord) -> DeliveryState {
-    record.delivery.as_ref().map_or(DeliveryState::Unspecified, Delivery::state)
+    record
+        .delivery
+        .as_ref()
+        .map_or(DeliveryState::Unspecified, Delivery::state)
 }
 
 fn moment(timestamp: Option<&pbjson_types::Timestamp>) -> Moment {
@@ -180,7 +106,13 @@ pub fn begin(record: &DeliveryRecord, id: MessageId, is_first: bool, now: Moment
         _ => return Begin::Ended,
     };
     if now >= moment(delivery.expire_at.as_ref()) {
-        end(&mut next, DeliveryState::Expired, now, "dispatch", "its time passed before it left");
+        end(
+            &mut next,
+            DeliveryState::Expired,
+            now,
+            "dispatch",
+            "its time passed before it left",
+        );
         return Begin::Lapsed(Box::new(next));
     }
     if due > now {
@@ -189,7 +121,11 @@ pub fn begin(record: &DeliveryRecord, id: MessageId, is_first: bool, now: Moment
     if !is_first {
         return Begin::NotFirst;
     }
-    let accepted = delivery.pieces.iter().take_while(|piece| !piece.provider_message_id.is_empty()).count();
+    let accepted = delivery
+        .pieces
+        .iter()
+        .take_while(|piece| !piece.provider_message_id.is_empty())
+        .count();
     if delivery.pieces.len() == accepted {
         delivery.pieces.push(DeliveryPiece::default());
     }
@@ -206,14 +142,23 @@ pub fn begin(record: &DeliveryRecord, id: MessageId, is_first: bool, now: Moment
     next.lease = bytes::Bytes::copy_from_slice(lease);
     next.lease_until_ms = (now + LEASE_TIME).0;
     next.timer_ms = (now + LEASE_TIME + RECOVERY_MARGIN).0;
-    note(&mut next, now, "dispatch", "attempted", format!("piece {number} attempt {attempt}"));
+    note(
+        &mut next,
+        now,
+        "dispatch",
+        "attempted",
+        format!("piece {number} attempt {attempt}"),
+    );
     gone(next, id)
 }
 
 /// The attempt that is under way.
 fn gone(mut record: DeliveryRecord, id: MessageId) -> Begin {
     let pieces = &of(&mut record).pieces;
-    let Some(position) = pieces.iter().position(|piece| piece.state() == DeliveryState::Submitting) else {
+    let Some(position) = pieces
+        .iter()
+        .position(|piece| piece.state() == DeliveryState::Submitting)
+    else {
         return Begin::Held;
     };
     let submission = Submission {
@@ -274,8 +219,12 @@ fn take_acceptance(
     now: Moment,
 ) -> (DeliveryRecord, Next) {
     let delivery = of(&mut next);
-    let count = usize::try_from(piece_count.clamp(1, MAX_PIECES)).unwrap_or(1).max(position + 1);
-    delivery.pieces.resize_with(count.max(delivery.pieces.len()), DeliveryPiece::default);
+    let count = usize::try_from(piece_count.clamp(1, MAX_PIECES))
+        .unwrap_or(1)
+        .max(position + 1);
+    delivery
+        .pieces
+        .resize_with(count.max(delivery.pieces.len()), DeliveryPiece::default);
     let piece = &mut delivery.pieces[position];
     piece.provider_message_id.clone_from(&accepted.provider_message_id);
     let proven = receipt::state_of_receipt(accepted.state()).unwrap_or(DeliveryState::Accepted);
@@ -310,7 +259,11 @@ fn take_error(
     let detail = format!("piece {position}: {} {}", class.as_str_name(), error.text);
     note(&mut next, now, "dispatch", "answered", detail);
     match decided {
-        Disposition::Again { after, counts, possible_duplicate } => {
+        Disposition::Again {
+            after,
+            counts,
+            possible_duplicate,
+        } => {
             next.failures += u32::from(counts);
             let until = now + after;
             next.timer_ms = until.0;
@@ -337,7 +290,10 @@ pub fn recover(record: &DeliveryRecord, now: Moment) -> Option<(DeliveryRecord, 
         return None;
     }
     let delivery = record.delivery.as_ref()?;
-    let position = delivery.pieces.iter().position(|piece| piece.state() == DeliveryState::Submitting)?;
+    let position = delivery
+        .pieces
+        .iter()
+        .position(|piece| piece.state() == DeliveryState::Submitting)?;
     let mut next = record.clone();
     next.lease.clear();
     next.lease_until_ms = 0;
@@ -353,7 +309,12 @@ pub fn recover(record: &DeliveryRecord, now: Moment) -> Option<(DeliveryRecord, 
 /// Takes a message back. `None` when it has begun to leave, or has ended.
 #[must_use]
 pub fn cancel(record: &DeliveryRecord, now: Moment) -> Option<DeliveryRecord> {
-    let untouched = record.delivery.as_ref()?.pieces.iter().all(|piece| piece.provider_message_id.is_empty());
+    let untouched = record
+        .delivery
+        .as_ref()?
+        .pieces
+        .iter()
+        .all(|piece| piece.provider_message_id.is_empty());
     if !untouched || !matches!(state_of(record), DeliveryState::Planned | DeliveryState::Deferred) {
         return None;
     }
@@ -370,7 +331,13 @@ pub fn lapse(record: &DeliveryRecord, now: Moment) -> Option<DeliveryRecord> {
         return None;
     }
     let mut next = record.clone();
-    end(&mut next, DeliveryState::Expired, now, "scheduler", "its time passed before it left");
+    end(
+        &mut next,
+        DeliveryState::Expired,
+        now,
+        "scheduler",
+        "its time passed before it left",
+    );
     Some(next)
 }
 
@@ -387,7 +354,11 @@ fn end(record: &mut DeliveryRecord, state: DeliveryState, now: Moment, role: &st
     delivery.state = state.into();
     delivery.deferred_until = None;
     delivery.updated_at = Some(now.to_timestamp());
-    let detail = if detail.is_empty() { state.as_str_name().to_owned() } else { detail.to_owned() };
+    let detail = if detail.is_empty() {
+        state.as_str_name().to_owned()
+    } else {
+        detail.to_owned()
+    };
     note(record, now, role, what, detail);
 }
 
@@ -402,33 +373,6 @@ pub fn note(record: &mut DeliveryRecord, at: Moment, role: &str, what: &str, det
         what: what.to_owned(),
         detail,
     });
-}
-
-/// True when the thread lets this message go next.
-#[must_use]
-pub fn is_first(thread: Option<&ThreadRecord>, id: MessageId) -> bool {
-    thread.and_then(|thread| thread.chain.first()).is_some_and(|first| first.as_ref() == id.0.as_slice())
-}
-
-/// Puts a message at the end of its thread's chain; false when the chain is full.
-pub fn join(thread: &mut ThreadRecord, id: MessageId) -> bool {
-    let id = id.to_bytes();
-    if thread.chain.contains(&id) {
-        return true;
-    }
-    if thread.chain.len() >= MAX_CHAIN {
-        return false;
-    }
-    thread.chain.push(id);
-    true
-}
-
-/// Takes a message out of its thread's chain; the message that may go now, if it was the first.
-pub fn leave(thread: &mut ThreadRecord, id: MessageId) -> Option<MessageId> {
-    let was_first = is_first(Some(thread), id);
-    thread.chain.retain(|waiting| waiting.as_ref() != id.0.as_slice());
-    let first = thread.chain.first().filter(|_| was_first)?;
-    MessageId::from_bytes(first)
 }
 
 /// Whether the provider's answer means that the thread cannot be written to any more.

@@ -7,15 +7,17 @@
 pub mod append;
 pub mod cache;
 pub mod context;
+pub mod delivery;
+mod destination;
 pub mod gateway;
 pub mod lease;
-pub mod delivery;
 pub mod outbox;
-pub mod park;
 pub mod pace;
+pub mod park;
+pub mod read;
 pub mod receipt;
 pub mod resolve;
 pub mod send;
 pub mod submit;
 
-pub use context::{Context, Stop};
+pub use context::{Context, Ports, Stop};

@@ -99,19 +99,31 @@ mod tests {
             (ErrorClass::NotSent, true),
             (ErrorClass::RecipientTemporary, true),
         ] {
-            assert!(matches!(of(class, 0, false), Disposition::Again { counts, .. } if counts == counted), "{class:?}");
+            assert!(
+                matches!(of(class, 0, false), Disposition::Again { counts, .. } if counts == counted),
+                "{class:?}"
+            );
         }
     }
 
     #[test]
     fn what_may_have_arrived_is_repeated_only_when_allowed() {
         let repeated = of(ErrorClass::Ambiguous, 0, true);
-        assert!(matches!(repeated, Disposition::Again { possible_duplicate: true, .. }));
+        assert!(matches!(
+            repeated,
+            Disposition::Again {
+                possible_duplicate: true,
+                ..
+            }
+        ));
     }
 
     #[test]
     fn failures_are_bounded_and_waits_grow() {
-        assert_eq!(of(ErrorClass::NotSent, 4, false), Disposition::End(DeliveryState::Failed));
+        assert_eq!(
+            of(ErrorClass::NotSent, 4, false),
+            Disposition::End(DeliveryState::Failed)
+        );
         let wait = |failures| match of(ErrorClass::NotSent, failures, false) {
             Disposition::Again { after, .. } => after,
             Disposition::End(_) => panic!("must be tried again"),

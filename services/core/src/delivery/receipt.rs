@@ -49,7 +49,9 @@ pub fn of_pieces(pieces: &[DeliveryPiece]) -> DeliveryState {
     if states().any(|state| state == DeliveryState::Failed) {
         return DeliveryState::Failed;
     }
-    states().min_by_key(|state| rank(*state)).unwrap_or(DeliveryState::Accepted)
+    states()
+        .min_by_key(|state| rank(*state))
+        .unwrap_or(DeliveryState::Accepted)
 }
 
 /// Applies a receipt to one piece, or to all that were accepted. `None` when it says nothing new.
@@ -61,7 +63,9 @@ pub fn apply(record: &DeliveryRecord, piece: Option<u32>, receipt: &Receipt, now
     let before = delivery.state();
     let mut changed = false;
     for (number, of_piece) in delivery.pieces.iter_mut().enumerate() {
-        let meant = piece.map_or(!of_piece.provider_message_id.is_empty(), |piece| usize::try_from(piece) == Ok(number));
+        let meant = piece.map_or(!of_piece.provider_message_id.is_empty(), |piece| {
+            usize::try_from(piece) == Ok(number)
+        });
         let state = further(of_piece.state(), said);
         if meant && state != of_piece.state() {
             delivery.contradicted |= of_piece.state() == DeliveryState::Failed;
@@ -81,11 +85,21 @@ pub fn apply(record: &DeliveryRecord, piece: Option<u32>, receipt: &Receipt, now
     if settled && (!waits || before == DeliveryState::Submitting) {
         let state = of_pieces(&delivery.pieces);
         delivery.state = state.into();
-        delivery.error = if state == DeliveryState::Failed { receipt.error.clone() } else { None };
+        delivery.error = if state == DeliveryState::Failed {
+            receipt.error.clone()
+        } else {
+            None
+        };
         next.timer_ms = 0;
         next.lease.clear();
     }
     of(&mut next).updated_at = Some(now.to_timestamp());
-    note(&mut next, now, "unify", "receipted", receipt.state().as_str_name().to_owned());
+    note(
+        &mut next,
+        now,
+        "unify",
+        "receipted",
+        receipt.state().as_str_name().to_owned(),
+    );
     Some(next)
 }

@@ -1,6 +1,8 @@
 use super::*;
+use crate::id::{Birth, CustomerId, ThreadId};
 use crate::shard::Shard;
-use omnigate_proto::v1::Receipt;
+use omnigate_proto::state::v1::ThreadRecord;
+use omnigate_proto::v1::{Identifier, Lane, Message, Receipt};
 
 fn plan() -> Plan {
     Plan {
@@ -32,18 +34,30 @@ fn go(record: &DeliveryRecord, now: i64) -> (DeliveryRecord, Submission) {
 }
 
 fn failed(class: ErrorClass) -> Result<SendAccepted, SendError> {
-    Err(SendError { class: class.into(), ..SendError::default() })
+    Err(SendError {
+        class: class.into(),
+        ..SendError::default()
+    })
 }
 
 fn receipt(state: ReceiptState) -> Receipt {
-    Receipt { state: state.into(), ..Receipt::default() }
+    Receipt {
+        state: state.into(),
+        ..Receipt::default()
+    }
 }
 
 #[test]
 fn an_attempt_begins_once_and_only_in_turn() {
     let record = plan().record(Moment(1000));
-    assert_eq!(begin(&record, plan().id, false, Moment(1000), &[7; 16]), Begin::NotFirst);
-    assert_eq!(begin(&record, plan().id, true, Moment(999), &[7; 16]), Begin::NotYet(Moment(1000)));
+    assert_eq!(
+        begin(&record, plan().id, false, Moment(1000), &[7; 16]),
+        Begin::NotFirst
+    );
+    assert_eq!(
+        begin(&record, plan().id, true, Moment(999), &[7; 16]),
+        Begin::NotYet(Moment(1000))
+    );
     let (record, submission) = go(&record, 1000);
     assert_eq!((submission.piece, submission.attempt), (0, 1));
     assert_eq!(begin(&record, plan().id, true, Moment(1001), &[8; 16]), Begin::Held);
@@ -72,7 +86,10 @@ fn a_lost_worker_leaves_unknown_and_a_late_answer_settles_it() {
     assert_eq!(recover(&record, Moment(70_000)), None);
     let (record, next) = recover(&record, Moment(1000) + LEASE_TIME + RECOVERY_MARGIN).unwrap();
     assert_eq!((next, state_of(&record)), (Next::Ended, DeliveryState::Unknown));
-    assert_eq!(answered(&record, &submission, 1, &failed(ErrorClass::NotSent), Moment(90_000), 0), None);
+    assert_eq!(
+        answered(&record, &submission, 1, &failed(ErrorClass::NotSent), Moment(90_000), 0),
+        None
+    );
     let (record, _) = answered(&record, &submission, 1, &Ok(accepted("a")), Moment(90_000), 0).unwrap();
     assert_eq!(state_of(&record), DeliveryState::Accepted);
 }
@@ -82,7 +99,10 @@ fn an_answer_to_an_older_attempt_changes_nothing() {
     let (record, first) = go(&plan().record(Moment(1000)), 1000);
     let (record, _) = answered(&record, &first, 1, &failed(ErrorClass::Throttled), Moment(1001), 0).unwrap();
     let (record, _) = go(&record, 50_000);
-    assert_eq!(answered(&record, &first, 1, &Ok(accepted("a")), Moment(50_001), 0), None);
+    assert_eq!(
+        answered(&record, &first, 1, &Ok(accepted("a")), Moment(50_001), 0),
+        None
+    );
 }
 
 #[test]
@@ -103,8 +123,14 @@ fn receipts_only_move_forward() {
     let (record, _) = answered(&record, &submission, 1, &Ok(accepted("a")), Moment(1001), 0).unwrap();
     let read = receipt::apply(&record, Some(0), &receipt(ReceiptState::Read), Moment(2)).unwrap();
     assert_eq!(state_of(&read), DeliveryState::Read);
-    assert_eq!(receipt::apply(&read, Some(0), &receipt(ReceiptState::Delivered), Moment(3)), None);
-    assert_eq!(receipt::apply(&read, Some(0), &receipt(ReceiptState::Failed), Moment(3)), None);
+    assert_eq!(
+        receipt::apply(&read, Some(0), &receipt(ReceiptState::Delivered), Moment(3)),
+        None
+    );
+    assert_eq!(
+        receipt::apply(&read, Some(0), &receipt(ReceiptState::Failed), Moment(3)),
+        None
+    );
     let failed = receipt::apply(&record, Some(0), &receipt(ReceiptState::Failed), Moment(2)).unwrap();
     let believed = receipt::apply(&failed, Some(0), &receipt(ReceiptState::Delivered), Moment(3)).unwrap();
     assert!(state_of(&believed) == DeliveryState::Delivered && believed.delivery.unwrap().contradicted);
@@ -115,7 +141,10 @@ fn a_receipt_settles_a_submission_whose_answer_is_lost() {
     let (record, submission) = go(&plan().record(Moment(1000)), 1000);
     let early = receipt::apply(&record, Some(0), &receipt(ReceiptState::Delivered), Moment(2)).unwrap();
     assert_eq!(state_of(&early), DeliveryState::Delivered);
-    assert_eq!(answered(&early, &submission, 1, &failed(ErrorClass::Ambiguous), Moment(3), 0), None);
+    assert_eq!(
+        answered(&early, &submission, 1, &failed(ErrorClass::Ambiguous), Moment(3), 0),
+        None
+    );
 }
 
 #[test]
@@ -128,9 +157,15 @@ fn a_message_that_begins_to_leave_cannot_be_taken_back() {
 #[test]
 fn a_message_lapses() {
     let record = plan().record(Moment(1000));
-    assert!(matches!(begin(&record, plan().id, true, Moment(1_000_000), &[7; 16]), Begin::Lapsed(_)));
+    assert!(matches!(
+        begin(&record, plan().id, true, Moment(1_000_000), &[7; 16]),
+        Begin::Lapsed(_)
+    ));
     assert_eq!(lapse(&record, Moment(999_999)), None);
-    assert_eq!(state_of(&lapse(&record, Moment(1_000_000)).unwrap()), DeliveryState::Expired);
+    assert_eq!(
+        state_of(&lapse(&record, Moment(1_000_000)).unwrap()),
+        DeliveryState::Expired
+    );
 }
 
 #[test]
@@ -149,5 +184,8 @@ fn a_history_stays_short() {
     for number in 0..1000 {
         note(&mut record, Moment(number), "x", "y", String::new());
     }
-    assert_eq!((record.history.len(), record.history[0].what.as_str()), (64, "received"));
+    assert_eq!(
+        (record.history.len(), record.history[0].what.as_str()),
+        (64, "received")
+    );
 }

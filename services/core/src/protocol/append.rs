@@ -55,14 +55,18 @@ pub async fn apply(context: &Context<'_>, arrivals: &[Arrival]) -> Result<Applie
         let appended = append_at(context, &first.event.tenant_id, owner.home, &thread, arrivals).await?;
         let Some(appended) = appended else {
             // The cached owner was erased since: ask again.
-            context.cache.forget_owner(identifier::key(&first.event.tenant_id, &peer.identifier));
+            context
+                .cache
+                .forget_owner(identifier::key(&first.event.tenant_id, &peer.identifier));
             continue;
         };
         applied.applied = appended.applied;
         applied.repeated = appended.repeated;
         applied.dropped = appended.dropped;
         let numbered = appended.outbox.into_iter();
-        applied.outgoing.extend(numbered.map(|(number, event)| to_outbox(owner.home, number, event)));
+        applied
+            .outgoing
+            .extend(numbered.map(|(number, event)| to_outbox(owner.home, number, event)));
         return Ok(applied);
     }
     Err(Stop::Contended(MAX_TRIES))
@@ -72,7 +76,10 @@ pub async fn apply(context: &Context<'_>, arrivals: &[Arrival]) -> Result<Applie
 #[must_use]
 pub fn peer_of(event: &Event) -> Option<Named> {
     let peer = event.peer.as_ref()?;
-    let said = event.identifiers.iter().find(|said| said.identifier.as_ref() == Some(peer));
+    let said = event
+        .identifiers
+        .iter()
+        .find(|said| said.identifier.as_ref() == Some(peer));
     Some(Named {
         identifier: peer.clone(),
         evidence: said.map_or(omnigate_proto::v1::Evidence::Stated, |said| said.evidence()),
@@ -95,7 +102,11 @@ async fn link(
     };
     let asking = Asking {
         tenant_id: &first.event.tenant_id,
-        received_at: arrivals.iter().map(|arrival| arrival.received_at).max().unwrap_or(first.received_at),
+        received_at: arrivals
+            .iter()
+            .map(|arrival| arrival.received_at)
+            .max()
+            .unwrap_or(first.received_at),
         trace_id: &first.event.trace_id,
         replaces: None,
     };
@@ -192,7 +203,9 @@ async fn append_at(
 
 /// True when erasure took everything of the thread's birth, without end.
 fn birth_is_gone(home: &HomeRecord, thread: &ThreadKey) -> bool {
-    home.wiped.iter().any(|wiped| wiped.birth.as_ref() == thread.birth.0.as_slice() && wiped.to_ms == 0)
+    home.wiped
+        .iter()
+        .any(|wiped| wiped.birth.as_ref() == thread.birth.0.as_slice() && wiped.to_ms == 0)
 }
 
 fn commit_of(
@@ -250,8 +263,10 @@ impl Known {
 
     /// Reads the places and entries that the arrivals need.
     async fn load(&mut self, context: &Context<'_>, id: CustomerId, arrivals: &[Arrival]) -> Result<(), StoreError> {
-        let mut wanted: BTreeSet<EventId> =
-            arrivals.iter().filter_map(|arrival| timeline::target(&arrival.event)).collect();
+        let mut wanted: BTreeSet<EventId> = arrivals
+            .iter()
+            .filter_map(|arrival| timeline::target(&arrival.event))
+            .collect();
         if self.ask_for_all {
             wanted.extend(arrivals.iter().map(|arrival| arrival.id));
         }
@@ -283,7 +298,10 @@ impl Known {
         if wanted.is_empty() {
             return Ok(());
         }
-        let queries = wanted.iter().map(|(shown_at, event)| one_member(id, *shown_at, *event)).collect();
+        let queries = wanted
+            .iter()
+            .map(|(shown_at, event)| one_member(id, *shown_at, *event))
+            .collect();
         let answers = context.store.read(id.shard(), queries).await?;
         for ((shown_at, event), answer) in wanted.into_iter().zip(answers) {
             if let Some((_, value)) = as_range(Some(answer))?.into_iter().next() {
@@ -300,7 +318,9 @@ impl Known {
         HomeState {
             id,
             record,
-            places: known.filter_map(|(event, place)| Some((*event, place.clone()?))).collect(),
+            places: known
+                .filter_map(|(event, place)| Some((*event, place.clone()?)))
+                .collect(),
             entries: self.entries.clone(),
         }
     }
@@ -317,7 +337,9 @@ impl Known {
 }
 
 fn read_place(value: Option<Bytes>) -> Result<Option<Place>, StoreError> {
-    value.map(|value| Place::decode(&value).ok_or_else(|| StoreError::Corrupt("a place".into()))).transpose()
+    value
+        .map(|value| Place::decode(&value).ok_or_else(|| StoreError::Corrupt("a place".into())))
+        .transpose()
 }
 
 /// Query for exactly one entry.

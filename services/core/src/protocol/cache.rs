@@ -35,7 +35,10 @@ impl Cache {
 
     /// Keeps an owner.
     pub(super) fn keep_owner(&self, key: IdentifierKey, owner: Owner) {
-        self.owners.lock().unwrap_or_else(PoisonError::into_inner).put(key, owner);
+        self.owners
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .put(key, owner);
     }
 
     /// Forgets an owner that turned out to be wrong.
@@ -50,7 +53,10 @@ impl Cache {
 
     /// Keeps a home.
     pub(super) fn keep_home(&self, id: CustomerId, home: &Loaded<HomeRecord>) {
-        let small = home.value.as_ref().is_none_or(|record| record.threads.len() <= SMALL_HOME);
+        let small = home
+            .value
+            .as_ref()
+            .is_none_or(|record| record.threads.len() <= SMALL_HOME);
         let mut homes = self.homes.lock().unwrap_or_else(PoisonError::into_inner);
         if small {
             homes.put(id, home.clone());

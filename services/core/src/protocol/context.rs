@@ -7,6 +7,7 @@ use crate::port::{Clock, Entropy};
 use crate::shard::Shard;
 use crate::time::Moment;
 use bytes::Bytes;
+use std::sync::Arc;
 
 /// Why a protocol did not finish. Nothing is lost: calling it again goes on.
 #[derive(Debug, thiserror::Error)]
@@ -60,12 +61,15 @@ impl<T: prost::Message + Default> Loaded<T> {
     /// Decodes a record.
     pub fn decode(record: Option<Versioned>, what: &str) -> Result<Self, StoreError> {
         match record {
-            None => Ok(Self { stamp: None, value: None }),
+            None => Ok(Self {
+                stamp: None,
+                value: None,
+            }),
             Some(versioned) => Ok(Self {
                 stamp: Some(versioned.stamp),
-                value: Some(T::decode(versioned.value).map_err(|error| {
-                    StoreError::Corrupt(format!("{what}: {error}"))
-                })?),
+                value: Some(
+                    T::decode(versioned.value).map_err(|error| StoreError::Corrupt(format!("{what}: {error}")))?,
+                ),
             }),
         }
     }
@@ -94,7 +98,10 @@ impl Context<'_> {
     pub async fn commit(&self, shard: Shard, expect: Vec<Expect>, write: Vec<Write>) -> Result<Ended, StoreError> {
         let stamp = Stamp::from(self.entropy.bytes());
         let mut commit = Commit { stamp, expect, write };
-        debug_assert!(commit.falsifies_itself(), "a commit must falsify one of its own expectations: {commit:?}");
+        debug_assert!(
+            commit.falsifies_itself(),
+            "a commit must falsify one of its own expectations: {commit:?}"
+        );
         let settled = self.outbox.take(shard);
         commit.write.extend(settled.iter().map(|member| Write::Remove {
             key: crate::keys::outbox(),
@@ -154,4 +161,47 @@ pub fn found_record(found: &[(usize, Found)], expectation: usize) -> Option<Opti
         Found::Record(record) if *position == expectation => Some(record.clone()),
         _ => None,
     })
+}
+
+/// What a process works with, owned: makes [`Context`]s.
+pub struct Ports {
+    /// Store.
+    pub store: Arc<dyn Store>,
+    /// Clock.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// Published CustomerEvents that still stand in the store.
+    pub outbox: Outbox,
+    /// What this process read or wrote lately.
+    pub cache: Cache,
+}
+
+/// Homes and owners that a process keeps in memory; each takes about half a kilobyte.
+const CACHED: usize = 20_000;
+
+impl Ports {
+    /// Ports with nothing cached.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
+        Self {
+            store,
+            clock,
+            entropy,
+            outbox: Outbox::default(),
+            cache: Cache::new(CACHED),
+        }
+    }
+
+    /// The context of one call.
+    #[must_use]
+    pub fn context(&self) -> Context<'_> {
+        Context {
+            store: self.store.as_ref(),
+            clock: self.clock.as_ref(),
+            entropy: self.entropy.as_ref(),
+            outbox: &self.outbox,
+            cache: &self.cache,
+        }
+    }
 }

@@ -73,7 +73,11 @@ pub(super) async fn change(
             return Ok(None);
         };
         let now = context.now();
-        let thread = loaded.home.value.as_ref().and_then(|home| thread_of(home, &loaded.record));
+        let thread = loaded
+            .home
+            .value
+            .as_ref()
+            .and_then(|home| thread_of(home, &loaded.record));
         let Some(change) = decide(&loaded.record, thread, now) else {
             return Ok(None);
         };
@@ -108,7 +112,10 @@ impl LoadedDelivery {
         let expect = vec![expect_record(keys::delivery(id), self.stamp)];
         let mut write = vec![put(keys::delivery(id), next)];
         write.extend(move_timer(id, self.record.timer_ms, next.timer_ms));
-        Ok(matches!(context.commit(id.shard(), expect, write).await?, Ended::Committed(_)))
+        Ok(matches!(
+            context.commit(id.shard(), expect, write).await?,
+            Ended::Committed(_)
+        ))
     }
 }
 
@@ -136,7 +143,9 @@ pub(super) async fn load(context: &Context<'_>, id: MessageId) -> Result<Option<
 /// The delivery's thread in its home.
 pub(super) fn thread_of<'a>(home: &'a HomeRecord, record: &DeliveryRecord) -> Option<&'a ThreadRecord> {
     let account = &record.delivery.as_ref()?.account_id;
-    home.threads.iter().find(|thread| thread.birth == record.birth && thread.account_id == *account)
+    home.threads
+        .iter()
+        .find(|thread| thread.birth == record.birth && thread.account_id == *account)
 }
 
 async fn write(
@@ -154,7 +163,11 @@ async fn write(
     let mut home = loaded.home.value.unwrap_or_default();
     let touches_home = change.announce || change.closes_thread || change.chain != Chain::Stay;
     if touches_home {
-        let account = change.record.delivery.as_ref().map(|delivery| delivery.account_id.clone());
+        let account = change
+            .record
+            .delivery
+            .as_ref()
+            .map(|delivery| delivery.account_id.clone());
         let birth = &change.record.birth;
         let mut threads = home.threads.iter_mut();
         let thread = threads.find(|thread| thread.birth == *birth && Some(&thread.account_id) == account.as_ref());

@@ -55,7 +55,10 @@ pub async fn check(context: &Context<'_>, partitions: u16) -> Result<(), Gateway
             format: FORMAT,
         };
         let expect = vec![expect_record(keys::gateway(), None)];
-        if let Ended::Committed(_) = context.commit(COMMON, expect, vec![put(keys::gateway(), &first)]).await? {
+        if let Ended::Committed(_) = context
+            .commit(COMMON, expect, vec![put(keys::gateway(), &first)])
+            .await?
+        {
             return Ok(());
         }
     }

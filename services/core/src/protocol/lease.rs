@@ -109,14 +109,22 @@ pub async fn release(context: &Context<'_>, wish: Wish<'_>, epoch: u64) -> Resul
 pub async fn look(context: &Context<'_>, shard: Shard, names: &[String]) -> Result<Vec<LeaseRecord>, StoreError> {
     let queries = names.iter().map(|name| Query::Record(keys::lease(name))).collect();
     let answers = context.store.read(shard, queries).await?;
-    let decode = |answer| Ok(Loaded::decode(super::context::as_record(Some(answer))?, "lease")?.value.unwrap_or_default());
+    let decode = |answer| {
+        Ok(Loaded::decode(super::context::as_record(Some(answer))?, "lease")?
+            .value
+            .unwrap_or_default())
+    };
     answers.into_iter().map(decode).collect()
 }
 
 /// Makes a process a member of a group for `ttl`, or prolongs that.
 pub async fn join(context: &Context<'_>, group: &str, owner: &str, ttl: Duration) -> Result<(), LeaseError> {
     let name = member_name(group, owner);
-    let wish = Wish { shard: COMMON, name: &name, owner };
+    let wish = Wish {
+        shard: COMMON,
+        name: &name,
+        owner,
+    };
     let listed = Write::Insert {
         key: keys::members(group),
         member: Bytes::copy_from_slice(owner.as_bytes()),
@@ -151,11 +159,17 @@ pub async fn members(context: &Context<'_>, group: &str) -> Result<Vec<String>, 
         reverse: false,
     };
     let listed = as_range(context.store.read(COMMON, vec![query]).await?.into_iter().next())?;
-    let owners: Vec<String> = listed.into_iter().map(|(owner, _)| String::from_utf8_lossy(&owner).into_owned()).collect();
+    let owners: Vec<String> = listed
+        .into_iter()
+        .map(|(owner, _)| String::from_utf8_lossy(&owner).into_owned())
+        .collect();
     if owners.is_empty() {
         return Ok(owners);
     }
-    let queries = owners.iter().map(|owner| Query::Record(keys::lease(&member_name(group, owner)))).collect();
+    let queries = owners
+        .iter()
+        .map(|owner| Query::Record(keys::lease(&member_name(group, owner))))
+        .collect();
     let answers = context.store.read(COMMON, queries).await?;
     let now = context.now();
     let mut living = Vec::new();
@@ -186,7 +200,10 @@ async fn strike(
         member: member.clone(),
     }];
     if record.stamp.is_some() {
-        write.push(Write::Delete { shape: Shape::Record, key });
+        write.push(Write::Delete {
+            shape: Shape::Record,
+            key,
+        });
     } else {
         expect.push(Expect::Member {
             key: keys::members(group),

@@ -116,7 +116,9 @@ pub async fn left_over(
     let answers = context.store.read(shard, vec![query]).await?;
     let members = as_range(answers.into_iter().next())?;
     let now = context.now();
-    let old = members.into_iter().filter(|(_, event)| committed_at(event).is_none_or(|at| now.since(at) >= age));
+    let old = members
+        .into_iter()
+        .filter(|(_, event)| committed_at(event).is_none_or(|at| now.since(at) >= age));
     Ok(old.map(|(member, event)| Outgoing { shard, member, event }).collect())
 }
 

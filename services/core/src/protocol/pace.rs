@@ -14,7 +14,12 @@ fn place(limit: &str) -> (Shard, bytes::Bytes) {
 }
 
 /// Takes up to `wanted` tokens of a limit; they may be spent within [`pace::GRANT_LIFE`].
-pub async fn take(context: &Context<'_>, limit: &str, per_second: f64, wanted: u32) -> Result<Result<u32, Moment>, Stop> {
+pub async fn take(
+    context: &Context<'_>,
+    limit: &str,
+    per_second: f64,
+    wanted: u32,
+) -> Result<Result<u32, Moment>, Stop> {
     let (shard, key) = place(limit);
     for _ in 0..MAX_TRIES {
         let before: Loaded<PaceRecord> = context.record(shard, key.clone(), "pace").await?;

@@ -100,7 +100,10 @@ async fn wait(
 ) -> Result<bool, Stop> {
     let expect = vec![expect_record(key.clone(), before.stamp)];
     let write = vec![put(key.clone(), next), expire_pointer(key.clone(), EARLY_KEPT)];
-    Ok(matches!(context.commit(shard, expect, write).await?, Ended::Committed(_)))
+    Ok(matches!(
+        context.commit(shard, expect, write).await?,
+        Ended::Committed(_)
+    ))
 }
 
 /// Lets a pointer vanish by itself.

@@ -96,7 +96,9 @@ struct Steps<'a, 'c> {
 
 impl Steps<'_, '_> {
     async fn read(&self) -> Result<Loaded<Claim>, StoreError> {
-        self.context.record(self.key.shard(), keys::claim(self.key), "claim").await
+        self.context
+            .record(self.key.shard(), keys::claim(self.key), "claim")
+            .await
     }
 
     /// Reserves a free identifier: for the preferred customer, or together with a new one.
@@ -136,7 +138,11 @@ impl Steps<'_, '_> {
         ];
         let outgoing = self.outbox_writes(id, 1, news, &mut write);
         let after = self.write_claim(claim, next, write).await?;
-        if after.value.as_ref().is_some_and(|claim| claim.birth == birth.to_bytes()) {
+        if after
+            .value
+            .as_ref()
+            .is_some_and(|claim| claim.birth == birth.to_bytes())
+        {
             self.outgoing.extend(outgoing);
         }
         Ok(after)
@@ -160,7 +166,10 @@ impl Steps<'_, '_> {
         }
         self.prefer = None;
         let erased_at_ms = claim.value.as_ref().map_or(0, |claim| claim.erased_at_ms);
-        let cleared = Claim { erased_at_ms, ..Claim::default() };
+        let cleared = Claim {
+            erased_at_ms,
+            ..Claim::default()
+        };
         self.write_claim(claim, cleared, Vec::new()).await
     }
 
@@ -168,7 +177,10 @@ impl Steps<'_, '_> {
     async fn decide(&mut self, customer: CustomerId, birth: Birth) -> Result<Option<bool>, Stop> {
         let shard = customer.shard();
         for _ in 0..MAX_TRIES {
-            let queries = vec![Query::Record(keys::customer(customer)), Query::Record(keys::home(customer))];
+            let queries = vec![
+                Query::Record(keys::customer(customer)),
+                Query::Record(keys::home(customer)),
+            ];
             let mut answers = self.context.store.read(shard, queries).await?.into_iter();
             let record = super::context::as_record(answers.next())?;
             let record: Loaded<CustomerRecord> = Loaded::decode(record, "customer")?;
@@ -236,11 +248,12 @@ impl Steps<'_, '_> {
     }
 
     fn attached(&self, home: CustomerId, home_seq: u64, at: Moment) -> Bytes {
-        self.happened(home, home_seq, at).identifier_attached(IdentifierEvidence {
-            identifier: Some(self.named.identifier.clone()),
-            evidence: self.named.evidence.into(),
-            provider_form: self.named.provider_form.clone(),
-        })
+        self.happened(home, home_seq, at)
+            .identifier_attached(IdentifierEvidence {
+                identifier: Some(self.named.identifier.clone()),
+                evidence: self.named.evidence.into(),
+                provider_form: self.named.provider_form.clone(),
+            })
     }
 
     fn outbox_writes(&self, home: CustomerId, first: u64, news: Vec<Bytes>, write: &mut Vec<Write>) -> Vec<Outgoing> {

@@ -1,57 +1,28 @@
 //! Accepts messages for sending, once for each request.
 
+pub use super::destination::Target;
+
 use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop};
 use super::delivery::{entry_event, move_timer};
+use super::destination::{Destination, find, place_of};
 use super::outbox::Outgoing;
-use super::resolve::{Asking, Owner, claimed, expect_record, insert_outgoing, owner, put, to_outbox};
+use super::resolve::{expect_record, insert_outgoing, put, to_outbox};
 use crate::append::{ThreadKey, thread_of};
 use crate::customer_event::Happened;
 use crate::delivery::{self, Plan};
-use crate::id::{Birth, CustomerId, MessageId, ThreadId, hash};
-use crate::identifier;
-use crate::identity::Named;
+use crate::id::{MessageId, hash};
 use crate::keys;
 use crate::port::store::{Shape, Write};
 use crate::shard::Shard;
 use crate::time::Moment;
 use crate::timeline::Place;
-use omnigate_proto::state::v1::{CustomerRecord, DeliveryRecord, EntryRecord, HomeRecord, RequestRecord};
+use omnigate_proto::state::v1::{DeliveryRecord, EntryRecord, HomeRecord, RequestRecord};
 use omnigate_proto::v1::{Direction, Event, Lane, Message, UnknownPolicy, event::Kind};
 use prost::Message as _;
 use std::time::Duration;
 
 /// How long a request id is remembered.
 const REQUEST_KEPT: Duration = Duration::from_secs(24 * 3600);
-
-/// Whom to reach.
-#[derive(Clone, Debug)]
-pub enum Target {
-    /// A thread, with the account it belongs to.
-    Thread {
-        /// Thread.
-        id: ThreadId,
-        /// Its account.
-        account_id: String,
-        /// Kind of its channel.
-        channel: String,
-    },
-    /// An identifier through an account; the customer is made if there is none.
-    Identifier {
-        /// Identifier.
-        named: Named,
-        /// Account.
-        account_id: String,
-        /// Kind of its channel.
-        channel: String,
-    },
-    /// A customer: the reachable thread that was last written to by them, through `account_id` when given.
-    Customer {
-        /// Customer.
-        id: CustomerId,
-        /// Account.
-        account_id: Option<String>,
-    },
-}
 
 /// A request to send.
 #[derive(Clone, Debug)]
@@ -120,7 +91,10 @@ pub struct Accepted {
 
 /// Accepts a message: afterwards it is durable and will be attempted.
 pub async fn accept(context: &Context<'_>, request: &Request) -> Result<Accepted, NotAccepted> {
-    let digest = hash("request", &[request.tenant_id.as_bytes(), request.request_id.as_bytes()]);
+    let digest = hash(
+        "request",
+        &[request.tenant_id.as_bytes(), request.request_id.as_bytes()],
+    );
     let (shard, key) = (Shard::new(digest[0]), keys::request(digest));
     let mut outgoing = Vec::new();
     for _ in 0..MAX_TRIES {
@@ -141,7 +115,10 @@ pub async fn accept(context: &Context<'_>, request: &Request) -> Result<Accepted
                     key: key.clone(),
                     after: REQUEST_KEPT,
                 };
-                match context.commit(shard, expect, vec![put(key.clone(), &record), expire]).await? {
+                match context
+                    .commit(shard, expect, vec![put(key.clone(), &record), expire])
+                    .await?
+                {
                     Ended::Committed(_) => (record, place),
                     Ended::Conflict(_) | Ended::Unknown => continue,
                 }
@@ -154,13 +131,6 @@ pub async fn accept(context: &Context<'_>, request: &Request) -> Result<Accepted
     Err(Stop::Contended(MAX_TRIES).into())
 }
 
-/// Where a message goes.
-struct Destination {
-    owner: Owner,
-    thread: ThreadKey,
-    id: ThreadId,
-}
-
 fn request_record(request: &Request, place: &Destination, now: Moment) -> RequestRecord {
     let id = MessageId::new(place.owner.home.shard(), &request.tenant_id, &request.request_id);
     RequestRecord {
@@ -171,121 +141,6 @@ fn request_record(request: &Request, place: &Destination, now: Moment) -> Reques
         account_id: place.thread.account_id.clone(),
         channel: place.thread.channel.clone(),
     }
-}
-
-async fn find(
-    context: &Context<'_>,
-    request: &Request,
-    outgoing: &mut Vec<Outgoing>,
-) -> Result<Destination, NotAccepted> {
-    match &request.target {
-        Target::Thread {
-            id,
-            account_id,
-            channel,
-        } => place_of(context, *id, account_id, channel).await,
-        Target::Identifier {
-            named,
-            account_id,
-            channel,
-        } => {
-            let asking = Asking {
-                tenant_id: &request.tenant_id,
-                received_at: context.now(),
-                trace_id: &request.trace_id,
-                replaces: None,
-            };
-            let owner = owner(context, &asking, named, None, outgoing).await?;
-            let owner = owner.ok_or(NotAccepted::NoThread)?;
-            Ok(destination(&request.tenant_id, owner, named, account_id, channel))
-        }
-        Target::Customer { id, account_id } => last_written_to(context, request, *id, account_id.as_deref()).await,
-    }
-}
-
-fn destination(tenant_id: &str, owner: Owner, named: &Named, account_id: &str, channel: &str) -> Destination {
-    Destination {
-        owner,
-        id: ThreadId::new(identifier::key(tenant_id, &named.identifier), account_id),
-        thread: ThreadKey {
-            account_id: account_id.to_owned(),
-            channel: channel.to_owned(),
-            peer: named.identifier.clone(),
-            birth: owner.birth,
-            provider_form: named.provider_form.clone(),
-        },
-    }
-}
-
-/// Where a thread lives, by its id.
-async fn place_of(
-    context: &Context<'_>,
-    id: ThreadId,
-    account_id: &str,
-    channel: &str,
-) -> Result<Destination, NotAccepted> {
-    let claim = claimed(context, id.peer()).await?.ok_or(NotAccepted::NoSuchThread)?;
-    let (Some(customer), Some(birth), Some(home), Some(peer)) = (
-        CustomerId::from_bytes(&claim.customer),
-        Birth::from_bytes(&claim.birth),
-        CustomerId::from_bytes(&claim.home),
-        claim.identifier,
-    ) else {
-        return Err(NotAccepted::NoSuchThread);
-    };
-    Ok(Destination {
-        owner: Owner { customer, home, birth },
-        id,
-        thread: ThreadKey {
-            account_id: account_id.to_owned(),
-            channel: channel.to_owned(),
-            peer,
-            birth,
-            provider_form: String::new(),
-        },
-    })
-}
-
-/// The reachable thread of a customer that they last wrote to.
-async fn last_written_to(
-    context: &Context<'_>,
-    request: &Request,
-    id: CustomerId,
-    account_id: Option<&str>,
-) -> Result<Destination, NotAccepted> {
-    let customer: Loaded<CustomerRecord> = context.record(id.shard(), keys::customer(id), "customer").await?;
-    let customer = customer.value.filter(|record| record.tenant_id == request.tenant_id);
-    let members = customer.ok_or(NotAccepted::NoSuchCustomer)?.members;
-    let mut best: Option<(i64, Destination)> = None;
-    let homes: std::collections::BTreeSet<_> =
-        members.iter().filter_map(|member| CustomerId::from_bytes(&member.home)).collect();
-    for home_id in homes {
-        let home: Loaded<HomeRecord> = context.record(home_id.shard(), keys::home(home_id), "home").await?;
-        for thread in home.value.unwrap_or_default().threads {
-            let member = members.iter().find(|member| member.birth == thread.birth);
-            let wanted = account_id.is_none_or(|account| account == thread.account_id);
-            let (Some(member), Some(birth)) = (member, Birth::from_bytes(&thread.birth)) else {
-                continue;
-            };
-            let newer = best.as_ref().is_none_or(|(at, _)| *at < thread.last_inbound_ms);
-            if thread.unreachable || !wanted || !newer {
-                continue;
-            }
-            let named = Named {
-                identifier: member.identifier.clone().unwrap_or_default(),
-                evidence: member.evidence(),
-                provider_form: thread.peer_provider_form.clone(),
-            };
-            let owner = Owner {
-                customer: id,
-                home: home_id,
-                birth,
-            };
-            let found = destination(&request.tenant_id, owner, &named, &thread.account_id, &thread.channel);
-            best = Some((thread.last_inbound_ms, found));
-        }
-    }
-    best.map(|(_, found)| found).ok_or(NotAccepted::NoThread)
 }
 
 /// Delivery, entry, chain and timer in one commit; gives back the delivery that is there when it has been made before.

@@ -106,15 +106,18 @@ pub async fn answer(
     };
     let mut next = Next::Ended;
     let changed = change(context, submission.id, |record, _, now| {
-        let (after, then) =
-            delivery::answered(record, submission, answer.piece_count, &answer.outcome, now, random)?;
+        let (after, then) = delivery::answered(record, submission, answer.piece_count, &answer.outcome, now, random)?;
         next = then;
         let state = delivery::state_of(&after);
         Some(Change {
             chain: if then == Next::Ended { Chain::Leave } else { Chain::Stay },
             announce: state != DeliveryState::Planned,
             closes_thread: delivery::closes_thread(&answer.outcome),
-            known_as: answer.outcome.as_ref().ok().and_then(|accepted| known_as(&after, accepted)),
+            known_as: answer
+                .outcome
+                .as_ref()
+                .ok()
+                .and_then(|accepted| known_as(&after, accepted)),
             record: after,
         })
     });
@@ -153,11 +156,7 @@ pub(super) fn pointer(tenant_id: &str, account_id: &str, provider_id: &str) -> (
 }
 
 /// Lets the provider's id lead to the message before the acceptance is recorded; gives back receipts that were faster.
-async fn point(
-    context: &Context<'_>,
-    submission: &Submission,
-    provider_id: &str,
-) -> Result<Vec<EarlyReceipt>, Stop> {
+async fn point(context: &Context<'_>, submission: &Submission, provider_id: &str) -> Result<Vec<EarlyReceipt>, Stop> {
     let record = super::delivery::get(context, submission.id).await?;
     let Some(delivery) = record.and_then(|record| record.delivery) else {
         return Ok(Vec::new());
@@ -175,7 +174,10 @@ async fn point(
             early: known.early.clone(),
         };
         let expect = vec![expect_record(key.clone(), before.stamp)];
-        let write = vec![put(key.clone(), &next), receipt::expire_pointer(key.clone(), receipt::POINTER_KEPT)];
+        let write = vec![
+            put(key.clone(), &next),
+            receipt::expire_pointer(key.clone(), receipt::POINTER_KEPT),
+        ];
         if let Ended::Committed(_) = context.commit(shard, expect, write).await? {
             return Ok(known.early);
         }
