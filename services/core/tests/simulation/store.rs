@@ -1,0 +1,278 @@
+//! The store of a schedule: one memory store behind every process's connection, with faults of the network in between.
+
+use crate::breakage::Breakage;
+use crate::oracle::Oracle;
+use crate::rng::Rng;
+use omnigate_core::id::CustomerId;
+use omnigate_core::port::store::{Answer, Commit, Expect, Outcome, Query, Stamp, Store, StoreError, Write};
+use omnigate_core::port::{Clock, Entropy};
+use omnigate_core::shard::Shard;
+use omnigate_core::time::Moment;
+use omnigate_proto::state::v1::{Claim, CustomerRecord};
+use omnigate_store::memory::MemoryStore;
+use prost::Message as _;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll};
+
+/// How often what goes wrong, in a thousand.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Faults {
+    pub unavailable: usize,
+    pub unknown: usize,
+    pub unconfirmed: usize,
+    pub crash: usize,
+    pub doze: usize,
+    pub overlap: usize,
+}
+
+#[derive(Debug, Default)]
+pub struct SimClock(AtomicI64);
+
+impl SimClock {
+    pub fn advance(&self, milliseconds: i64) {
+        self.0.fetch_add(milliseconds, Ordering::Relaxed);
+    }
+}
+
+impl Clock for SimClock {
+    fn now(&self) -> Moment {
+        Moment(1_800_000_000_000 + self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// What all processes of a schedule share.
+pub struct Sim {
+    pub clock: Arc<SimClock>,
+    pub memory: MemoryStore,
+    pub rng: Mutex<Rng>,
+    pub faults: Mutex<Faults>,
+    pub oracle: Mutex<Oracle>,
+    pub breakage: Breakage,
+    pub verbose: bool,
+}
+
+impl Sim {
+    pub fn new(seed: u64, faults: Faults, breakage: Breakage, verbose: bool) -> Arc<Self> {
+        let clock = Arc::new(SimClock::default());
+        Arc::new(Self {
+            memory: MemoryStore::new(clock.clone()),
+            clock,
+            rng: Mutex::new(Rng::new(seed)),
+            faults: Mutex::new(faults),
+            oracle: Mutex::default(),
+            breakage,
+            verbose,
+        })
+    }
+
+    pub fn rng(&self) -> MutexGuard<'_, Rng> {
+        self.rng.lock().unwrap()
+    }
+
+    pub fn oracle(&self) -> MutexGuard<'_, Oracle> {
+        self.oracle.lock().unwrap()
+    }
+
+    pub fn faults(&self) -> Faults {
+        *self.faults.lock().unwrap()
+    }
+
+    pub fn say(&self, what: impl FnOnce() -> String) {
+        if self.verbose {
+            println!("{}: {}", self.clock.now(), what());
+        }
+    }
+}
+
+impl Entropy for Sim {
+    fn bytes(&self) -> [u8; 16] {
+        self.rng().bytes()
+    }
+}
+
+/// Gives the others a turn; where a worker may be stopped, put to sleep or killed.
+pub fn pause() -> impl Future<Output = ()> + Send {
+    struct Pause(bool);
+    impl Future for Pause {
+        type Output = ();
+        fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+            if std::mem::replace(&mut self.0, true) { Poll::Ready(()) } else { Poll::Pending }
+        }
+    }
+    Pause(false)
+}
+
+/// A process's connection to the store.
+pub struct SimStore(pub Arc<Sim>);
+
+#[async_trait::async_trait]
+impl Store for SimStore {
+    async fn read(&self, shard: Shard, queries: Vec<Query>) -> Result<Vec<Answer>, StoreError> {
+        pause().await;
+        self.unless_away()?;
+        let mut answers = self.0.memory.read_now(shard, &queries);
+        self.distort(shard, &queries, &mut answers);
+        pause().await;
+        Ok(answers)
+    }
+
+    async fn commit(&self, shard: Shard, mut commit: Commit) -> Result<Outcome, StoreError> {
+        assert!(commit.falsifies_itself(), "sent twice it would write twice: {commit:?}");
+        pause().await;
+        self.unless_away()?;
+        self.weaken(&mut commit);
+        let faults = self.0.faults();
+        let (lost, written) = {
+            let mut rng = self.0.rng();
+            (rng.per_mille(faults.unknown), rng.per_mille(500))
+        };
+        let outcome = match (lost, written) {
+            (false, _) => self.apply(shard, &commit),
+            (true, true) => {
+                if self.0.breakage == Breakage::HalfCommits {
+                    commit.write.truncate(commit.write.len() / 2);
+                }
+                self.apply(shard, &commit);
+                Outcome::Unknown
+            }
+            (true, false) => Outcome::Unknown,
+        };
+        self.0.say(|| format!("commit {shard} {} {}", if lost { "unknown" } else { "" }, outline(&commit, &outcome)));
+        pause().await;
+        Ok(match outcome {
+            Outcome::Unknown if self.0.breakage == Breakage::UnknownIsCommitted => Outcome::Committed,
+            outcome => outcome,
+        })
+    }
+
+    async fn probe(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+impl SimStore {
+    fn unless_away(&self) -> Result<(), StoreError> {
+        let away = self.0.faults().unavailable;
+        if self.0.rng().per_mille(away) {
+            return Err(StoreError::Unavailable("simulated".into()));
+        }
+        Ok(())
+    }
+
+    fn apply(&self, shard: Shard, commit: &Commit) -> Outcome {
+        let outcome = self.0.memory.commit_now(shard, commit);
+        if outcome == Outcome::Committed {
+            self.0.oracle().observe(shard, commit);
+        }
+        outcome
+    }
+
+    /// Breakages of what is written.
+    fn weaken(&self, commit: &mut Commit) {
+        let breakage = self.0.breakage;
+        let claim = commit.write.iter().find_map(|write| match write {
+            Write::Put { key, value } if key[0] == b'i' => Claim::decode(value.clone()).ok(),
+            _ => None,
+        });
+        let claim = claim.as_ref();
+        let unguarded: &[u8] = match breakage {
+            Breakage::FirstContactUnguarded if has(commit, b'c') && claim.is_some() => b"i",
+            Breakage::ReservationUnguarded if claim.is_some_and(|c| !c.customer.is_empty() && c.home.is_empty()) => b"i",
+            Breakage::RefusalUnguarded if claim.is_some_and(|c| c.customer.is_empty()) => b"i",
+            Breakage::CustomerUnguarded if claim.is_none() => b"c",
+            Breakage::HomeUnguarded if !has(commit, b'c') => b"h",
+            Breakage::NumberUnguarded if has(commit, b'c') => b"h",
+            Breakage::PlaceUnguarded => b"p",
+            _ => b"",
+        };
+        commit.expect.retain(|expect| match expect {
+            Expect::Record { key, .. } | Expect::Field { key, .. } => !unguarded.contains(&key[0]),
+            Expect::Member { .. } => true,
+        });
+        match breakage {
+            Breakage::StampsRepeat => commit.stamp = Stamp([7; 8]),
+            Breakage::OutboxNotInCommit => {
+                commit.write.retain(|write| !matches!(write, Write::Insert { key, .. } if key[0] == b'o'));
+            }
+            Breakage::RejectionForgotten | Breakage::ReplacedNotRetired => rewrite_customers(commit, breakage),
+            _ => {}
+        }
+    }
+
+    /// Breakages of what is read.
+    fn distort(&self, shard: Shard, queries: &[Query], answers: &mut [Answer]) {
+        for (query, answer) in queries.iter().zip(answers) {
+            match (self.0.breakage, query, answer) {
+                (Breakage::OwnerBeforeAccepted, Query::Record(key), Answer::Record(Some(record))) if key[0] == b'i' => {
+                    let mut claim = Claim::decode(record.value.clone()).unwrap();
+                    claim.home = claim.customer.clone();
+                    record.value = claim.encode_to_vec().into();
+                }
+                (Breakage::StaleEntries, Query::Range { key, .. }, Answer::Range(members)) if key[0] == b't' => {
+                    let home = CustomerId::from_bytes(&key[1..]).unwrap();
+                    for (member, value) in members {
+                        if self.0.rng().per_mille(200)
+                            && let Some(first) = self.0.oracle().first_version(home, member)
+                        {
+                            *value = first;
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        let _ = shard;
+    }
+}
+
+fn has(commit: &Commit, kind: u8) -> bool {
+    commit.write.iter().any(|write| matches!(write, Write::Put { key, .. } if key[0] == kind))
+}
+
+fn rewrite_customers(commit: &mut Commit, breakage: Breakage) {
+    for write in &mut commit.write {
+        if let Write::Put { key, value } = write
+            && key[0] == b'c'
+        {
+            let mut record = CustomerRecord::decode(value.clone()).unwrap();
+            if breakage == Breakage::RejectionForgotten {
+                record.rejected.clear();
+            } else {
+                for member in &mut record.members {
+                    member.retired = false;
+                }
+            }
+            *value = record.encode_to_vec().into();
+        }
+    }
+}
+
+/// Kinds of what a commit expects and writes, for people who replay a schedule.
+fn outline(commit: &Commit, outcome: &Outcome) -> String {
+    let kind = |key: &bytes::Bytes| char::from(key[0]);
+    let expects: String = commit
+        .expect
+        .iter()
+        .map(|expect| match expect {
+            Expect::Record { key, .. } | Expect::Field { key, .. } | Expect::Member { key, .. } => kind(key),
+        })
+        .collect();
+    let writes: String = commit
+        .write
+        .iter()
+        .map(|write| match write {
+            Write::Put { key, .. } | Write::SetField { key, .. } | Write::Insert { key, .. } => kind(key),
+            Write::Remove { .. } => '-',
+            _ => '?',
+        })
+        .collect();
+    let ended = match outcome {
+        Outcome::Committed => "committed".to_owned(),
+        Outcome::Unknown => "unknown".to_owned(),
+        Outcome::Conflict(found) => format!("conflict at {:?}", found.iter().map(|(at, _)| at).collect::<Vec<_>>()),
+    };
+    format!("expects {expects} writes {writes}: {ended}")
+}
