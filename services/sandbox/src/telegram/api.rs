@@ -5,10 +5,10 @@ use super::{
     bot::Bot,
     connection::Cut,
     fault::Fault,
-    handle::{Cell, Shared},
     journal::JournalEntry,
     params::Params,
     poll,
+    server::{Cell, Shared},
 };
 use axum::{
     body::Body,

@@ -12,12 +12,8 @@ use tokio::time::Instant;
 pub struct Clock(Arc<dyn Fn() -> Duration + Send + Sync>);
 
 impl Clock {
-    /// The machine's clock.
+    /// The machine's clock: the one place that reads it, everything else is handed a `Clock`.
     #[must_use]
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place that reads the machine's clock; everything else is handed a Clock"
-    )]
     pub fn system() -> Self {
         Self::from_fn(|| {
             SystemTime::now()

@@ -4,8 +4,9 @@
 
 use super::{
     fault::FaultRule,
-    handle::{Shared, TelegramHandle},
+    handle::TelegramHandle,
     people::{ChatKind, NewUser},
+    server::Shared,
     user::{Act, Action},
 };
 use axum::{

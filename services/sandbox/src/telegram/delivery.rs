@@ -3,9 +3,9 @@
 use super::{
     api,
     bot::Bot,
-    handle::{Cell, Shared},
     methods::callable_in_answer,
     params::Params,
+    server::{Cell, Shared},
     webhook::Failure,
 };
 use axum::http::{

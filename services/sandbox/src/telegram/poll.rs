@@ -4,8 +4,8 @@ use super::{
     answer::ApiError,
     backlog::Backlog,
     bot::Bot,
-    handle::{Cell, Shared},
     params::Params,
+    server::{Cell, Shared},
 };
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};

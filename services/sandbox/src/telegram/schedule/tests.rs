@@ -118,3 +118,16 @@ fn speed_divides_the_delays() {
     assert!(!schedule.failed(1, 10, now));
     assert_eq!(schedule.wakes_at(), Some(now + Duration::from_millis(100)));
 }
+
+#[test]
+fn only_twice_the_connections_are_looked_at_so_a_failing_chat_with_many_updates_holds_up_all() {
+    let now = Instant::now();
+    let backlog = backlog(&[7, 7, 8], now);
+    let mut schedule = Schedule::new(1, 1, 1);
+    assert_eq!(schedule.next(&backlog, now), Some(1));
+    assert!(!schedule.failed(1, 60, now));
+    assert_eq!(schedule.next(&backlog, now), None);
+    assert_eq!(schedule.next(&backlog, now + seconds(60)), Some(1));
+    schedule.succeeded(1, now);
+    assert_eq!(schedule.next(&backlog, now), Some(2));
+}
