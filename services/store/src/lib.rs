@@ -1,11 +1,14 @@
 //! The store port: embedded and Redis.
 //!
-//! [`embedded::EmbeddedStore`] keeps everything in one file and needs nothing installed. [`memory::MemoryStore`] forgets
-//! everything with the process and is the reference that the others are compared with.
+//! [`embedded::EmbeddedStore`] keeps everything in one file and needs nothing installed. [`redis::RedisStore`] keeps it in
+//! Redis, alone, behind Sentinel or a cluster. [`memory::MemoryStore`] forgets everything with the process and is the
+//! reference that the others are compared with.
 
 pub mod embedded;
 pub mod memory;
+pub mod redis;
 
+use crate::redis::{RedisConfig, RedisStore};
 use omnigate_core::port::{Clock, store::Store};
 use std::{
     error::Error,
@@ -43,9 +46,13 @@ pub enum OpenError {
     /// The address is none.
     #[error("store.url: {0}")]
     Address(String),
+    /// The server cannot be reached or must not be used.
+    #[error("store server: {0}")]
+    Server(String),
 }
 
-/// Opens the store that `url` names; an empty one or `embedded` means the embedded store in `data_dir`.
+/// Opens the store that `url` names: an empty one or `embedded` means the embedded store in `data_dir`, for all others see
+/// [`RedisConfig::url`].
 ///
 /// # Errors
 /// When the address is none, or the store there cannot be used.
@@ -55,9 +62,6 @@ pub async fn open(url: &str, data_dir: &Path, clock: Arc<dyn Clock>) -> Result<A
             let path = data_dir.join(embedded::FILE_NAME);
             Ok(Arc::new(embedded::EmbeddedStore::open(&path, clock)?))
         }
-        other => Err(OpenError::Address(format!(
-            "unknown scheme {:?}",
-            other.split(':').next().unwrap_or_default()
-        ))),
+        url => Ok(Arc::new(RedisStore::connect(&RedisConfig::new(url)).await?)),
     }
 }

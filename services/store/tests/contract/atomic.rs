@@ -114,7 +114,10 @@ pub(crate) async fn a_commit_sent_again_writes_once(subject: impl Subject) {
         assert!(matches!(outcome, Outcome::Conflict(_)), "{outcome:?}");
     }
     // The same, when all of them are on the way at once.
-    let again = commit(vec![is_member("i", "x", false)], vec![insert("i", "x", ""), add("c", 1)]);
+    let again = commit(
+        vec![is_member("i", "x", false)],
+        vec![insert("i", "x", ""), add("c", 1)],
+    );
     let outcomes = tokio::join!(
         store.commit(HERE, again.clone()),
         store.commit(HERE, again.clone()),
@@ -133,7 +136,12 @@ pub(crate) async fn a_read_is_one_instant(subject: impl Subject) {
         async move {
             for number in 0..300 {
                 let text = number.to_string();
-                let writes = vec![put("a", &text), set("m", "f", &text), insert("i", "x", &text), add("c", 1)];
+                let writes = vec![
+                    put("a", &text),
+                    set("m", "f", &text),
+                    insert("i", "x", &text),
+                    add("c", 1),
+                ];
                 written(&*store, writes).await;
             }
         }
@@ -147,7 +155,13 @@ pub(crate) async fn a_read_is_one_instant(subject: impl Subject) {
     ];
     while !writer.is_finished() {
         let answers = store.read(HERE, queries.clone()).await.unwrap();
-        let [Answer::Record(a), Answer::Fields(m), Answer::Range(i), Answer::Counter(c)] = answers.as_slice() else {
+        let [
+            Answer::Record(a),
+            Answer::Fields(m),
+            Answer::Range(i),
+            Answer::Counter(c),
+        ] = answers.as_slice()
+        else {
             panic!("{answers:?}");
         };
         let Some(a) = a.as_ref().map(|record| record.value.clone()) else {

@@ -60,7 +60,11 @@ pub(crate) async fn what_expired_is_absent_for_expectations(subject: impl Subjec
     expired(&subject).await;
     let store = &*subject.store();
     let fresh = commit(
-        vec![is_record("k", None), is_field("k", "x", None), is_member("k", "x", false)],
+        vec![
+            is_record("k", None),
+            is_field("k", "x", None),
+            is_member("k", "x", false),
+        ],
         writes(),
     );
     committed(store, fresh).await;

@@ -45,7 +45,11 @@ pub(crate) async fn fields(subject: impl Subject) {
     let absent = commit(vec![is_field("m", "g", Some(""))], vec![set("m", "g", "2")]);
     assert_eq!(refused(store, absent).await, [(0, Found::Field(None))]);
 
-    committed(store, commit(vec![is_field("m", "f", Some("1"))], vec![set("m", "f", "")])).await;
+    committed(
+        store,
+        commit(vec![is_field("m", "f", Some("1"))], vec![set("m", "f", "")]),
+    )
+    .await;
     assert_eq!(field(store, "m", "f").await, Some(b("")));
     committed(store, commit(vec![is_field("m", "f", Some(""))], vec![unset("m", "f")])).await;
     assert_eq!(field(store, "m", "f").await, None);
@@ -53,13 +57,21 @@ pub(crate) async fn fields(subject: impl Subject) {
 
 pub(crate) async fn members(subject: impl Subject) {
     let store = &*subject.store();
-    committed(store, commit(vec![is_member("i", "x", false)], vec![insert("i", "x", "1")])).await;
+    committed(
+        store,
+        commit(vec![is_member("i", "x", false)], vec![insert("i", "x", "1")]),
+    )
+    .await;
     let late = commit(vec![is_member("i", "x", false)], vec![insert("i", "x", "2")]);
     assert_eq!(refused(store, late).await, [(0, Found::Member(Some(b("1"))))]);
     let absent = commit(vec![is_member("i", "y", true)], vec![remove("i", "x")]);
     assert_eq!(refused(store, absent).await, [(0, Found::Member(None))]);
 
-    committed(store, commit(vec![is_member("i", "x", true)], vec![insert("i", "x", "")])).await;
+    committed(
+        store,
+        commit(vec![is_member("i", "x", true)], vec![insert("i", "x", "")]),
+    )
+    .await;
     committed(store, commit(vec![is_member("i", "x", true)], vec![remove("i", "x")])).await;
     committed(store, commit(vec![is_member("i", "x", false)], vec![])).await;
 }

@@ -69,4 +69,6 @@ macro_rules! contracts {
 contracts! {
     memory: crate::subject::Memory,
     embedded: crate::subject::Embedded,
+    redis: crate::subject::OnRedis,
+    redis_cluster: crate::subject::OnCluster,
 }

@@ -37,7 +37,11 @@ pub(crate) async fn bounds_and_limits(subject: impl Subject) {
     use Bound::{Excluded, Included, Unbounded};
     let store = &*subject.store();
     let letters = ["a", "b", "bb", "c", "d"];
-    written(store, letters.iter().map(|letter| insert("i", letter, letter)).collect()).await;
+    written(
+        store,
+        letters.iter().map(|letter| insert("i", letter, letter)).collect(),
+    )
+    .await;
     let cases: [(Bound<&str>, Bound<&str>, u32, bool, &[&str]); 18] = [
         (Unbounded, Unbounded, 9, false, &["a", "b", "bb", "c", "d"]),
         (Included("b"), Unbounded, 9, false, &["b", "bb", "c", "d"]),

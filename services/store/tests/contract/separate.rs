@@ -41,7 +41,11 @@ pub(crate) async fn shards(subject: impl Subject) {
     .await;
     assert_eq!(store.read(ELSEWHERE, everything_of("k")).await.unwrap(), nothing());
     let there = commit(
-        vec![is_record("k", None), is_field("k", "x", None), is_member("k", "x", false)],
+        vec![
+            is_record("k", None),
+            is_field("k", "x", None),
+            is_member("k", "x", false),
+        ],
         vec![put("k", "other"), add("k", 1)],
     );
     assert_eq!(store.commit(ELSEWHERE, there).await.unwrap(), Outcome::Committed);

@@ -4,15 +4,21 @@ use omnigate_core::{
     port::{Clock, store::Store},
     time::Moment,
 };
-use omnigate_store::{embedded::EmbeddedStore, memory::MemoryStore};
+use omnigate_servers::redis::{Redis, RedisCluster};
+use omnigate_store::{
+    embedded::EmbeddedStore,
+    memory::MemoryStore,
+    redis::{RedisConfig, RedisStore},
+};
 use std::{
     sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
+        Arc, Weak,
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tempfile::TempDir;
+use tokio::sync::Mutex;
 
 /// One implementation with what is needed to try it.
 pub(crate) trait Subject: Sized + Send {
@@ -108,5 +114,95 @@ impl Subject for Embedded {
         drop(store.expect("a test gives the store back before the restart"));
         self.store = Some(Self::open(&self.folder, &self.clock));
         true
+    }
+}
+
+/// Long enough for a server to come back; a busy machine takes a while.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Connects with keys that no other test has.
+pub(crate) async fn connect(url: &str) -> Arc<RedisStore> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let mut config = RedisConfig::new(url);
+    config.prefix = format!("test.{}.{number}:", std::process::id());
+    Arc::new(RedisStore::connect(&config).await.unwrap())
+}
+
+/// Waits until the store answers.
+pub(crate) async fn ready(store: &dyn Store) {
+    let start = Instant::now();
+    while let Err(error) = store.probe().await {
+        assert!(start.elapsed() < PATIENCE, "{error}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+pub(crate) struct OnRedis {
+    redis: Redis,
+    store: Arc<RedisStore>,
+}
+
+impl Subject for OnRedis {
+    async fn start() -> Option<Self> {
+        let redis = Redis::start().await?;
+        let store = connect(redis.url()).await;
+        Some(Self { redis, store })
+    }
+
+    fn store(&self) -> Arc<dyn Store> {
+        self.store.clone()
+    }
+
+    async fn pass(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+
+    async fn restart(&mut self) -> bool {
+        self.redis.kill9();
+        self.redis.restart().await.unwrap();
+        ready(&*self.store).await;
+        true
+    }
+}
+
+pub(crate) struct OnCluster {
+    /// Held so that it runs as long as any test uses it.
+    _cluster: Arc<RedisCluster>,
+    store: Arc<RedisStore>,
+}
+
+/// One cluster for all tests: it takes seconds to form.
+async fn shared_cluster() -> Option<Arc<RedisCluster>> {
+    static SHARED: Mutex<Weak<RedisCluster>> = Mutex::const_new(Weak::new());
+    let mut shared = SHARED.lock().await;
+    if let Some(cluster) = shared.upgrade() {
+        return Some(cluster);
+    }
+    let cluster = Arc::new(RedisCluster::start().await?);
+    *shared = Arc::downgrade(&cluster);
+    Some(cluster)
+}
+
+impl Subject for OnCluster {
+    async fn start() -> Option<Self> {
+        let cluster = shared_cluster().await?;
+        let store = connect(&cluster.url()).await;
+        Some(Self {
+            _cluster: cluster,
+            store,
+        })
+    }
+
+    fn store(&self) -> Arc<dyn Store> {
+        self.store.clone()
+    }
+
+    async fn pass(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+
+    async fn restart(&mut self) -> bool {
+        false
     }
 }

@@ -1,0 +1,158 @@
+//! Jobs that go to a server together: their commits in one call of the script, their reads in another.
+
+use super::{
+    call::{COMMIT, Call, Form, READ, Script},
+    commit,
+    job::{Done, Failure, Job, Work},
+    node::{Connection, Settings},
+    read,
+};
+use futures_util::future::join_all;
+use omnigate_core::port::store::{Commit, Query};
+use redis::{Cmd, RedisResult, Value, cmd};
+use std::sync::Arc;
+
+/// Most bytes of one call, unless a single job has more.
+const CALL_BYTES: usize = 1 << 20;
+
+/// Jobs on one connection.
+pub(super) struct Batch {
+    connection: Connection,
+    settings: Arc<Settings>,
+    jobs: Vec<Job>,
+}
+
+impl Batch {
+    pub(super) fn new(connection: Connection, settings: Arc<Settings>, jobs: Vec<Job>) -> Self {
+        Self {
+            connection,
+            settings,
+            jobs,
+        }
+    }
+
+    /// Ends every job.
+    pub(super) async fn run(mut self) {
+        let mut jobs = std::mem::take(&mut self.jobs);
+        let kind = |job: &Job| (job.asking, self.settings.by_shard.then_some(job.shard), is_commit(job));
+        // Stable: what one caller asked first stays first.
+        jobs.sort_by_key(kind);
+        let mut calls: Vec<Vec<Job>> = Vec::new();
+        let mut weight = 0;
+        for job in jobs {
+            let more = job.weight();
+            match calls.last_mut() {
+                Some(call)
+                    if !job.asking
+                        && weight + more <= CALL_BYTES
+                        && call.last().is_some_and(|last| kind(last) == kind(&job)) =>
+                {
+                    weight += more;
+                    call.push(job);
+                }
+                _ => {
+                    weight = more;
+                    calls.push(vec![job]);
+                }
+            }
+        }
+        join_all(calls.into_iter().map(|jobs| self.call(jobs))).await;
+    }
+
+    /// Ends jobs of one kind with one call.
+    async fn call(&self, jobs: Vec<Job>) {
+        let Some(first) = jobs.first() else { return };
+        let (asking, commits) = (first.asking, is_commit(first));
+        let names = &self.settings.names;
+        let answer = if commits {
+            let commits: Vec<_> = jobs
+                .iter()
+                .filter_map(|job| Some((job.shard, as_commit(job)?)))
+                .collect();
+            self.ask(&COMMIT, &commit::encode(names, commits.into_iter()), asking)
+                .await
+        } else {
+            let queries = jobs
+                .iter()
+                .flat_map(|job| as_queries(job).iter().map(|query| (job.shard, query)));
+            self.ask(&READ, &read::encode(names, queries), asking).await
+        };
+        match answer {
+            Ok(Value::Array(elements)) => end(jobs, elements),
+            Ok(_) => fail(jobs, &Failure::Senseless),
+            Err(failure) => {
+                if matches!(failure, Failure::Lost(_) | Failure::ReadOnly) {
+                    self.connection.give_up();
+                }
+                fail(jobs, &failure);
+            }
+        }
+    }
+
+    async fn ask(&self, script: &Script, call: &Call, asking: bool) -> Result<Value, Failure> {
+        if asking {
+            // The exception holds for the next command only, so this one must not need a second try.
+            let answer = self.send_asking(call.command(script, Form::Text)).await;
+            return answer.map_err(|error| Failure::of(&error));
+        }
+        let answer = match self.send(&call.command(script, Form::Digest)).await {
+            // It did not run, so it can be sent again.
+            Err(error) if error.code() == Some("NOSCRIPT") => self.send(&call.command(script, Form::Text)).await,
+            answer => answer,
+        };
+        answer.map_err(|error| Failure::of(&error))
+    }
+
+    async fn send(&self, command: &Cmd) -> RedisResult<Value> {
+        self.connection.link.clone().send_packed_command(command).await
+    }
+
+    async fn send_asking(&self, command: Cmd) -> RedisResult<Value> {
+        let mut commands = redis::pipe();
+        commands.add_command(cmd("ASKING")).ignore().add_command(command);
+        let (answer,) = commands.query_async(&mut self.connection.link.clone()).await?;
+        Ok(answer)
+    }
+}
+
+fn end(jobs: Vec<Job>, elements: Vec<Value>) {
+    let mut elements = elements.into_iter();
+    for job in jobs {
+        let done = match &*job.work {
+            Work::Commit(commit) => elements
+                .next()
+                .and_then(|element| commit::decode(commit, element))
+                .map(Done::Commit),
+            Work::Read(queries) => queries
+                .iter()
+                .map(|query| read::decode(query, &mut elements))
+                .collect::<Option<_>>()
+                .map(Done::Read),
+        };
+        job.end(done.ok_or(Failure::Senseless));
+    }
+}
+
+fn fail(jobs: Vec<Job>, failure: &Failure) {
+    for job in jobs {
+        job.end(Err(failure.clone()));
+    }
+}
+
+fn is_commit(job: &Job) -> bool {
+    as_commit(job).is_some()
+}
+
+fn as_commit(job: &Job) -> Option<&Commit> {
+    match &*job.work {
+        Work::Commit(commit) => Some(commit),
+        Work::Read(_) => None,
+    }
+}
+
+fn as_queries(job: &Job) -> &[Query] {
+    match &*job.work {
+        Work::Read(queries) => queries,
+        Work::Commit(_) => &[],
+    }
+}

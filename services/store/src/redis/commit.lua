@@ -1,0 +1,146 @@
+-- Several commits, each whole or not at all.
+--
+-- KEYS holds the keys of all operations in their order. ARGV holds, after the number of commits, for each commit: how many
+-- keys and arguments it has, how many groups of checks, the groups of checks, and then groups of writes until its arguments
+-- end. The answer has one element per commit: 1, or a list of positions and of what was found there.
+local call, keys, args, slice = redis.call, KEYS, ARGV, unpack
+local k, a = 0, 1
+local answers = {}
+
+-- Consecutive checks of one hash: the kind, how many, their fields, and for kind "=" the values.
+local function check_fields(conflicts, position, kind)
+  local count = tonumber(args[a + 2])
+  local first = a + 3
+  local values
+  if count == 1 then
+    values = { call("HGET", keys[k + 1], args[first]) }
+  else
+    values = call("HMGET", keys[k + 1], slice(args, first, first + count - 1))
+  end
+  a = first - 1 + count
+  for i = 1, count do
+    local value = values[i]
+    local holds
+    if kind == "=" then
+      holds = value == args[a + i]
+    elseif kind == "+" then
+      holds = value ~= false
+    else
+      holds = value == false
+    end
+    if not holds then
+      conflicts[#conflicts + 1] = position + i - 1
+      conflicts[#conflicts + 1] = value
+    end
+  end
+  if kind == "=" then
+    a = a + count
+  end
+  k = k + 1
+  return position + count
+end
+
+local function check(groups)
+  local conflicts, position = {}, 0
+  for _ = 1, groups do
+    local kind = args[a + 1]
+    if kind == "r" then
+      k = k + 1
+      -- A record begins with its version; an absent one has the empty version.
+      if call("GETRANGE", keys[k], 0, 7) ~= args[a + 2] then
+        conflicts[#conflicts + 1] = position
+        conflicts[#conflicts + 1] = call("GET", keys[k])
+      end
+      a = a + 2
+      position = position + 1
+    else
+      position = check_fields(conflicts, position, kind)
+    end
+  end
+  return conflicts
+end
+
+local function insert(first, count)
+  k = k + 2
+  local last = first + 2 * count - 1
+  if call("HSET", keys[k], slice(args, first, last)) == 0 then
+    return
+  end
+  if count == 1 then
+    call("ZADD", keys[k - 1], 0, args[first])
+    return
+  end
+  local members = {}
+  for i = first, last, 2 do
+    members[#members + 1] = 0
+    members[#members + 1] = args[i]
+  end
+  call("ZADD", keys[k - 1], slice(members))
+end
+
+-- A sum beyond 64 bits stops at the end: an error here would leave half a commit.
+local function add(delta)
+  local sum = redis.pcall("INCRBY", keys[k], delta)
+  if type(sum) == "table" and sum.err then
+    local stop = delta:sub(1, 1) == "-" and "-9223372036854775808" or "9223372036854775807"
+    call("SET", keys[k], stop, "KEEPTTL")
+  end
+end
+
+local function write(last)
+  while a < last do
+    local kind = args[a + 1]
+    if kind == "p" then
+      k = k + 1
+      call("SET", keys[k], args[a + 2])
+      a = a + 2
+    elseif kind == "i" then
+      local count = tonumber(args[a + 2])
+      insert(a + 3, count)
+      a = a + 2 + 2 * count
+    elseif kind == "s" then
+      local count = tonumber(args[a + 2])
+      k = k + 1
+      call("HSET", keys[k], slice(args, a + 3, a + 2 + 2 * count))
+      a = a + 2 + 2 * count
+    elseif kind == "d" then
+      local count = tonumber(args[a + 2])
+      k = k + 1
+      call("HDEL", keys[k], slice(args, a + 3, a + 2 + count))
+      a = a + 2 + count
+    elseif kind == "x" then
+      local count = tonumber(args[a + 2])
+      k = k + 2
+      call("ZREM", keys[k - 1], slice(args, a + 3, a + 2 + count))
+      call("HDEL", keys[k], slice(args, a + 3, a + 2 + count))
+      a = a + 2 + count
+    elseif kind == "a" then
+      k = k + 1
+      add(args[a + 2])
+      a = a + 2
+    elseif kind == "D" then
+      k = k + 1
+      call("UNLINK", keys[k])
+      a = a + 1
+    else
+      k = k + 1
+      call("PEXPIRE", keys[k], args[a + 2])
+      a = a + 2
+    end
+  end
+end
+
+for commit = 1, tonumber(args[1]) do
+  local last_key, last = k + tonumber(args[a + 1]), a + tonumber(args[a + 2])
+  local groups = tonumber(args[a + 3])
+  a = a + 3
+  local conflicts = check(groups)
+  if conflicts[1] == nil then
+    write(last)
+    answers[commit] = 1
+  else
+    answers[commit] = conflicts
+  end
+  k, a = last_key, last
+end
+return answers
