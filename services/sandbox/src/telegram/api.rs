@@ -16,6 +16,7 @@ use axum::{
     http::{Method, Request},
     response::Response,
 };
+use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -25,7 +26,10 @@ pub(super) async fn serve(
     ConnectInfo(cut): ConnectInfo<Cut>,
     request: Request<Body>,
 ) -> Response {
-    let path = request.uri().path().to_owned();
+    // Some clients send the token's colon as %3A.
+    let path = percent_decode_str(request.uri().path())
+        .decode_utf8_lossy()
+        .into_owned();
     if let Some(rest) = path.strip_prefix("/file/bot") {
         return download(&shared, rest).unwrap_or_else(ApiError::into_response);
     }

@@ -128,6 +128,9 @@ async fn tokens_are_malformed_unknown_or_known() {
             "{token}"
         );
     }
+    let escaped = telegram.token().replace(':', "%3A");
+    let url = format!("{}/bot{escaped}/getMe", telegram.base_url());
+    assert_eq!(http("GET", url, "", "").await.unwrap().0, 200);
     let (status, me) = call(&telegram, "GETME", json!({})).await;
     assert_eq!((status, me["result"]["id"].as_i64()), (200, Some(telegram.bot_id())));
 }
