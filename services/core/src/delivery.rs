@@ -4,12 +4,14 @@
 //! `CANCELLED` and `SKIPPED`. Claim and intent of a single message are one step: it is SUBMITTING, durably, before the
 //! provider is called. An attempt is begun once, so its number tells whose answer an answer is.
 
+mod answer;
 mod chain;
 pub mod disposition;
 mod plan;
 pub mod receipt;
 
-pub use chain::{MAX_CHAIN, is_first, join, leave};
+pub use answer::{Next, answered, recover};
+pub use chain::{MAX_CHAIN, is_first, join, leave, waits_in};
 pub use plan::Plan;
 
 use crate::id::MessageId;
@@ -124,7 +126,7 @@ pub fn begin(record: &DeliveryRecord, id: MessageId, is_first: bool, now: Moment
     let accepted = delivery
         .pieces
         .iter()
-        .take_while(|piece| !piece.provider_message_id.is_empty())
+        .take_while(|piece| receipt::is_proven(piece))
         .count();
     if delivery.pieces.len() == accepted {
         delivery.pieces.push(DeliveryPiece::default());
@@ -132,7 +134,10 @@ pub fn begin(record: &DeliveryRecord, id: MessageId, is_first: bool, now: Moment
     let number = u8::try_from(accepted).unwrap_or(u8::MAX);
     let piece = &mut delivery.pieces[accepted];
     piece.attempts += 1;
-    piece.state = DeliveryState::Submitting.into();
+    // An attempt before this one that may have left stays in mind until something settles it.
+    if piece.state() != DeliveryState::Unknown {
+        piece.state = DeliveryState::Submitting.into();
+    }
     piece.send_key = id.send_key(number);
     let attempt = piece.attempts;
     delivery.attempts += 1;
@@ -155,10 +160,7 @@ pub fn begin(record: &DeliveryRecord, id: MessageId, is_first: bool, now: Moment
 /// The attempt that is under way.
 fn gone(mut record: DeliveryRecord, id: MessageId) -> Begin {
     let pieces = &of(&mut record).pieces;
-    let Some(position) = pieces
-        .iter()
-        .position(|piece| piece.state() == DeliveryState::Submitting)
-    else {
+    let Some(position) = under_way(pieces) else {
         return Begin::Held;
     };
     let submission = Submission {
@@ -170,140 +172,9 @@ fn gone(mut record: DeliveryRecord, id: MessageId) -> Begin {
     Begin::Go(Box::new(record), submission)
 }
 
-/// What follows from an answer.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Next {
-    /// The next piece may go at once.
-    Piece,
-    /// Try again at this moment.
-    At(Moment),
-    /// The message left, or will not: the next message of the thread may go.
-    Ended,
-}
-
-/// Takes the provider's answer to an attempt. `None` when the answer is to an attempt that is not the present one, or
-/// says nothing new.
-#[must_use]
-pub fn answered(
-    record: &DeliveryRecord,
-    submission: &Submission,
-    piece_count: u32,
-    answer: &Result<SendAccepted, SendError>,
-    now: Moment,
-    random: u8,
-) -> Option<(DeliveryRecord, Next)> {
-    let state = state_of(record);
-    let waiting = matches!(state, DeliveryState::Submitting | DeliveryState::Unknown);
-    let position = usize::try_from(submission.piece).ok()?;
-    let piece = record.delivery.as_ref()?.pieces.get(position)?;
-    if !waiting || piece.attempts != submission.attempt || !piece.provider_message_id.is_empty() {
-        return None;
-    }
-    let mut next = record.clone();
-    next.lease.clear();
-    next.lease_until_ms = 0;
-    of(&mut next).updated_at = Some(now.to_timestamp());
-    match answer {
-        Ok(accepted) => Some(take_acceptance(next, position, piece_count, accepted, now)),
-        // What was given up as unknown stays unknown: the failure of an answer that late proves nothing.
-        Err(_) if state == DeliveryState::Unknown => None,
-        Err(error) => Some(take_error(next, position, error, now, random)),
-    }
-}
-
-fn take_acceptance(
-    mut next: DeliveryRecord,
-    position: usize,
-    piece_count: u32,
-    accepted: &SendAccepted,
-    now: Moment,
-) -> (DeliveryRecord, Next) {
-    let delivery = of(&mut next);
-    let count = usize::try_from(piece_count.clamp(1, MAX_PIECES))
-        .unwrap_or(1)
-        .max(position + 1);
-    delivery
-        .pieces
-        .resize_with(count.max(delivery.pieces.len()), DeliveryPiece::default);
-    let piece = &mut delivery.pieces[position];
-    piece.provider_message_id.clone_from(&accepted.provider_message_id);
-    let proven = receipt::state_of_receipt(accepted.state()).unwrap_or(DeliveryState::Accepted);
-    piece.state = receipt::further(piece.state(), proven).into();
-    delivery.error = None;
-    next.failures = 0;
-    let detail = format!("piece {position} accepted");
-    note(&mut next, now, "dispatch", "answered", detail);
-    let delivery = of(&mut next);
-    if delivery.pieces.iter().any(|piece| piece.provider_message_id.is_empty()) {
-        delivery.state = DeliveryState::Planned.into();
-        next.timer_ms = (now + LOOK_AGAIN).0;
-        return (next, Next::Piece);
-    }
-    let state = receipt::of_pieces(&delivery.pieces);
-    delivery.state = state.into();
-    next.timer_ms = 0;
-    (next, Next::Ended)
-}
-
-fn take_error(
-    mut next: DeliveryRecord,
-    position: usize,
-    error: &SendError,
-    now: Moment,
-    random: u8,
-) -> (DeliveryRecord, Next) {
-    let may_repeat = of(&mut next).on_unknown() == UnknownPolicy::ResendOnce && !of(&mut next).possible_duplicate;
-    let decided = disposition(error, next.failures, may_repeat, random);
-    let class = error.class();
-    of(&mut next).error = Some(error.clone());
-    let detail = format!("piece {position}: {} {}", class.as_str_name(), error.text);
-    note(&mut next, now, "dispatch", "answered", detail);
-    match decided {
-        Disposition::Again {
-            after,
-            counts,
-            possible_duplicate,
-        } => {
-            next.failures += u32::from(counts);
-            let until = now + after;
-            next.timer_ms = until.0;
-            let delivery = of(&mut next);
-            delivery.possible_duplicate |= possible_duplicate;
-            delivery.pieces[position].state = DeliveryState::Deferred.into();
-            delivery.state = DeliveryState::Deferred.into();
-            delivery.deferred_until = Some(until.to_timestamp());
-            (next, Next::At(until))
-        }
-        Disposition::End(state) => {
-            of(&mut next).pieces[position].state = state.into();
-            end(&mut next, state, now, "dispatch", "");
-            (next, Next::Ended)
-        }
-    }
-}
-
-/// Gives up a submission whose worker is gone: nobody knows whether it left. `None` when there is nothing to give up.
-#[must_use]
-pub fn recover(record: &DeliveryRecord, now: Moment) -> Option<(DeliveryRecord, Next)> {
-    let given_up = Moment(record.lease_until_ms) + RECOVERY_MARGIN;
-    if state_of(record) != DeliveryState::Submitting || now < given_up {
-        return None;
-    }
-    let delivery = record.delivery.as_ref()?;
-    let position = delivery
-        .pieces
-        .iter()
-        .position(|piece| piece.state() == DeliveryState::Submitting)?;
-    let mut next = record.clone();
-    next.lease.clear();
-    next.lease_until_ms = 0;
-    of(&mut next).updated_at = Some(now.to_timestamp());
-    let error = SendError {
-        class: ErrorClass::Ambiguous.into(),
-        text: "the process that submitted it did not report back".into(),
-        ..SendError::default()
-    };
-    Some(take_error(next, position, &error, now, 0))
+/// The piece that was attempted last: pieces go one after the other.
+fn under_way(pieces: &[DeliveryPiece]) -> Option<usize> {
+    pieces.iter().rposition(|piece| piece.attempts > 0)
 }
 
 /// Takes a message back. `None` when it has begun to leave, or has ended.
@@ -314,7 +185,7 @@ pub fn cancel(record: &DeliveryRecord, now: Moment) -> Option<DeliveryRecord> {
         .as_ref()?
         .pieces
         .iter()
-        .all(|piece| piece.provider_message_id.is_empty());
+        .all(|piece| !receipt::is_proven(piece) && piece.state() != DeliveryState::Unknown);
     if !untouched || !matches!(state_of(record), DeliveryState::Planned | DeliveryState::Deferred) {
         return None;
     }

@@ -302,3 +302,8 @@ fn needs_message(event: &Event) -> Result<(), Refusal> {
     }
     Ok(())
 }
+
+/// Normalises a message that is to be sent and checks its limits.
+pub fn normalise_outbound(message: &mut omnigate_proto::v1::Message) -> Result<(), Refusal> {
+    content::message("message", message, Direction::Outbound)
+}

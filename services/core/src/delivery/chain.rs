@@ -6,6 +6,12 @@ use omnigate_proto::state::v1::ThreadRecord;
 /// Most messages of one thread that wait to leave.
 pub const MAX_CHAIN: usize = 1000;
 
+/// True when the message waits in the thread's chain.
+#[must_use]
+pub fn waits_in(thread: Option<&ThreadRecord>, id: MessageId) -> bool {
+    thread.is_some_and(|thread| thread.chain.iter().any(|waiting| waiting.as_ref() == id.0.as_slice()))
+}
+
 /// True when the thread lets this message go next.
 #[must_use]
 pub fn is_first(thread: Option<&ThreadRecord>, id: MessageId) -> bool {

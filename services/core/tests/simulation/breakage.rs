@@ -2,7 +2,7 @@
 
 /// A rule that is broken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Breakage {
+pub(crate) enum Breakage {
     /// None: what ships.
     None,
     /// First contact does not expect the claim it read.
@@ -53,7 +53,7 @@ pub enum Breakage {
 
 impl Breakage {
     /// All that break something.
-    pub const ALL: [Self; 22] = [
+    pub(crate) const ALL: [Self; 22] = [
         Self::FirstContactUnguarded,
         Self::ReservationUnguarded,
         Self::RefusalUnguarded,

@@ -19,7 +19,7 @@ use std::task::{Context, Poll};
 
 /// How often what goes wrong, in a thousand.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Faults {
+pub(crate) struct Faults {
     pub unavailable: usize,
     pub unknown: usize,
     pub unconfirmed: usize,
@@ -29,10 +29,10 @@ pub struct Faults {
 }
 
 #[derive(Debug, Default)]
-pub struct SimClock(AtomicI64);
+pub(crate) struct SimClock(AtomicI64);
 
 impl SimClock {
-    pub fn advance(&self, milliseconds: i64) {
+    pub(crate) fn advance(&self, milliseconds: i64) {
         self.0.fetch_add(milliseconds, Ordering::Relaxed);
     }
 }
@@ -44,7 +44,7 @@ impl Clock for SimClock {
 }
 
 /// What all processes of a schedule share.
-pub struct Sim {
+pub(crate) struct Sim {
     pub clock: Arc<SimClock>,
     pub memory: MemoryStore,
     pub rng: Mutex<Rng>,
@@ -55,7 +55,7 @@ pub struct Sim {
 }
 
 impl Sim {
-    pub fn new(seed: u64, faults: Faults, breakage: Breakage, verbose: bool) -> Arc<Self> {
+    pub(crate) fn new(seed: u64, faults: Faults, breakage: Breakage, verbose: bool) -> Arc<Self> {
         let clock = Arc::new(SimClock::default());
         Arc::new(Self {
             memory: MemoryStore::new(clock.clone()),
@@ -68,19 +68,19 @@ impl Sim {
         })
     }
 
-    pub fn rng(&self) -> MutexGuard<'_, Rng> {
+    pub(crate) fn rng(&self) -> MutexGuard<'_, Rng> {
         self.rng.lock().unwrap()
     }
 
-    pub fn oracle(&self) -> MutexGuard<'_, Oracle> {
+    pub(crate) fn oracle(&self) -> MutexGuard<'_, Oracle> {
         self.oracle.lock().unwrap()
     }
 
-    pub fn faults(&self) -> Faults {
+    pub(crate) fn faults(&self) -> Faults {
         *self.faults.lock().unwrap()
     }
 
-    pub fn say(&self, what: impl FnOnce() -> String) {
+    pub(crate) fn say(&self, what: impl FnOnce() -> String) {
         if self.verbose {
             println!("{}: {}", self.clock.now(), what());
         }
@@ -94,7 +94,7 @@ impl Entropy for Sim {
 }
 
 /// Gives the others a turn; where a worker may be stopped, put to sleep or killed.
-pub fn pause() -> impl Future<Output = ()> + Send {
+pub(crate) fn pause() -> impl Future<Output = ()> + Send {
     struct Pause(bool);
     impl Future for Pause {
         type Output = ();
@@ -106,7 +106,7 @@ pub fn pause() -> impl Future<Output = ()> + Send {
 }
 
 /// A process's connection to the store.
-pub struct SimStore(pub Arc<Sim>);
+pub(crate) struct SimStore(pub Arc<Sim>);
 
 #[async_trait::async_trait]
 impl Store for SimStore {

@@ -1,0 +1,56 @@
+//! What goes wrong in the domain, as callers see it.
+
+use omnigate_core::id::NotAnId;
+use omnigate_core::port::store::StoreError;
+use omnigate_core::protocol::{Stop, send::NotAccepted};
+use omnigate_rpc::auth::Caller;
+use omnigate_rpc::error::Problem;
+use std::str::FromStr;
+use std::time::Duration;
+use tonic::Request;
+
+/// When to come back after a refusal for want of room.
+const LATER: Duration = Duration::from_secs(1);
+
+/// The tenant whose data a call is about.
+pub(crate) fn tenant<T>(request: &Request<T>) -> Result<String, Problem> {
+    Ok(Caller::of(request)?.tenant()?.to_owned())
+}
+
+/// The store did not answer, or has nonsense in it.
+pub(crate) fn store(error: &StoreError) -> Problem {
+    match error {
+        StoreError::Unavailable(_) => Problem::unavailable("STORE_UNAVAILABLE", "the store does not answer; try again"),
+        StoreError::Corrupt(_) => {
+            tracing::error!(%error, "stored value cannot be read");
+            Problem::internal()
+        }
+    }
+}
+
+/// A protocol did not finish.
+pub(crate) fn stop(stop: &Stop) -> Problem {
+    match stop {
+        Stop::Store(error) => store(error),
+        Stop::Contended(_) => Problem::aborted("CONTENDED", "others changed the same thing again and again; try again"),
+    }
+}
+
+/// A message was not accepted for sending.
+pub(crate) fn not_accepted(refused: &NotAccepted) -> Problem {
+    let text = refused.to_string();
+    match refused {
+        NotAccepted::RequestIdReused => Problem::already_exists("REQUEST_ID_REUSED", text),
+        NotAccepted::NoSuchThread => Problem::not_found("THREAD_NOT_FOUND", text),
+        NotAccepted::NoSuchCustomer => Problem::not_found("CUSTOMER_NOT_FOUND", text),
+        NotAccepted::NoThread => Problem::failed_precondition("NO_REACHABLE_THREAD", text),
+        NotAccepted::ChainFull => Problem::exhausted("THREAD_FULL", text, LATER),
+        NotAccepted::Stop(reason) => stop(reason),
+    }
+}
+
+/// An id of the wanted kind, or which field holds something else.
+pub(crate) fn id<T: FromStr<Err = NotAnId>>(field: &str, text: &str) -> Result<T, Problem> {
+    text.parse()
+        .map_err(|error: NotAnId| Problem::invalid(field, error.to_string()))
+}

@@ -1,0 +1,130 @@
+//! EventService.Subscribe and TimelineService.Watch: what took effect, from the partitions of the events log.
+
+use crate::resume::Resume;
+use crate::{Api, problems};
+use futures_util::stream::{self, BoxStream, SelectAll, StreamExt as _};
+use omnigate_core::port::broker::{Broker, LogEntry};
+use omnigate_core::shard::Partition;
+use omnigate_core::time::Moment;
+use omnigate_core::topology;
+use omnigate_proto::state::v1::CustomerEventBatch;
+use omnigate_proto::v1::{CustomerEvent, SubscribeRequest, SubscribeResponse};
+use omnigate_rpc::error::Problem;
+use omnigate_rpc::v1::event_service_server::EventService;
+use prost::Message as _;
+use std::sync::Arc;
+use std::time::Duration;
+use tonic::{Request, Response, Status};
+
+/// First wait before reading a log again whose reader ended; doubles up to [`LONGEST_WAIT`].
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+/// Longest wait before reading a log again.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// CustomerEvents of a tenant with the token to go on after each.
+pub(crate) type Happenings = BoxStream<'static, Result<(Option<CustomerEvent>, String), Status>>;
+
+impl Api {
+    /// Everything that takes effect for a tenant.
+    pub(crate) fn happenings(&self, tenant_id: String, token: &str, from_oldest: bool) -> Result<Happenings, Problem> {
+        let fresh = token.is_empty();
+        let resume = match token {
+            "" if from_oldest => Resume::from_oldest(),
+            "" => Resume::from_now(self.ports.clock.now()),
+            token => Resume::decode(token)
+                .ok_or_else(|| Problem::invalid("resume_token", "is not a token of this gateway"))?,
+        };
+        let mut entries = SelectAll::new();
+        for partition in topology::partitions(self.partitions) {
+            let from = resume.start(partition, fresh);
+            entries.push(follow(self.broker.clone(), partition, from));
+        }
+        let state = (entries, resume);
+        let batches = stream::unfold(state, |(mut entries, mut resume)| async move {
+            let (partition, entry) = entries.next().await?;
+            let before = resume.encode();
+            resume.given(partition, entry.offset);
+            let token = resume.encode();
+            Some(((entry, before, token, resume.began), (entries, resume)))
+        });
+        let events = batches.flat_map(move |(entry, before, token, began)| {
+            stream::iter(unpack(&entry, &before, &token, began, &tenant_id))
+        });
+        Ok(events.boxed())
+    }
+}
+
+/// The events of one entry. All but the last carry the token before the entry: going on from there repeats some of it,
+/// and loses nothing.
+fn unpack(
+    entry: &LogEntry,
+    before: &str,
+    after: &str,
+    began: Option<Moment>,
+    tenant_id: &str,
+) -> Vec<Result<(Option<CustomerEvent>, String), Status>> {
+    let Ok(batch) = CustomerEventBatch::decode(entry.body.clone()) else {
+        tracing::error!(offset = entry.offset, "an entry of the events log cannot be read");
+        return vec![Ok((None, after.to_owned()))];
+    };
+    let events = batch
+        .events
+        .into_iter()
+        .filter_map(|event| CustomerEvent::decode(event).ok());
+    let wanted = events.filter(|event| {
+        let at = event.at.as_ref().map(Moment::from_timestamp);
+        event.tenant_id == tenant_id && at.zip(began).is_none_or(|(at, began)| at >= began)
+    });
+    let mut out: Vec<_> = wanted.map(|event| Ok((Some(event), before.to_owned()))).collect();
+    match out.last_mut() {
+        Some(Ok((_, token))) => after.clone_into(token),
+        _ => out.push(Ok((None, after.to_owned()))),
+    }
+    out
+}
+
+/// A partition's log for as long as somebody listens; a reader that ends is replaced where it ended.
+fn follow(
+    broker: Arc<dyn Broker>,
+    partition: Partition,
+    from: omnigate_core::port::broker::From,
+) -> BoxStream<'static, (Partition, LogEntry)> {
+    let state = (broker, None, from, FIRST_WAIT);
+    stream::unfold(state, move |(broker, mut reader, mut from, mut wait)| async move {
+        loop {
+            if reader.is_none() {
+                reader = broker.read(&topology::events(partition), from).await.ok();
+            }
+            if let Some(open) = &mut reader
+                && let Some(entry) = open.next().await
+            {
+                from = omnigate_core::port::broker::From::Offset(entry.offset + 1);
+                return Some(((partition, entry), (broker, reader, from, FIRST_WAIT)));
+            }
+            reader = None;
+            // What came while nobody listened must not be missed; what is too old is dropped by its time.
+            if from == omnigate_core::port::broker::From::Next {
+                from = omnigate_core::port::broker::From::Oldest;
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(LONGEST_WAIT);
+        }
+    })
+    .boxed()
+}
+
+#[tonic::async_trait]
+impl EventService for Api {
+    type SubscribeStream = BoxStream<'static, Result<SubscribeResponse, Status>>;
+
+    async fn subscribe(&self, request: Request<SubscribeRequest>) -> Result<Response<Self::SubscribeStream>, Status> {
+        let tenant_id = problems::tenant(&request)?;
+        let request = request.into_inner();
+        let happenings = self.happenings(tenant_id, &request.resume_token, request.from_oldest)?;
+        let responses = happenings.map(|happening| {
+            let (event, resume_token) = happening?;
+            Ok(SubscribeResponse { event, resume_token })
+        });
+        Ok(Response::new(responses.boxed()))
+    }
+}

@@ -1,0 +1,100 @@
+//! TimelineService: what happened with a customer.
+
+use crate::{Api, as_limit, problems};
+use bytes::Bytes;
+use futures_util::stream::{BoxStream, StreamExt as _};
+use omnigate_core::id::{EntryId, ThreadId};
+use omnigate_core::protocol::read::{self, View};
+use omnigate_proto::v1::customer_event::Kind;
+use omnigate_proto::v1::list_entries_request::Of;
+use omnigate_proto::v1::{
+    GetEntryRequest, GetEntryResponse, ListEntriesRequest, ListEntriesResponse, WatchRequest, WatchResponse,
+};
+use omnigate_rpc::error::Problem;
+use omnigate_rpc::page;
+use omnigate_rpc::v1::timeline_service_server::TimelineService;
+use std::collections::BTreeSet;
+use tonic::{Request, Response, Status};
+
+#[tonic::async_trait]
+impl TimelineService for Api {
+    type WatchStream = BoxStream<'static, Result<WatchResponse, Status>>;
+
+    async fn list_entries(
+        &self,
+        request: Request<ListEntriesRequest>,
+    ) -> Result<Response<ListEntriesResponse>, Status> {
+        let tenant_id = problems::tenant(&request)?;
+        let request = request.into_inner();
+        let size = page::size(request.page_size)?;
+        let (whose, views) = match &request.of {
+            Some(Of::CustomerId(id)) => (id.as_str(), self.whole_customer(&tenant_id, id).await?.views()),
+            Some(Of::ThreadId(id)) => (id.as_str(), vec![self.thread_view(&tenant_id, id).await?]),
+            None => return Err(Problem::invalid("of", "customer_id or thread_id must be set").into()),
+        };
+        let order = if request.oldest_first { "oldest" } else { "newest" };
+        let query = [
+            &b"entries"[..],
+            tenant_id.as_bytes(),
+            whose.as_bytes(),
+            order.as_bytes(),
+        ];
+        let after = self.tokens.cursor(&query, &request.page_token)?.map(Bytes::from);
+        let found = read::entries(&self.context(), &views, after, as_limit(size), request.oldest_first).await;
+        let found = found.map_err(|error| problems::store(&error))?;
+        let last = found.last().filter(|_| found.len() >= size);
+        let next = last.map(|(position, _)| self.tokens.token(&query, position));
+        Ok(Response::new(ListEntriesResponse {
+            entries: found.into_iter().map(|(_, entry)| entry).collect(),
+            next_page_token: next.unwrap_or_default(),
+        }))
+    }
+
+    async fn get_entry(&self, request: Request<GetEntryRequest>) -> Result<Response<GetEntryResponse>, Status> {
+        let tenant_id = problems::tenant(&request)?;
+        let id = request.into_inner().entry_id;
+        let id: EntryId = problems::id("entry_id", &id)?;
+        let found = read::entry(&self.context(), &tenant_id, id).await;
+        let found = found.map_err(|error| problems::store(&error))?;
+        let (entry, _) = found.ok_or_else(|| Problem::not_found("ENTRY_NOT_FOUND", "there is no such entry"))?;
+        Ok(Response::new(GetEntryResponse { entry: Some(entry) }))
+    }
+
+    async fn watch(&self, request: Request<WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        let tenant_id = problems::tenant(&request)?;
+        let request = request.into_inner();
+        let homes: Option<BTreeSet<String>> = match request.customer_id.as_str() {
+            "" => None,
+            id => {
+                let views = self.whole_customer(&tenant_id, id).await?.views();
+                Some(views.iter().map(|view| view.home.to_string()).collect())
+            }
+        };
+        let happenings = self.happenings(tenant_id, &request.resume_token, false)?;
+        let responses = happenings.map(move |happening| {
+            let (event, resume_token) = happening?;
+            let wanted = event.filter(|event| homes.as_ref().is_none_or(|homes| homes.contains(&event.customer_id)));
+            let added = wanted.and_then(|event| match event.kind {
+                Some(Kind::EntryAdded(added)) => Some((added.entry, event.customer_id)),
+                _ => None,
+            });
+            let (entry, customer_id) = added.unwrap_or_default();
+            Ok(WatchResponse {
+                entry,
+                resume_token,
+                customer_id,
+            })
+        });
+        Ok(Response::new(responses.boxed()))
+    }
+}
+
+impl Api {
+    async fn thread_view(&self, tenant_id: &str, id: &str) -> Result<View, Problem> {
+        let missing = || Problem::not_found("THREAD_NOT_FOUND", "there is no such thread");
+        let id: ThreadId = problems::id("thread_id", id)?;
+        let account = self.account_of(tenant_id, id).ok_or_else(missing)?;
+        let found = read::thread_view(&self.context(), id, &account.id).await;
+        found.map_err(|error| problems::store(&error))?.ok_or_else(missing)
+    }
+}
