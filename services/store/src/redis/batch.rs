@@ -104,7 +104,7 @@ impl Batch {
     }
 
     async fn send(&self, command: &Cmd) -> RedisResult<Value> {
-        self.connection.link.clone().send_packed_command(command).await
+        command.query_async(&mut self.connection.link.clone()).await
     }
 
     async fn send_asking(&self, command: Cmd) -> RedisResult<Value> {
