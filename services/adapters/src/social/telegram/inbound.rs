@@ -225,7 +225,7 @@ impl Translator<'_> {
                 .find_map(|name| field(name).map(|value| ((*name).to_owned(), Some(value))))
         };
         let unknown = || {
-            let mut others = fields.iter().filter(|(key, _)| &***key != "update_id");
+            let mut others = fields.iter().filter(|(key, _)| !matches!(&***key, "update_id" | ""));
             others.next().map(|(key, value)| (key.to_string(), Some(*value)))
         };
         let broken = named(WITH_SHAPE);
@@ -258,13 +258,13 @@ impl Translator<'_> {
         }
     }
 
-    /// Identifier of a chat with the bot itself.
-    fn chat_identifier(&self, id: i64) -> Identifier {
-        Identifier {
+    /// Identifier of a chat with the bot itself; none for 0 and -1, which stand for nobody.
+    fn chat_identifier(&self, id: i64) -> Option<Identifier> {
+        (id != 0 && id != -1).then(|| Identifier {
             r#type: "tg_chat".to_owned(),
             scope: self.account_id.to_owned(),
             value: id.to_string(),
-        }
+        })
     }
 }
 

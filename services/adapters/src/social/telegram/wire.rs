@@ -10,12 +10,40 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::{borrow::Cow, ops::Deref};
 
+/// Far beyond what Telegram uses, and within the contract's 512 bytes of an identifier's value.
+const MAX_CONNECTION_ID: usize = 256;
+
 /// A text. The wrapper is what lets an optional text borrow.
 #[derive(Deserialize, PartialEq, Eq, PartialOrd, Ord)]
 #[serde(transparent)]
 pub(super) struct Str<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl Deref for Str<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Id of a business connection; becomes part of an identifier, so it must be able to.
+#[derive(Deserialize)]
+#[serde(try_from = "Str<'a>")]
+pub(super) struct ConnectionId<'a>(#[serde(borrow)] Str<'a>);
+
+impl<'a> TryFrom<Str<'a>> for ConnectionId<'a> {
+    type Error = &'static str;
+
+    fn try_from(id: Str<'a>) -> Result<Self, Self::Error> {
+        if (1..=MAX_CONNECTION_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()) {
+            Ok(Self(id))
+        } else {
+            Err("not the id of a connection")
+        }
+    }
+}
+
+impl Deref for ConnectionId<'_> {
     type Target = str;
 
     fn deref(&self) -> &str {
@@ -68,7 +96,7 @@ pub(super) struct Message<'a> {
     #[serde(borrow)]
     pub(super) author_signature: Option<Str<'a>>,
     #[serde(borrow)]
-    pub(super) business_connection_id: Option<Str<'a>>,
+    pub(super) business_connection_id: Option<ConnectionId<'a>>,
     #[serde(default)]
     pub(super) date: i64,
     #[serde(default)]
@@ -182,7 +210,7 @@ impl Chat<'_> {
 #[derive(Deserialize)]
 pub(super) struct DeletedMessages<'a> {
     #[serde(borrow)]
-    pub(super) business_connection_id: Str<'a>,
+    pub(super) business_connection_id: ConnectionId<'a>,
     #[serde(borrow)]
     pub(super) chat: Chat<'a>,
     #[serde(borrow)]
@@ -246,7 +274,7 @@ pub(super) struct CallbackMessage<'a> {
     #[serde(borrow)]
     pub(super) chat: Chat<'a>,
     #[serde(borrow)]
-    pub(super) business_connection_id: Option<Str<'a>>,
+    pub(super) business_connection_id: Option<ConnectionId<'a>>,
     #[serde(borrow)]
     pub(super) reply_markup: Option<InlineKeyboard<'a>>,
 }
@@ -324,6 +352,6 @@ pub(super) struct About<'a> {
     #[serde(borrow)]
     pub(super) user: Option<User<'a>>,
     #[serde(borrow)]
-    pub(super) business_connection_id: Option<Str<'a>>,
+    pub(super) business_connection_id: Option<ConnectionId<'a>>,
     pub(super) date: i64,
 }

@@ -10,7 +10,7 @@ use prost::Message as _;
 const MAX_TEXT_BYTES: usize = 65_536;
 
 /// The parts of a message; empty when its content has no shape.
-pub(super) fn parts(message: &Message<'_>, chat_identifier: &dyn Fn(i64) -> Identifier) -> Vec<Part> {
+pub(super) fn parts(message: &Message<'_>, chat_identifier: &dyn Fn(i64) -> Option<Identifier>) -> Vec<Part> {
     if let Some(text) = &message.text {
         let part = text_part(text);
         if part.encoded_len() > MAX_TEXT_BYTES {
@@ -30,7 +30,7 @@ pub(super) fn parts(message: &Message<'_>, chat_identifier: &dyn Fn(i64) -> Iden
 }
 
 /// Content that stands alone.
-fn single(message: &Message<'_>, chat_identifier: &dyn Fn(i64) -> Identifier) -> Option<Content> {
+fn single(message: &Message<'_>, chat_identifier: &dyn Fn(i64) -> Option<Identifier>) -> Option<Content> {
     if let Some(wire) = &message.sticker {
         return Some(Content::Sticker(sticker(wire)));
     }
@@ -109,13 +109,13 @@ fn location(place: &Place, title: String, address: String) -> Location {
     }
 }
 
-fn contact(card: &Card<'_>, chat_identifier: &dyn Fn(i64) -> Identifier) -> Contact {
+fn contact(card: &Card<'_>, chat_identifier: &dyn Fn(i64) -> Option<Identifier>) -> Contact {
     Contact {
         display_name: name(card.first_name.as_ref(), card.last_name.as_ref()),
         phone_numbers: vec![card.phone_number.to_string()],
         email_addresses: Vec::new(),
         vcard: text(card.vcard.as_deref()),
-        identifier: card.user_id.map(chat_identifier),
+        identifier: card.user_id.and_then(chat_identifier),
     }
 }
 

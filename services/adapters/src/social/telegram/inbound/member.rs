@@ -33,7 +33,7 @@ impl Translator<'_> {
         };
         self.with_user(&mut event, &update.from);
         if let Some(id) = update.user_chat_id.filter(|&id| id != update.from.id) {
-            event.peer = Some(self.chat_identifier(id));
+            event.peer = self.chat_identifier(id).or(event.peer);
         }
         let link = update.invite_link.as_ref();
         let source = link.and_then(|link| link.name.as_deref().or(link.invite_link.as_deref()));

@@ -153,7 +153,7 @@ impl Translator<'_> {
             (chat, Some(signature)) if chat.is_some() || message.from.is_none() => Some(Author {
                 identifier: chat
                     .filter(|chat| chat.id != message.chat.id)
-                    .map(|chat| self.chat_identifier(chat.id)),
+                    .and_then(|chat| self.chat_identifier(chat.id)),
                 profile: Some(Profile {
                     display_name: signature.into_owned(),
                     ..Profile::default()
@@ -172,7 +172,7 @@ impl Translator<'_> {
                 callback_id: String::new(),
             }));
         }
-        let chat = |id: Option<i64>| id.map(|id| self.chat_identifier(id));
+        let chat = |id: Option<i64>| id.and_then(|id| self.chat_identifier(id));
         let moved = message.migrate_to_chat_id.is_some() || message.migrate_from_chat_id.is_some();
         // The new title is the chat's by now, so the event's profile has it.
         (moved || message.new_chat_title.is_some()).then(|| {

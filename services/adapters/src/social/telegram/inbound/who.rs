@@ -19,18 +19,14 @@ impl Translator<'_> {
         person: Option<&User<'_>>,
     ) {
         let own = self.chat_identifier(chat.id);
-        if let Some(connection) = business {
-            let peer = Identifier {
-                r#type: "tg_business_chat".to_owned(),
-                value: format!("{connection}/{}", chat.id),
-                ..own.clone()
-            };
-            event.identifiers.push(vouched(peer.clone(), ""));
-            event.peer = Some(peer);
-        } else {
-            event.peer = Some(own.clone());
-        }
-        event.identifiers.push(vouched(own, ""));
+        let through = own.as_ref().zip(business).map(|(own, connection)| Identifier {
+            r#type: "tg_business_chat".to_owned(),
+            value: format!("{connection}/{}", chat.id),
+            ..own.clone()
+        });
+        let known = through.iter().chain(&own).cloned();
+        event.identifiers.extend(known.map(|identifier| vouched(identifier, "")));
+        event.peer = through.or(own);
         event.profile = Some(match person {
             Some(user) if user.id == chat.id => user_profile(user),
             _ => chat_profile(chat),
@@ -43,15 +39,15 @@ impl Translator<'_> {
     /// Sets peer, identifiers and profile of a person who acted outside any chat; their chat with the bot has their id.
     pub(super) fn with_user(&self, event: &mut Event, user: &User<'_>) {
         let peer = self.chat_identifier(user.id);
-        event.identifiers.push(vouched(peer.clone(), ""));
-        event.peer = Some(peer);
+        event.identifiers.extend(peer.clone().map(|peer| vouched(peer, "")));
+        event.peer = peer;
         event.profile = Some(user_profile(user));
     }
 
     /// A person as the writer in a group.
     pub(super) fn user_author(&self, user: &User<'_>) -> Author {
         Author {
-            identifier: Some(self.chat_identifier(user.id)),
+            identifier: self.chat_identifier(user.id),
             profile: Some(user_profile(user)),
         }
     }
@@ -59,7 +55,7 @@ impl Translator<'_> {
     /// A chat as the writer in a group: a channel, or an administrator who stays anonymous.
     pub(super) fn chat_author(&self, chat: &Chat<'_>) -> Author {
         Author {
-            identifier: Some(self.chat_identifier(chat.id)),
+            identifier: self.chat_identifier(chat.id),
             profile: Some(chat_profile(chat)),
         }
     }
