@@ -16,7 +16,6 @@ pub use plan::Plan;
 
 use crate::id::MessageId;
 use crate::time::Moment;
-use disposition::{Disposition, disposition};
 use omnigate_proto::state::v1::{DeliveryRecord, DeliveryStep};
 use omnigate_proto::v1::{
     Delivery, DeliveryPiece, DeliveryState, ErrorClass, ReceiptState, SendAccepted, SendError, UnknownPolicy,
@@ -216,13 +215,16 @@ fn end(record: &mut DeliveryRecord, state: DeliveryState, now: Moment, role: &st
     record.timer_ms = 0;
     record.lease.clear();
     record.lease_until_ms = 0;
+    let in_doubt = of(record).pieces.iter().any(|piece| piece.state() == DeliveryState::Unknown);
     let what = match state {
         DeliveryState::Expired => "expired",
         DeliveryState::Cancelled => "cancelled",
         _ => "ended",
     };
     let delivery = of(record);
-    delivery.state = state.into();
+    // What may have left did not simply lapse.
+    let lapsed_in_doubt = in_doubt && state == DeliveryState::Expired;
+    delivery.state = if lapsed_in_doubt { DeliveryState::Unknown } else { state }.into();
     delivery.deferred_until = None;
     delivery.updated_at = Some(now.to_timestamp());
     let detail = if detail.is_empty() {

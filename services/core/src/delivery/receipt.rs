@@ -42,6 +42,12 @@ pub const fn further(before: DeliveryState, said: DeliveryState) -> DeliveryStat
     }
 }
 
+/// True when the provider is known to have the piece.
+#[must_use]
+pub fn is_proven(piece: &DeliveryPiece) -> bool {
+    rank(piece.state()) > 0
+}
+
 /// State of a message from the states of its pieces: failed if one failed, else as far as the one that is least far.
 #[must_use]
 pub fn of_pieces(pieces: &[DeliveryPiece]) -> DeliveryState {
@@ -63,9 +69,10 @@ pub fn apply(record: &DeliveryRecord, piece: Option<u32>, receipt: &Receipt, now
     let before = delivery.state();
     let mut changed = false;
     for (number, of_piece) in delivery.pieces.iter_mut().enumerate() {
-        let meant = piece.map_or(!of_piece.provider_message_id.is_empty(), |piece| {
+        let named = piece.map_or(!of_piece.provider_message_id.is_empty(), |piece| {
             usize::try_from(piece) == Ok(number)
         });
+        let meant = named && of_piece.attempts > 0;
         let state = further(of_piece.state(), said);
         if meant && state != of_piece.state() {
             delivery.contradicted |= of_piece.state() == DeliveryState::Failed;
@@ -80,11 +87,14 @@ pub fn apply(record: &DeliveryRecord, piece: Option<u32>, receipt: &Receipt, now
     if !changed {
         return None;
     }
-    let settled = delivery.pieces.iter().all(|piece| rank(piece.state()) > 0);
-    let waits = !super::has_ended(before);
-    if settled && (!waits || before == DeliveryState::Submitting) {
+    let settled = delivery.pieces.iter().all(is_proven);
+    // How many pieces there are is known from the answer to the first one. While that is under way, the answer or its
+    // recovery ends it: a receipt that ended it would forget the other pieces.
+    let first_under_way = before == DeliveryState::Submitting && delivery.pieces.len() == 1;
+    if settled && !first_under_way {
         let state = of_pieces(&delivery.pieces);
         delivery.state = state.into();
+        delivery.deferred_until = None;
         delivery.error = if state == DeliveryState::Failed {
             receipt.error.clone()
         } else {
@@ -92,6 +102,7 @@ pub fn apply(record: &DeliveryRecord, piece: Option<u32>, receipt: &Receipt, now
         };
         next.timer_ms = 0;
         next.lease.clear();
+        next.lease_until_ms = 0;
     }
     of(&mut next).updated_at = Some(now.to_timestamp());
     note(

@@ -140,11 +140,56 @@ fn receipts_only_move_forward() {
 fn a_receipt_settles_a_submission_whose_answer_is_lost() {
     let (record, submission) = go(&plan().record(Moment(1000)), 1000);
     let early = receipt::apply(&record, Some(0), &receipt(ReceiptState::Delivered), Moment(2)).unwrap();
+    let given_up = Moment(1000) + LEASE_TIME + RECOVERY_MARGIN;
+    let (recovered, next) = recover(&early, given_up).unwrap();
+    assert_eq!((next, state_of(&recovered)), (Next::Ended, DeliveryState::Delivered));
+    let lost = failed(ErrorClass::Ambiguous);
+    let (answered, next) = answered(&early, &submission, 1, &lost, Moment(3), 0).unwrap();
+    assert_eq!((next, state_of(&answered)), (Next::Ended, DeliveryState::Delivered));
+}
+
+#[test]
+fn a_receipt_that_overtakes_the_first_answer_does_not_forget_the_other_pieces() {
+    let (record, submission) = go(&plan().record(Moment(1000)), 1000);
+    let early = receipt::apply(&record, Some(0), &receipt(ReceiptState::Delivered), Moment(1001)).unwrap();
+    let (record, next) = answered(&early, &submission, 2, &Ok(accepted("a")), Moment(1002), 0).unwrap();
+    assert_eq!((next, state_of(&record)), (Next::Piece, DeliveryState::Planned));
+    let (record, second) = go(&record, 1003);
+    assert_eq!(second.piece, 1);
+    let early = receipt::apply(&record, Some(1), &receipt(ReceiptState::Read), Moment(1004)).unwrap();
     assert_eq!(state_of(&early), DeliveryState::Delivered);
-    assert_eq!(
-        answered(&early, &submission, 1, &failed(ErrorClass::Ambiguous), Moment(3), 0),
-        None
-    );
+}
+
+#[test]
+fn an_acceptance_without_an_id_is_an_acceptance() {
+    let (record, submission) = go(&plan().record(Moment(1000)), 1000);
+    let (record, next) = answered(&record, &submission, 1, &Ok(accepted("")), Moment(1001), 0).unwrap();
+    assert_eq!((next, state_of(&record)), (Next::Ended, DeliveryState::Accepted));
+}
+
+#[test]
+fn a_late_acceptance_saves_the_repetition() {
+    let mut plan = plan();
+    plan.on_unknown = UnknownPolicy::ResendOnce;
+    let (record, submission) = go(&plan.record(Moment(1000)), 1000);
+    let (record, _) = recover(&record, Moment(1000) + LEASE_TIME + RECOVERY_MARGIN).unwrap();
+    assert_eq!(state_of(&record), DeliveryState::Deferred);
+    assert_eq!(cancel(&record, Moment(80_000)), None, "it may have left");
+    let (record, next) = answered(&record, &submission, 1, &Ok(accepted("a")), Moment(80_000), 0).unwrap();
+    assert_eq!((next, state_of(&record)), (Next::Ended, DeliveryState::Accepted));
+}
+
+#[test]
+fn what_may_have_left_stays_unknown_whatever_its_repetition_says() {
+    let mut plan = plan();
+    plan.on_unknown = UnknownPolicy::ResendOnce;
+    let (record, first) = go(&plan.record(Moment(1000)), 1000);
+    let (record, _) = answered(&record, &first, 1, &failed(ErrorClass::Ambiguous), Moment(1001), 0).unwrap();
+    let lapsed = lapse(&record, Moment(1_000_000)).unwrap();
+    assert_eq!(state_of(&lapsed), DeliveryState::Unknown);
+    let (record, second) = go(&record, 50_000);
+    let (record, next) = answered(&record, &second, 1, &failed(ErrorClass::Content), Moment(50_001), 0).unwrap();
+    assert_eq!((next, state_of(&record)), (Next::Ended, DeliveryState::Unknown));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::port::store::{Shape, Write};
 use crate::shard::Shard;
 use bytes::Bytes;
 use omnigate_proto::state::v1::{EarlyReceipt, ProviderPointer};
-use omnigate_proto::v1::{Receipt, event::Kind};
+use omnigate_proto::v1::{Event, Receipt, event::Kind};
 use std::time::Duration;
 
 /// How long receipts wait for the delivery they are about.
@@ -31,14 +31,24 @@ pub async fn apply(context: &Context<'_>, arrival: &Arrival) -> Result<Applied, 
     };
     let event = &arrival.event;
     let target = match MessageId::from_send_key(&receipt.client_reference) {
-        Some((id, piece)) => Some((id, Some(u32::from(piece)))),
-        None => find(context, &event.tenant_id, &event.account_id, receipt, arrival).await?,
+        // A reference is only what somebody says: it leads to messages of the same account alone.
+        Some((id, piece)) if went_through(context, id, event).await? => Some((id, u32::from(piece))),
+        _ if receipt.provider_message_id.is_empty() => None,
+        _ => find(context, &event.tenant_id, &event.account_id, receipt, arrival).await?,
     };
     if let Some((id, piece)) = target {
-        applied.outgoing = apply_to(context, id, piece, receipt).await?;
+        applied.outgoing = apply_to(context, id, Some(piece), receipt).await?;
     }
     applied.applied.push(arrival.id);
     Ok(applied)
+}
+
+/// True when the message went through the account of the event.
+async fn went_through(context: &Context<'_>, id: MessageId, event: &Event) -> Result<bool, Stop> {
+    let record = super::delivery::get(context, id).await?;
+    Ok(record
+        .and_then(|record| record.delivery)
+        .is_some_and(|delivery| delivery.tenant_id == event.tenant_id && delivery.account_id == event.account_id))
 }
 
 /// Applies a receipt to a piece of a delivery, or to all of it; CustomerEvents to publish.
@@ -67,13 +77,13 @@ async fn find(
     account_id: &str,
     receipt: &Receipt,
     arrival: &Arrival,
-) -> Result<Option<(MessageId, Option<u32>)>, Stop> {
+) -> Result<Option<(MessageId, u32)>, Stop> {
     let (shard, key) = pointer(tenant_id, account_id, &receipt.provider_message_id);
     for _ in 0..MAX_TRIES {
         let before: Loaded<ProviderPointer> = context.record(shard, key.clone(), "provider pointer").await?;
         let mut known = before.value.clone().unwrap_or_default();
         if let Some(id) = MessageId::from_bytes(&known.message_id) {
-            return Ok(Some((id, Some(known.piece))));
+            return Ok(Some((id, known.piece)));
         }
         let repeated = known.early.iter().any(|early| early.event_id == arrival.id.to_bytes());
         if repeated || known.early.len() >= MAX_EARLY {

@@ -2,6 +2,7 @@
 
 use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop};
 use super::delivery::{Chain, Change, Changed, change, load, thread_of};
+use super::outbox::Outgoing;
 use super::receipt;
 use super::resolve::{expect_record, put};
 use crate::delivery::{self, Begin, Next, Submission};
@@ -9,7 +10,7 @@ use crate::id::{EventId, MessageId, hash};
 use crate::keys;
 use crate::shard::Shard;
 use crate::time::Moment;
-use omnigate_proto::state::v1::{DeliveryRecord, EarlyReceipt, ProviderPointer};
+use omnigate_proto::state::v1::{DeliveryRecord, ProviderPointer};
 use omnigate_proto::v1::{DeliveryState, SendAccepted, SendError};
 use std::time::Duration;
 
@@ -27,20 +28,24 @@ pub enum Begun {
 }
 
 /// Becomes the submitter of the message's next piece if it may go now. `interval` is the least time between two messages
-/// of one thread.
-pub async fn begin(context: &Context<'_>, id: MessageId, interval: Duration) -> Result<Begun, Stop> {
-    let lease = context.entropy.bytes();
+/// of one thread. `lease` is fresh and random for every attempt; who calls again after an error names the same, so that an
+/// attempt which was begun without anybody knowing goes on instead of being given up.
+pub async fn begin(context: &Context<'_>, id: MessageId, interval: Duration, lease: &[u8; 16]) -> Result<Begun, Stop> {
     for _ in 0..MAX_TRIES {
         let Some(loaded) = load(context, id).await? else {
             return Ok(Begun::Nothing);
         };
         let now = context.now();
         let thread = loaded.thread();
-        let quiet_until = thread.map_or(Moment(0), |thread| Moment(thread.last_submit_ms) + interval);
-        match delivery::begin(&loaded.record, id, delivery::is_first(thread, id), now, &lease) {
-            Begin::Go(..) if quiet_until > now && thread.is_some_and(|thread| thread.last_submit_ms != 0) => {
-                return Ok(Begun::NotYet(quiet_until));
-            }
+        let is_ours = delivery::state_of(&loaded.record) == DeliveryState::Submitting;
+        let last = thread.map_or(0, |thread| thread.last_submit_ms);
+        let quiet_until = if is_ours || last == 0 {
+            Moment(0)
+        } else {
+            Moment(last) + interval
+        };
+        match delivery::begin(&loaded.record, id, delivery::is_first(thread, id), now, lease) {
+            Begin::Go(..) if quiet_until > now => return Ok(Begun::NotYet(quiet_until)),
             Begin::Go(record, submission) => {
                 if loaded.replace(context, id, &record).await? {
                     return Ok(Begun::Go(record, submission));
@@ -48,7 +53,7 @@ pub async fn begin(context: &Context<'_>, id: MessageId, interval: Duration) -> 
             }
             Begin::Lapsed(_) => {
                 let lapsed = change(context, id, |record, thread, now| {
-                    match delivery::begin(record, id, delivery::is_first(thread, id), now, &lease) {
+                    match delivery::begin(record, id, delivery::is_first(thread, id), now, lease) {
                         Begin::Lapsed(next) => Some(ended(*next)),
                         _ => None,
                     }
@@ -91,26 +96,32 @@ pub struct Answered {
     pub changed: Changed,
 }
 
-/// Records an answer. `None` when it is not to the present attempt. Receipts that came before it are applied at once.
+/// Records an answer. `None` when it is not to the present attempt. Receipts that came before it are applied first, so that
+/// a crash in between leaves what they prove.
 pub async fn answer(
     context: &Context<'_>,
     submission: &Submission,
     answer: &Answer,
     random: u8,
 ) -> Result<Option<Answered>, Stop> {
-    let early = match &answer.outcome {
-        Ok(accepted) if !accepted.provider_message_id.is_empty() => {
-            point(context, submission, &accepted.provider_message_id).await?
-        }
-        _ => Vec::new(),
-    };
+    let mut early = Vec::new();
+    if let Ok(accepted) = &answer.outcome
+        && !accepted.provider_message_id.is_empty()
+    {
+        early = point(context, submission, &accepted.provider_message_id).await?;
+    }
     let mut next = Next::Ended;
-    let changed = change(context, submission.id, |record, _, now| {
+    let changed = change(context, submission.id, |record, thread, now| {
         let (after, then) = delivery::answered(record, submission, answer.piece_count, &answer.outcome, now, random)?;
         next = then;
         let state = delivery::state_of(&after);
         Some(Change {
-            chain: if then == Next::Ended { Chain::Leave } else { Chain::Stay },
+            chain: match then {
+                Next::Ended => Chain::Leave,
+                // It had been given up, and its place with it.
+                _ if !delivery::waits_in(thread, submission.id) => Chain::Join,
+                _ => Chain::Stay,
+            },
             announce: state != DeliveryState::Planned,
             closes_thread: delivery::closes_thread(&answer.outcome),
             known_as: answer
@@ -124,12 +135,8 @@ pub async fn answer(
     let Some(mut changed) = changed.await? else {
         return Ok(None);
     };
-    for received in early {
-        if let Some(receipt) = &received.receipt {
-            let applied = receipt::apply_to(context, submission.id, Some(submission.piece), receipt).await?;
-            changed.outgoing.extend(applied);
-        }
-    }
+    early.append(&mut changed.outgoing);
+    changed.outgoing = early;
     Ok(Some(Answered { next, changed }))
 }
 
@@ -155,31 +162,36 @@ pub(super) fn pointer(tenant_id: &str, account_id: &str, provider_id: &str) -> (
     (Shard::new(hash[0]), keys::provider_message(hash))
 }
 
-/// Lets the provider's id lead to the message before the acceptance is recorded; gives back receipts that were faster.
-async fn point(context: &Context<'_>, submission: &Submission, provider_id: &str) -> Result<Vec<EarlyReceipt>, Stop> {
+/// Lets the provider's id lead to the message before the acceptance is recorded. Receipts that were faster are applied
+/// before they are forgotten here; CustomerEvents to publish.
+async fn point(context: &Context<'_>, submission: &Submission, provider_id: &str) -> Result<Vec<Outgoing>, Stop> {
+    let mut outgoing = Vec::new();
     let record = super::delivery::get(context, submission.id).await?;
     let Some(delivery) = record.and_then(|record| record.delivery) else {
-        return Ok(Vec::new());
+        return Ok(outgoing);
     };
     let (shard, key) = pointer(&delivery.tenant_id, &delivery.account_id, provider_id);
+    let next = ProviderPointer {
+        message_id: submission.id.to_bytes(),
+        piece: submission.piece,
+        early: Vec::new(),
+    };
     for _ in 0..MAX_TRIES {
         let before: Loaded<ProviderPointer> = context.record(shard, key.clone(), "provider pointer").await?;
         let known = before.value.unwrap_or_default();
-        if known.message_id == submission.id.to_bytes() {
-            return Ok(known.early);
+        if known == next {
+            return Ok(outgoing);
         }
-        let next = ProviderPointer {
-            message_id: submission.id.to_bytes(),
-            piece: submission.piece,
-            early: known.early.clone(),
-        };
+        for receipt in known.early.iter().filter_map(|early| early.receipt.as_ref()) {
+            outgoing.extend(receipt::apply_to(context, submission.id, Some(submission.piece), receipt).await?);
+        }
         let expect = vec![expect_record(key.clone(), before.stamp)];
         let write = vec![
             put(key.clone(), &next),
             receipt::expire_pointer(key.clone(), receipt::POINTER_KEPT),
         ];
         if let Ended::Committed(_) = context.commit(shard, expect, write).await? {
-            return Ok(known.early);
+            return Ok(outgoing);
         }
     }
     Err(Stop::Contended(MAX_TRIES))
@@ -193,39 +205,20 @@ pub struct Woken {
     /// A message of the same thread that may go now.
     pub next: Option<MessageId>,
     /// CustomerEvents to publish.
-    pub outgoing: Vec<super::outbox::Outgoing>,
+    pub outgoing: Vec<Outgoing>,
 }
 
 /// Looks at a delivery whose timer fired: ends what lapsed, gives up what was lost, lets what is due join its chain, and
 /// hints again what should have moved by now.
 pub async fn wake(context: &Context<'_>, id: MessageId, due: Moment) -> Result<Woken, Stop> {
-    let changed = change(context, id, |record, _, now| {
+    let mut goes_first = false;
+    let changed = change(context, id, |record, thread, now| {
         if record.timer_ms != due.0 || due > now {
             return None;
         }
-        if let Some(lapsed) = delivery::lapse(record, now) {
-            return Some(ended(lapsed));
-        }
-        if let Some((given_up, next)) = delivery::recover(record, now) {
-            return Some(match next {
-                Next::Ended => ended(given_up),
-                _ => Change {
-                    announce: true,
-                    ..Change::quiet(given_up)
-                },
-            });
-        }
-        let mut next = record.clone();
-        next.timer_ms = match delivery::state_of(record) {
-            DeliveryState::Planned | DeliveryState::Deferred => (now + delivery::LOOK_AGAIN).0,
-            DeliveryState::Submitting => record.lease_until_ms + to_ms(delivery::RECOVERY_MARGIN),
-            _ => 0,
-        };
-        let waits = !delivery::has_ended(delivery::state_of(record));
-        Some(Change {
-            chain: if waits { Chain::Join } else { Chain::Stay },
-            ..Change::quiet(next)
-        })
+        let alone = thread.is_some_and(|thread| thread.chain.is_empty());
+        goes_first = alone || delivery::is_first(thread, id);
+        Some(woken(record, delivery::waits_in(thread, id), now))
     });
     let Some(changed) = changed.await? else {
         let present = super::delivery::get(context, id).await?;
@@ -234,19 +227,47 @@ pub async fn wake(context: &Context<'_>, id: MessageId, due: Moment) -> Result<W
         }
         return Ok(Woken::default());
     };
-    let waits = matches!(
-        delivery::state_of(&changed.record),
-        DeliveryState::Planned | DeliveryState::Deferred
-    );
+    let state = delivery::state_of(&changed.record);
+    let waits = matches!(state, DeliveryState::Planned | DeliveryState::Deferred);
     Ok(Woken {
-        ready: if waits { vec![changed.record] } else { Vec::new() },
+        ready: if waits && goes_first {
+            vec![changed.record]
+        } else {
+            Vec::new()
+        },
         next: changed.next,
         outgoing: changed.outgoing,
     })
 }
 
-fn to_ms(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+/// What a timer that fired changes.
+fn woken(record: &DeliveryRecord, is_in_chain: bool, now: Moment) -> Change {
+    if let Some(lapsed) = delivery::lapse(record, now) {
+        return ended(lapsed);
+    }
+    if let Some((given_up, next)) = delivery::recover(record, now) {
+        return match next {
+            Next::Ended => ended(given_up),
+            _ => Change {
+                announce: true,
+                ..Change::quiet(given_up)
+            },
+        };
+    }
+    let mut next = record.clone();
+    let again = now + delivery::LOOK_AGAIN;
+    let given_up = Moment(record.lease_until_ms) + delivery::RECOVERY_MARGIN;
+    let state = delivery::state_of(record);
+    next.timer_ms = match state {
+        _ if delivery::has_ended(state) => 0,
+        DeliveryState::Submitting => given_up.max(again).0,
+        _ => again.0,
+    };
+    let joins = !delivery::has_ended(state) && !is_in_chain;
+    Change {
+        chain: if joins { Chain::Join } else { Chain::Stay },
+        ..Change::quiet(next)
+    }
 }
 
 /// Takes a message back. `Ok(None)` when it has begun to leave or does not exist.
