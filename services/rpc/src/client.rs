@@ -127,7 +127,9 @@ pub fn explain(status: &Status) -> String {
         (Code::Unauthenticated, Some("TOKEN_MISSING")) => {
             return "the gateway asks for a token: set OMNIGATE_TOKEN or --token".to_owned();
         }
-        (Code::Unauthenticated, _) => return "the gateway does not know this token (OMNIGATE_TOKEN or --token)".to_owned(),
+        (Code::Unauthenticated, _) => {
+            return "the gateway does not know this token (OMNIGATE_TOKEN or --token)".to_owned();
+        }
         (Code::Unavailable, None) => {
             let cause = status.source().map_or_else(|| status.message().to_owned(), innermost);
             return format!("the connection to the gateway was lost: {cause}");
@@ -160,9 +162,15 @@ mod tests {
         let address = free.local_addr().unwrap().to_string();
         drop(free);
         let error = Connection::open(&address, None, None).await.unwrap_err().to_string();
-        assert!(error.starts_with(&format!("cannot reach the gateway at {address}: Connection refused")), "{error}");
+        assert!(
+            error.starts_with(&format!("cannot reach the gateway at {address}: Connection refused")),
+            "{error}"
+        );
         assert!(error.contains("OMNIGATE_ENDPOINT"), "{error}");
-        let error = Connection::open("not an address", None, None).await.unwrap_err().to_string();
+        let error = Connection::open("not an address", None, None)
+            .await
+            .unwrap_err()
+            .to_string();
         assert_eq!(error, "\"not an address\" is not an address host:port");
     }
 
@@ -171,7 +179,10 @@ mod tests {
         let missing = Problem::unauthenticated("TOKEN_MISSING", "no token");
         assert!(explain(&missing.into()).contains("OMNIGATE_TOKEN"));
         let wrong = Problem::invalid("page_size", "must not be negative");
-        assert_eq!(explain(&wrong.into()), "wrong request: page_size: must not be negative (FIELD_INVALID)");
+        assert_eq!(
+            explain(&wrong.into()),
+            "wrong request: page_size: must not be negative (FIELD_INVALID)"
+        );
         assert_eq!(explain(&Status::not_found("no such thing")), "not found: no such thing");
     }
 }

@@ -87,6 +87,13 @@ pub struct Problem {
     pub reason: &'static str,
     /// For people; no secrets, no personal data.
     pub message: String,
+    /// What only some errors have; apart, so that results stay small.
+    pub details: Box<Details>,
+}
+
+/// What only some errors have.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Details {
     /// More for programs.
     pub metadata: HashMap<String, String>,
     /// Fields of the request that are wrong, with what is wrong about each.
@@ -103,9 +110,7 @@ impl Problem {
             code,
             reason,
             message: message.into(),
-            metadata: HashMap::new(),
-            fields: Vec::new(),
-            retry_after: None,
+            details: Box::default(),
         }
     }
 
@@ -113,7 +118,12 @@ impl Problem {
     #[must_use]
     pub fn invalid(field: &str, problem: impl Into<String>) -> Self {
         let problem = problem.into();
-        Self::new(ErrorCode::InvalidArgument, "FIELD_INVALID", format!("{field}: {problem}")).field(field, problem)
+        Self::new(
+            ErrorCode::InvalidArgument,
+            "FIELD_INVALID",
+            format!("{field}: {problem}"),
+        )
+        .field(field, problem)
     }
 
     /// It does not exist. `reason` is such as `CUSTOMER_NOT_FOUND`.
@@ -143,11 +153,9 @@ impl Problem {
     /// Too much at once.
     #[must_use]
     pub fn exhausted(reason: &'static str, message: impl Into<String>, retry_after: Duration) -> Self {
-        let problem = Self::new(ErrorCode::ResourceExhausted, reason, message);
-        Self {
-            retry_after: Some(retry_after),
-            ..problem
-        }
+        let mut problem = Self::new(ErrorCode::ResourceExhausted, reason, message);
+        problem.details.retry_after = Some(retry_after);
+        problem
     }
 
     /// Something we need is away.
@@ -183,26 +191,26 @@ impl Problem {
     /// With one more wrong field.
     #[must_use]
     pub fn field(mut self, field: &str, problem: impl Into<String>) -> Self {
-        self.fields.push((field.to_owned(), problem.into()));
+        self.details.fields.push((field.to_owned(), problem.into()));
         self
     }
 
     /// With one more value for programs.
     #[must_use]
     pub fn with(mut self, key: &str, value: impl Into<String>) -> Self {
-        self.metadata.insert(key.to_owned(), value.into());
+        self.details.metadata.insert(key.to_owned(), value.into());
         self
     }
 }
 
 impl From<Problem> for Status {
     fn from(problem: Problem) -> Self {
-        let mut details = ErrorDetails::with_error_info(problem.reason, DOMAIN, problem.metadata);
-        for (field, what) in problem.fields {
+        let mut details = ErrorDetails::with_error_info(problem.reason, DOMAIN, problem.details.metadata);
+        for (field, what) in problem.details.fields {
             details.add_bad_request_violation(field, what);
         }
-        if problem.retry_after.is_some() {
-            details.set_retry_info(problem.retry_after);
+        if problem.details.retry_after.is_some() {
+            details.set_retry_info(problem.details.retry_after);
         }
         Self::with_error_details(problem.code.grpc(), problem.message, details)
     }
@@ -222,7 +230,10 @@ mod tests {
     #[test]
     fn a_wrong_field_is_told_to_programs_and_people() {
         let status = Status::from(Problem::invalid("page_size", "must not be negative"));
-        assert_eq!((status.code(), status.message()), (Code::InvalidArgument, "page_size: must not be negative"));
+        assert_eq!(
+            (status.code(), status.message()),
+            (Code::InvalidArgument, "page_size: must not be negative")
+        );
         assert_eq!(reason(&status).as_deref(), Some("FIELD_INVALID"));
         let violations = status.get_details_bad_request().unwrap().field_violations;
         assert_eq!((violations[0].field.as_str(), violations.len()), ("page_size", 1));
@@ -232,7 +243,10 @@ mod tests {
     fn retry_and_metadata_travel() {
         let problem = Problem::exhausted("PUSHES_IN_FLIGHT", "too many pushes", Duration::from_millis(250));
         let status = Status::from(problem.with("limit", "50000"));
-        assert_eq!(status.get_details_retry_info().unwrap().retry_delay, Some(Duration::from_millis(250)));
+        assert_eq!(
+            status.get_details_retry_info().unwrap().retry_delay,
+            Some(Duration::from_millis(250))
+        );
         assert_eq!(status.get_details_error_info().unwrap().metadata["limit"], "50000");
     }
 

@@ -16,7 +16,7 @@ use futures_util::FutureExt as _;
 use omnigate_proto::v1;
 use std::{future::Future, panic::AssertUnwindSafe, sync::Arc};
 use tokio::time::{Instant, timeout_at};
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, metadata::MetadataMap};
 use tracing::Instrument as _;
 
 /// A service of this process as a port.
@@ -54,6 +54,8 @@ where
     let timeout = timeout.and_then(|header| deadline::parse(header.to_str().ok()?));
     let given = request.extensions().get::<Deadline>().copied();
     let until = timeout.map(|timeout| Deadline(Instant::now() + timeout)).or(given);
+    // Nothing of the metadata travels, as through a client: it may belong to whoever called us.
+    *request.metadata_mut() = MetadataMap::new();
     request.extensions_mut().insert(Caller::internal());
     request.extensions_mut().insert(context);
     if let Some(until) = until {

@@ -85,7 +85,10 @@ impl Tokens {
         let rest = signed.strip_prefix(&[VERSION]).ok_or_else(damaged)?;
         let (of_query, cursor) = rest.split_at_checked(QUERY).ok_or_else(damaged)?;
         if of_query != query_hash(query) {
-            return Err(Problem::invalid("page_token", "belongs to another query: repeat all other fields"));
+            return Err(Problem::invalid(
+                "page_token",
+                "belongs to another query: repeat all other fields",
+            ));
         }
         Ok(Some(cursor.to_vec()))
     }
@@ -106,7 +109,7 @@ mod tests {
     #[test]
     fn sizes_are_coerced() {
         assert_eq!((size(0), size(7), size(1_000_000)), (Ok(50), Ok(7), Ok(1000)));
-        assert_eq!(size(-1).unwrap_err().fields[0].0, "page_size");
+        assert_eq!(size(-1).unwrap_err().details.fields[0].0, "page_size");
     }
 
     #[test]
@@ -127,7 +130,10 @@ mod tests {
         for place in 0..bytes.len() {
             let mut bytes = bytes.clone();
             bytes[place] ^= 1;
-            assert!(tokens.cursor(QUERY, &BASE64URL_NOPAD.encode(&bytes)).is_err(), "byte {place}");
+            assert!(
+                tokens.cursor(QUERY, &BASE64URL_NOPAD.encode(&bytes)).is_err(),
+                "byte {place}"
+            );
             let cut = BASE64URL_NOPAD.encode(&bytes[..place]);
             assert!(place == 0 || tokens.cursor(QUERY, &cut).is_err(), "cut at {place}");
         }
@@ -142,6 +148,10 @@ mod tests {
         let token = tokens.token(&[b"other", b"ListCustomers"], b"cursor");
         let problem = tokens.cursor(QUERY, &token).unwrap_err();
         assert!(problem.message.contains("another query"), "{problem}");
-        assert!(Tokens::new(b"else").cursor(&[b"other", b"ListCustomers"], &token).is_err());
+        assert!(
+            Tokens::new(b"else")
+                .cursor(&[b"other", b"ListCustomers"], &token)
+                .is_err()
+        );
     }
 }

@@ -46,7 +46,9 @@ pub struct Options {
 
 impl std::fmt::Debug for Options {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { timeout, message_bytes, .. } = self;
+        let Self {
+            timeout, message_bytes, ..
+        } = self;
         formatter
             .debug_struct("Options")
             .field("timeout", timeout)
@@ -94,7 +96,11 @@ pub enum ClientError {
 
 /// The endpoint at `host:port`, `http://host:port` or `https://host:port`.
 pub(crate) fn endpoint(address: &str, ca: Option<&[u8]>) -> Result<Endpoint, ClientError> {
-    let url = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
+    let url = if address.contains("://") {
+        address.to_owned()
+    } else {
+        format!("http://{address}")
+    };
     let tls = url.starts_with("https://");
     let endpoint = Endpoint::from_shared(url).map_err(|source| ClientError::Address {
         address: address.to_owned(),

@@ -4,7 +4,7 @@ mod connection;
 mod gate;
 mod services;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use services::Services;
 
@@ -144,7 +144,11 @@ async fn report(
     let all: Vec<&str> = names.into_iter().chain([""]).collect();
     loop {
         let is_ready = *ready.borrow_and_update() && !stopping.is_cancelled();
-        let status = if is_ready { ServingStatus::Serving } else { ServingStatus::NotServing };
+        let status = if is_ready {
+            ServingStatus::Serving
+        } else {
+            ServingStatus::NotServing
+        };
         for name in &all {
             reporter.set_service_status(*name, status).await;
         }

@@ -44,7 +44,9 @@ pub(crate) fn of_headers(headers: &HeaderMap) -> Option<TraceContext> {
 
 /// The context a call should carry: set by the caller on the request, or that of the work under way.
 pub(crate) fn of_request(metadata: &MetadataMap, extensions: &Extensions) -> Option<TraceContext> {
-    let written = metadata.get(TRACEPARENT).and_then(|text| TraceContext::parse(text.to_str().ok()?));
+    let written = metadata
+        .get(TRACEPARENT)
+        .and_then(|text| TraceContext::parse(text.to_str().ok()?));
     written.or_else(|| extensions.get().copied()).or_else(current)
 }
 

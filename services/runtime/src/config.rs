@@ -206,7 +206,9 @@ fn local(port: u16) -> Address {
 /// Loads the configuration from a file, if one is given, and the environment. All problems are found at once.
 pub fn load(file: Option<&Path>, env: &BTreeMap<String, String>) -> Result<Config, ConfigError> {
     let mut table = match file {
-        Some(file) => parse(file).map_err(|problem| ConfigError { problems: vec![problem] })?,
+        Some(file) => parse(file).map_err(|problem| ConfigError {
+            problems: vec![problem],
+        })?,
         None => toml::Table::new(),
     };
     let (variables, senseless) = overlay::apply(&mut table, env);
@@ -218,7 +220,10 @@ pub fn load(file: Option<&Path>, env: &BTreeMap<String, String>) -> Result<Confi
         nothing: toml::Value::Table(toml::Table::new()),
     };
     for variable in senseless {
-        source.wrong("", format!("{variable} is no key; variables are OMNIGATE__SECTION__KEY"));
+        source.wrong(
+            "",
+            format!("{variable} is no key; variables are OMNIGATE__SECTION__KEY"),
+        );
     }
     let root = toml::Value::Table(table);
     let read = Config::read(Node {

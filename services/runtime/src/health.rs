@@ -66,7 +66,10 @@ impl Default for Health {
 
 impl fmt::Debug for Health {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_tuple("Health").field(&*self.shared.ready.borrow()).finish()
+        formatter
+            .debug_tuple("Health")
+            .field(&*self.shared.ready.borrow())
+            .finish()
     }
 }
 
@@ -121,7 +124,11 @@ impl Health {
     pub fn report(&self, now: Instant) -> Report {
         let checks: Vec<(&'static str, Arc<Check>)> = {
             let state = self.shared.lock();
-            state.checks.iter().map(|(name, check)| (*name, Arc::clone(check))).collect()
+            state
+                .checks
+                .iter()
+                .map(|(name, check)| (*name, Arc::clone(check)))
+                .collect()
         };
         // Checks run outside the lock: a slow one must not hold up a latch.
         let mut unwell = BTreeMap::new();
@@ -140,7 +147,9 @@ impl Health {
         let was_ready = state.ready;
         let ready = state.decide(unwell.is_empty(), now, self.shared.damping);
         // Sent under the lock, so that reports from two threads cannot overtake each other.
-        self.shared.ready.send_if_modified(|told| std::mem::replace(told, ready) != ready);
+        self.shared
+            .ready
+            .send_if_modified(|told| std::mem::replace(told, ready) != ready);
         drop(state);
         if was_ready != ready {
             tracing::info!(ready, ?unwell, "readiness changed");
@@ -193,7 +202,11 @@ mod tests {
         let broken = Arc::new(AtomicBool::new(false));
         let switch = Arc::clone(&broken);
         health.check("broker", move || {
-            if switch.load(Ordering::SeqCst) { Err("is away".to_owned()) } else { Ok(()) }
+            if switch.load(Ordering::SeqCst) {
+                Err("is away".to_owned())
+            } else {
+                Ok(())
+            }
         });
         (health, broken, Instant::now())
     }
@@ -207,7 +220,13 @@ mod tests {
         drop(first);
         assert!(!health.report(now).ready);
         drop(second);
-        assert_eq!(health.report(now), Report { ready: true, unwell: BTreeMap::new() });
+        assert_eq!(
+            health.report(now),
+            Report {
+                ready: true,
+                unwell: BTreeMap::new()
+            }
+        );
         assert!(*health.watch().borrow());
     }
 

@@ -56,6 +56,9 @@ mod tests {
     #[tokio::test]
     async fn an_address_that_is_none_is_an_error_too() {
         let error = bind("listen.api", "nowhere.invalid:1").await.unwrap_err().to_string();
-        assert!(error.starts_with("cannot listen on nowhere.invalid:1 (listen.api): "), "{error}");
+        assert!(
+            error.starts_with("cannot listen on nowhere.invalid:1 (listen.api): "),
+            "{error}"
+        );
     }
 }

@@ -247,7 +247,10 @@ impl Stop {
             tracing::debug!(%phase, tasks = tasks.len(), "stop phase begins");
             begun.cancel();
             tasks.close();
-            if tokio::time::timeout(self.shared.budgets.of(phase), tasks.wait()).await.is_err() {
+            if tokio::time::timeout(self.shared.budgets.of(phase), tasks.wait())
+                .await
+                .is_err()
+            {
                 tracing::warn!(%phase, tasks = tasks.len(), "stop phase was cut");
                 cut.push((phase, tasks.len()));
             }
@@ -304,8 +307,17 @@ mod tests {
         stop.request(Reason::Asked("second".to_owned()));
         let outcome = running.await.unwrap();
         assert_eq!(*log.lock().unwrap(), Phase::ALL);
-        assert_eq!(outcome, Outcome { reason: asked(), cut: vec![] });
-        assert_eq!((outcome.exit_code(), outcome.to_string().as_str()), (0, "drain finished"));
+        assert_eq!(
+            outcome,
+            Outcome {
+                reason: asked(),
+                cut: vec![]
+            }
+        );
+        assert_eq!(
+            (outcome.exit_code(), outcome.to_string().as_str()),
+            (0, "drain finished")
+        );
     }
 
     #[tokio::test(start_paused = true)]

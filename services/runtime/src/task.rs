@@ -43,7 +43,9 @@ impl Backoff {
     /// Wait after this many failures in a row, counted from 0: half of it fixed, half by `random`.
     #[must_use]
     pub fn wait(&self, failures: u32, random: u16) -> Duration {
-        let doubled = self.least.saturating_mul(1_u32.checked_shl(failures).unwrap_or(u32::MAX));
+        let doubled = self
+            .least
+            .saturating_mul(1_u32.checked_shl(failures).unwrap_or(u32::MAX));
         let half = doubled.min(self.most) / 2;
         half + half.mul_f64(f64::from(random) / f64::from(u16::MAX))
     }
@@ -133,7 +135,8 @@ where
 /// What a panic said.
 fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(ToString::to_string);
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_default()
 }
 
 /// Random bits for spreading; without entropy the wait is the shortest.

@@ -35,7 +35,9 @@ pub struct Guard(());
 /// Starts logs of this process.
 pub fn init(log: &Log) -> Result<Guard, TelemetryError> {
     let terminal = io::stderr().is_terminal();
-    let format = log.format.unwrap_or(if terminal { LogFormat::Text } else { LogFormat::Json });
+    let format = log
+        .format
+        .unwrap_or(if terminal { LogFormat::Text } else { LogFormat::Json });
     let subscriber = subscriber(&log.level, format, terminal, io::stderr)?;
     tracing::dispatcher::set_global_default(Dispatch::new(subscriber))?;
     Ok(Guard(()))
@@ -103,11 +105,17 @@ mod tests {
     #[test]
     fn lines_carry_the_trace_id_of_the_call_they_belong_to() {
         let text = logged(LogFormat::Text);
-        assert!(text.contains("trace_id=\"4bf92f\"") && text.contains("pushed events=3"), "{text}");
+        assert!(
+            text.contains("trace_id=\"4bf92f\"") && text.contains("pushed events=3"),
+            "{text}"
+        );
         assert_eq!(text.lines().count(), 1, "{text}");
         let json = logged(LogFormat::Json);
         let line: serde_json::Value = serde_json::from_str(&json).unwrap();
-        assert_eq!((line["message"].as_str(), line["events"].as_i64()), (Some("pushed"), Some(3)));
+        assert_eq!(
+            (line["message"].as_str(), line["events"].as_i64()),
+            (Some("pushed"), Some(3))
+        );
         assert_eq!(line["spans"][0]["trace_id"], "4bf92f");
     }
 

@@ -150,7 +150,8 @@ impl Caller {
 
     /// Who makes this call.
     pub fn of<T>(request: &Request<T>) -> Result<&Self, Problem> {
-        let missing = || Problem::unauthenticated("TOKEN_MISSING", "the call did not come through an authenticated way");
+        let missing =
+            || Problem::unauthenticated("TOKEN_MISSING", "the call did not come through an authenticated way");
         request.extensions().get().ok_or_else(missing)
     }
 
@@ -181,7 +182,10 @@ mod tests {
         let scopes: Scopes = [Scope::Read, Scope::Send].into_iter().collect();
         assert!(scopes.contains(Scope::Read) && scopes.contains(Scope::Send));
         assert!(!scopes.contains(Scope::Admin) && !scopes.contains(Scope::Internal));
-        assert!(!Scopes::all().contains(Scope::Internal), "no configured token is one of our roles");
+        assert!(
+            !Scopes::all().contains(Scope::Internal),
+            "no configured token is one of our roles"
+        );
         assert!(Scopes::internal().contains(Scope::Campaign));
         assert_eq!(format!("{scopes:?}"), r#"{"read", "send"}"#);
     }

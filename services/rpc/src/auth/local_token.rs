@@ -43,7 +43,11 @@ pub fn ensure_local_token(data_dir: &Path) -> Result<String, LocalTokenError> {
         path: path.clone(),
         source,
     };
-    DirBuilder::new().recursive(true).mode(0o700).create(data_dir).map_err(failed)?;
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data_dir)
+        .map_err(failed)?;
     if !path.exists() {
         make(data_dir, &path)?;
     }
@@ -113,10 +117,12 @@ mod tests {
     #[test]
     fn processes_that_start_together_agree() {
         let folder = tempfile::tempdir().unwrap();
-        let start = || std::thread::spawn({
-            let data = folder.path().to_owned();
-            move || ensure_local_token(&data).unwrap()
-        });
+        let start = || {
+            std::thread::spawn({
+                let data = folder.path().to_owned();
+                move || ensure_local_token(&data).unwrap()
+            })
+        };
         let starts: Vec<_> = (0..8).map(|_| start()).collect();
         let tokens: Vec<String> = starts.into_iter().map(|start| start.join().unwrap()).collect();
         assert!(tokens.iter().all(|token| *token == tokens[0]));

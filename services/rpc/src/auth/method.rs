@@ -58,8 +58,14 @@ const METHODS: &[(&str, Access)] = &[
     ("/grpc.health.v1.Health/Check", Access::Open),
     ("/grpc.health.v1.Health/Watch", Access::Open),
     ("/grpc.health.v1.Health/List", Access::Open),
-    ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Access::Open),
-    ("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", Access::Open),
+    (
+        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+        Access::Open,
+    ),
+    (
+        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+        Access::Open,
+    ),
 ];
 
 static BY_PATH: LazyLock<HashMap<&'static str, Method>> = LazyLock::new(|| {
@@ -96,7 +102,12 @@ mod tests {
     #[test]
     fn every_method_of_the_contract_is_in_the_table_and_nothing_else_of_ours() {
         let ours = |path: &&str| path.starts_with("/omnigate.");
-        let table: BTreeSet<String> = METHODS.iter().map(|(path, _)| *path).filter(ours).map(String::from).collect();
+        let table: BTreeSet<String> = METHODS
+            .iter()
+            .map(|(path, _)| *path)
+            .filter(ours)
+            .map(String::from)
+            .collect();
         assert_eq!(table, contract());
         assert!(table.len() >= 24);
         assert_eq!(BY_PATH.len(), METHODS.len(), "no path twice");

@@ -1,1 +1,104 @@
+//! One suite for the same port in this process and in another one.
 
+use super::*;
+use crate::{
+    IngestPort, error, local,
+    server::tests::{Probe, asking, start, start_on},
+};
+use std::sync::Arc;
+use tokio::{net::TcpListener, task::yield_now};
+
+/// What a caller relies on, wherever the other role runs.
+async fn behaves(port: IngestPort, name: &str) {
+    let context = trace::next(None);
+    let mut request = Request::new(asking(""));
+    request.metadata_mut().insert("x-stranger", "1".parse().unwrap());
+    request
+        .metadata_mut()
+        .insert("authorization", "Bearer of somebody else".parse().unwrap());
+    let answer = trace::scope(context, port.push(request)).await.unwrap().into_inner();
+    assert_eq!((answer.results[0].problem.as_str(), answer.results.len()), (name, 1));
+    assert_eq!(
+        answer.results[0].event_id,
+        context.trace_id(),
+        "the trace is carried on"
+    );
+
+    let mut request = Request::new(asking(""));
+    request.extensions_mut().insert(context);
+    let answer = port.push(request).await.unwrap().into_inner();
+    assert_eq!(
+        answer.results[0].event_id,
+        context.trace_id(),
+        "also when set on the request"
+    );
+
+    let mut request = Request::new(asking("hang"));
+    request.set_timeout(Duration::from_millis(100));
+    let status = port.push(request).await.unwrap_err();
+    assert_eq!(status.code(), Code::DeadlineExceeded, "{status:?}");
+
+    let mut request = Request::new(asking("hang"));
+    let until = Instant::now() + Duration::from_millis(100);
+    request.extensions_mut().insert(Deadline(until));
+    let status = port.push(request).await.unwrap_err();
+    assert_eq!(
+        status.code(),
+        Code::DeadlineExceeded,
+        "a deadline is passed on: {status:?}"
+    );
+
+    let status = port.push(Request::new(asking("panic"))).await.unwrap_err();
+    assert_eq!(
+        (status.code(), error::reason(&status).as_deref()),
+        (Code::Internal, Some("INTERNAL"))
+    );
+    assert!(port.push(Request::new(asking(""))).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_role_of_this_process_behaves() {
+    behaves(local::ingest(Arc::new(Probe::default())), "internal").await;
+}
+
+#[tokio::test]
+async fn a_role_of_another_process_behaves() {
+    let running = start(|_| {}).await;
+    let options = Options::with_token("cluster-token");
+    let port = Ingest::connect(&running.address.to_string(), &options).unwrap();
+    behaves(Arc::new(port), "cluster").await;
+}
+
+#[tokio::test]
+async fn a_client_is_made_before_its_server_and_outlives_it() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let port = Ingest::connect(&address.to_string(), &Options::with_token("cluster-token")).unwrap();
+    let status = port.push(Request::new(asking(""))).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable, "{status:?}");
+    for _ in 0..2 {
+        let listener = TcpListener::bind(address).await.unwrap();
+        let running = start_on(listener, |_| {});
+        let answered = async {
+            while port.push(Request::new(asking(""))).await.is_err() {
+                yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), answered).await.unwrap();
+        running.shutdown.cancel();
+        running.task.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_an_address_or_a_token_is_said_at_once() {
+    let options = Options::with_token("cluster-token");
+    let error = Ingest::connect("no where", &options).unwrap_err().to_string();
+    assert_eq!(error, "\"no where\" is not an address host:port");
+    let error = Ingest::connect("host:1", &Options::with_token("tö\nken"))
+        .unwrap_err()
+        .to_string();
+    assert_eq!(error, "the token is not plain ASCII");
+    assert!(!format!("{options:?}").contains("cluster-token"));
+}

@@ -88,7 +88,10 @@ impl Acceptor {
     fn refused(&mut self) {
         if self.told.is_none_or(|told| told.elapsed() > QUIET) {
             self.told = Some(Instant::now());
-            tracing::warn!(listener = self.name, "too many connections, closing new ones: see limits.max_connections");
+            tracing::warn!(
+                listener = self.name,
+                "too many connections, closing new ones: see limits.max_connections"
+            );
         }
     }
 }
@@ -102,7 +105,11 @@ impl Connected for Connection {
 }
 
 impl AsyncRead for Connection {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
         let Some((read, limit)) = &mut self.silent else {

@@ -119,7 +119,9 @@ impl Rules {
 
     /// How long the call may take.
     fn limit(&self, headers: &HeaderMap) -> Duration {
-        let asked = headers.get(GRPC_TIMEOUT).and_then(|header| deadline::parse(header.to_str().ok()?));
+        let asked = headers
+            .get(GRPC_TIMEOUT)
+            .and_then(|header| deadline::parse(header.to_str().ok()?));
         let Some(asked) = asked else {
             return self.call_limit;
         };

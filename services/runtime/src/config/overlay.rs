@@ -51,7 +51,11 @@ fn set(root: &mut Table, names: &[String], text: &str) -> Option<String> {
     }
     let name = spelled(table, last);
     path.push(name.clone());
-    let value = if free { loose(table.get(&name), text) } else { Value::String(text.to_owned()) };
+    let value = if free {
+        loose(table.get(&name), text)
+    } else {
+        Value::String(text.to_owned())
+    };
     table.insert(name, value);
     Some(path.join("."))
 }

@@ -58,7 +58,12 @@ fn head(text: &mut String) -> std::fmt::Result {
 }
 
 fn line(text: &mut String, row: &Row) -> std::fmt::Result {
-    let Row { key, kind, default, meaning } = row;
+    let Row {
+        key,
+        kind,
+        default,
+        meaning,
+    } = row;
     let default = match default.as_str() {
         "" => "–".to_owned(),
         "required" => "required".to_owned(),

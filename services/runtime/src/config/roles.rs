@@ -33,23 +33,37 @@ pub fn check_roles(config: &Config, roles: &RoleSet) -> Result<(), RolesError> {
         let why = "the embedded broker serves one process only, and the other roles would never see its messages";
         need(config.broker.url.is_some(), "broker.url (such as amqp://host)", why);
     }
-    if [Role::Unify, Role::Dispatch, Role::Scheduler, Role::Api].into_iter().any(has) {
+    if [Role::Unify, Role::Dispatch, Role::Scheduler, Role::Api]
+        .into_iter()
+        .any(has)
+    {
         let why = "the embedded store serves one process only, and the other roles would never see its records";
         need(config.store.url.is_some(), "store.url (such as redis://host)", why);
     }
     if has(Role::Edge) && !has(Role::Ingest) {
         let why = "edge pushes to the ingest role, which is not in this process";
-        need(config.connect.ingest.is_some(), "connect.ingest (such as ingest:7401)", why);
+        need(
+            config.connect.ingest.is_some(),
+            "connect.ingest (such as ingest:7401)",
+            why,
+        );
     }
     if has(Role::Edge) && !has(Role::Scheduler) {
         let why = "edge takes session leases from the scheduler role, which is not in this process";
-        need(config.connect.sessions.is_some(), "connect.sessions (such as scheduler:7403)", why);
+        need(
+            config.connect.sessions.is_some(),
+            "connect.sessions (such as scheduler:7403)",
+            why,
+        );
     }
     if has(Role::Dispatch) && !has(Role::Edge) {
         let why = "dispatch sends through the edge role, which is not in this process";
         need(config.connect.edge.is_some(), "connect.edge (such as edge:7402)", why);
     }
-    if [Role::Edge, Role::Ingest, Role::Dispatch, Role::Scheduler].into_iter().any(has) {
+    if [Role::Edge, Role::Ingest, Role::Dispatch, Role::Scheduler]
+        .into_iter()
+        .any(has)
+    {
         let why = "roles in different processes know each other by it";
         need(config.cluster.token.is_some(), "cluster.token", why);
     }

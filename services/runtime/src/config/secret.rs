@@ -117,7 +117,10 @@ impl Setting for Secret {
     }
 
     fn describe(rows: &mut Vec<Row>, row: Row) {
-        rows.push(Row { kind: "a secret", ..row });
+        rows.push(Row {
+            kind: "a secret",
+            ..row
+        });
     }
 }
 
@@ -152,7 +155,8 @@ impl Setting for ConnectionUrl {
         if secret.expose().contains("://") {
             return Some(Self(secret));
         }
-        node.source.wrong(node.key, "expected an address such as amqp://host or redis://host");
+        node.source
+            .wrong(node.key, "expected an address such as amqp://host or redis://host");
         None
     }
 

@@ -74,12 +74,7 @@ use super::{
 };
 
 /// Reads one field of a section.
-pub(crate) fn field<T: Setting>(
-    section: Node<'_>,
-    table: &toml::Table,
-    name: &str,
-    default: Option<T>,
-) -> Option<T> {
+pub(crate) fn field<T: Setting>(section: Node<'_>, table: &toml::Table, name: &str, default: Option<T>) -> Option<T> {
     let key = join(section.key, name);
     let source = section.source;
     match (table.get(name), default) {

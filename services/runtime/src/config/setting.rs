@@ -142,7 +142,11 @@ impl<T: Setting> Setting for BTreeMap<String, T> {
         let mut whole = true;
         for (name, value) in table {
             let key = join(node.key, name);
-            match T::read(Node { key: &key, value, ..node }) {
+            match T::read(Node {
+                key: &key,
+                value,
+                ..node
+            }) {
                 Some(value) => drop(read.insert(name.clone(), value)),
                 None => whole = false,
             }
@@ -155,7 +159,9 @@ impl<T: Setting> Setting for BTreeMap<String, T> {
     }
 
     fn show(&self) -> Option<Value> {
-        let shown = self.iter().filter_map(|(name, value)| Some((name.clone(), value.show()?)));
+        let shown = self
+            .iter()
+            .filter_map(|(name, value)| Some((name.clone(), value.show()?)));
         Some(Value::Table(shown.collect()))
     }
 
@@ -179,7 +185,11 @@ impl<T: Setting> Setting for List<T> {
         let mut whole = true;
         for (place, value) in list.iter().enumerate() {
             let key = join(node.key, &place.to_string());
-            match T::read(Node { key: &key, value, ..node }) {
+            match T::read(Node {
+                key: &key,
+                value,
+                ..node
+            }) {
                 Some(value) => read.push(value),
                 None => whole = false,
             }

@@ -53,7 +53,11 @@ fn resolve_table(node: Node<'_>, table: &Table) -> Option<Map<String, serde_json
     let mut whole = true;
     for (name, value) in table {
         let key = join(node.key, name);
-        match resolve(Node { key: &key, value, ..node }) {
+        match resolve(Node {
+            key: &key,
+            value,
+            ..node
+        }) {
             Some(value) => drop(map.insert(name.clone(), value)),
             None => whole = false,
         }
@@ -76,7 +80,11 @@ fn resolve(node: Node<'_>) -> Option<serde_json::Value> {
         Value::Array(list) => {
             let items = list.iter().enumerate().map(|(place, value)| {
                 let key = join(node.key, &place.to_string());
-                resolve(Node { key: &key, value, ..node })
+                resolve(Node {
+                    key: &key,
+                    value,
+                    ..node
+                })
             });
             items.collect::<Option<Vec<_>>>()?.into()
         }

@@ -18,7 +18,9 @@ fn written(text: &str) -> Written {
 }
 
 fn env(variables: &[(&str, &str)]) -> BTreeMap<String, String> {
-    let owned = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let owned = variables
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     owned.collect()
 }
 
@@ -27,7 +29,9 @@ fn loaded(text: &str, variables: &[(&str, &str)]) -> Config {
 }
 
 fn problems(text: &str, variables: &[(&str, &str)]) -> String {
-    load(Some(&written(text).file), &env(variables)).unwrap_err().to_string()
+    load(Some(&written(text).file), &env(variables))
+        .unwrap_err()
+        .to_string()
 }
 
 #[test]
@@ -35,11 +39,24 @@ fn defaults_need_no_file() {
     let config = load(None, &BTreeMap::new()).unwrap();
     assert_eq!(config.data_dir, PathBuf::from("./omnigate-data"));
     assert_eq!(config.tenant, "default");
-    assert_eq!((config.broker.partitions, config.broker.journal_hours, config.broker.raw), (16, 72, true));
+    assert_eq!(
+        (config.broker.partitions, config.broker.journal_hours, config.broker.raw),
+        (16, 72, true)
+    );
     assert!(config.broker.url.is_none() && config.store.url.is_none());
     let listen = &config.listen;
-    let all = [&listen.api, &listen.ingest, &listen.edge, &listen.sessions, &listen.webhooks, &listen.admin];
-    let ports: Vec<&str> = all.iter().filter_map(|address| address.0.strip_prefix("127.0.0.1:")).collect();
+    let all = [
+        &listen.api,
+        &listen.ingest,
+        &listen.edge,
+        &listen.sessions,
+        &listen.webhooks,
+        &listen.admin,
+    ];
+    let ports: Vec<&str> = all
+        .iter()
+        .filter_map(|address| address.0.strip_prefix("127.0.0.1:"))
+        .collect();
     assert_eq!(ports, ["7400", "7401", "7402", "7403", "7480", "7490"]);
     assert_eq!(config.limits.webhook_body_bytes, 4_194_304);
     assert!(config.directory().accounts.is_empty());
@@ -48,16 +65,25 @@ fn defaults_need_no_file() {
 #[test]
 fn an_unknown_key_names_file_path_and_the_nearest_known_one() {
     let error = problems("[broker]\npartitons = 4\n", &[]);
-    assert!(error.contains("omnigate.toml: broker.partitons: unknown key"), "{error}");
+    assert!(
+        error.contains("omnigate.toml: broker.partitons: unknown key"),
+        "{error}"
+    );
     assert!(error.ends_with("the nearest known one is broker.partitions"), "{error}");
     let error = problems("[accounts.shop]\nchanel = \"telegram\"\nchannel = \"telegram\"\n", &[]);
-    assert!(error.contains("accounts.shop.chanel: unknown key; the nearest known one is accounts.shop.channel"), "{error}");
+    assert!(
+        error.contains("accounts.shop.chanel: unknown key; the nearest known one is accounts.shop.channel"),
+        "{error}"
+    );
 }
 
 #[test]
 fn a_wrong_type_names_key_and_what_is_expected_and_never_the_value() {
     let error = problems("[broker]\npartitions = \"hunter2\"\n[store]\nurl = 7\n", &[]);
-    assert!(error.contains("broker.partitions: expected a whole number from 0 to 65535, found text"), "{error}");
+    assert!(
+        error.contains("broker.partitions: expected a whole number from 0 to 65535, found text"),
+        "{error}"
+    );
     assert!(error.contains("store.url: expected a secret"), "{error}");
     assert!(!error.contains("hunter2"), "{error}");
     assert_eq!(error.lines().count(), 2, "all problems at once: {error}");
@@ -72,7 +98,9 @@ fn a_syntax_error_tells_the_line_and_not_its_text() {
 
 #[test]
 fn a_missing_file_is_named() {
-    let error = load(Some(Path::new("/nowhere/omnigate.toml")), &BTreeMap::new()).unwrap_err().to_string();
+    let error = load(Some(Path::new("/nowhere/omnigate.toml")), &BTreeMap::new())
+        .unwrap_err()
+        .to_string();
     assert!(error.starts_with("/nowhere/omnigate.toml: cannot be read: "), "{error}");
 }
 
@@ -116,8 +144,14 @@ fn problems_of_variables_name_the_variable() {
             ("OMNIGATE__TOKENS__5__NAME", "gap"),
         ],
     );
-    assert!(error.contains("OMNIGATE__BROKER__PARTITIONS: broker.partitions: expected a whole number"), "{error}");
-    assert!(error.contains("OMNIGATE__BROKR__URL: brokr: unknown key; the nearest known one is broker"), "{error}");
+    assert!(
+        error.contains("OMNIGATE__BROKER__PARTITIONS: broker.partitions: expected a whole number"),
+        "{error}"
+    );
+    assert!(
+        error.contains("OMNIGATE__BROKR__URL: brokr: unknown key; the nearest known one is broker"),
+        "{error}"
+    );
     assert!(error.contains("OMNIGATE__ is no key"), "{error}");
     assert!(error.contains("OMNIGATE__TOKENS__5__NAME is no key"), "{error}");
 }
@@ -134,10 +168,16 @@ fn secrets_come_from_variables_and_files_anywhere_in_settings() {
     let settings = &config.directory().accounts["bot"].settings.0;
     assert_eq!(settings["bot_token"], "12:secret");
     assert_eq!(settings["more"]["deep"][0], "12:secret");
-    assert_eq!(settings["more"]["file"], "x", "a section with other keys is no reference");
+    assert_eq!(
+        settings["more"]["file"], "x",
+        "a section with other keys is no reference"
+    );
     let printed = format!("{config:?}{}", config.redacted_toml());
     assert!(!printed.contains("secret\""), "{printed}");
-    assert!(!printed.contains("12:secret") && !printed.contains("0123456789abcdef"), "{printed}");
+    assert!(
+        !printed.contains("12:secret") && !printed.contains("0123456789abcdef"),
+        "{printed}"
+    );
     assert!(printed.contains("env = \"BOT\""), "references are shown: {printed}");
 }
 
@@ -147,8 +187,14 @@ fn a_missing_secret_names_key_and_place() {
         "[accounts.bot]\nchannel = \"telegram\"\n[accounts.bot.settings]\na = { env = \"BOT\" }\nb = { file = \"no.key\" }\n",
         &[],
     );
-    assert!(error.contains("accounts.bot.settings.a: environment variable BOT is not set"), "{error}");
-    assert!(error.contains("accounts.bot.settings.b: cannot read secret file"), "{error}");
+    assert!(
+        error.contains("accounts.bot.settings.a: environment variable BOT is not set"),
+        "{error}"
+    );
+    assert!(
+        error.contains("accounts.bot.settings.b: cannot read secret file"),
+        "{error}"
+    );
     assert!(error.contains("no.key"), "{error}");
 }
 
@@ -169,42 +215,109 @@ fn an_account_without_app_is_its_own() {
     assert_eq!((account.app_id.as_str(), account.display_name.as_str()), ("bot", "bot"));
 }
 
-#[test]
-fn what_does_not_fit_together_is_said() {
-    let account = |fields: &str| format!("[accounts.a]\nchannel = \"zalo\"\n{fields}\n");
-    let token = |fields: &str| format!("[[tokens]]\nname = \"crm\"\nscopes = [\"read\"]\n{fields}\n");
-    let cases = [
-        (account("app = \"oa\""), "accounts.a.app: there is no app \"oa\"; apps are: none"),
-        (account("app = \"m\"\n[apps.m]\nchannel = \"sms\""), "accounts.a.channel: is zalo, but its app m is sms"),
-        (account("[apps.a]\nchannel = \"zalo\""), "accounts.a: names no app, yet there is one of its name"),
-        (account("token = \"0123456789abcdef\""), "accounts.a.token: is for an external adapter"),
-        (account("limits = { messages_per_second = 0.0 }"), "limits.messages_per_second: must be more than 0"),
-        (account("adapter = \"http://x\""), "accounts.a.adapter: expected \"builtin\" or \"grpc://host:port\""),
-        ("[accounts.\"A B\"]\nchannel = \"sms\"".to_owned(), "an account is named by 1 to 64 of a-z"),
-        ("[accounts.a]\n".to_owned(), "accounts.a.channel: is missing"),
-        (token(""), "tokens.0: must have either token or sha256"),
-        (token("token = \"short\""), "tokens.0.token: must be at least 16 characters"),
-        (token("token = \"0123456789abcdef\"\naccount = \"x\""), "tokens.0.account: there is no account \"x\""),
-        (token("sha256 = \"00\""), "tokens.0.sha256: expected 64 hex digits"),
-        (
-            token("token = \"0123456789abcdef\"") + &token("token = \"0123456789abcdef\""),
-            "tokens.1.token: is the token of another name too",
-        ),
-        (
-            token("token = \"0123456789abcdef\"").replace("read", "root"),
-            "\"root\" is no scope; scopes are adapter, read, send, campaign, admin",
-        ),
-        ("broker = { partitions = 0 }".to_owned(), "broker.partitions: must be 1 to 256"),
-        ("broker = { url = \"redis://x\" }".to_owned(), "broker.url: must begin with amqp or amqps"),
-        ("listen = { api = \"7400\" }".to_owned(), "listen.api: expected an address host:port"),
-        ("log = { level = \"=,=\" }".to_owned(), "log.level: is neither a level"),
-        ("tls = { cert_file = \"x\" }".to_owned(), "tls.key_file: is missing"),
-        ("limits = { call_seconds = 0 }".to_owned(), "limits.call_seconds: must be more than 0"),
-    ];
+fn are_said(cases: &[(String, &str)]) {
     for (text, expected) in cases {
-        let error = problems(&text, &[]);
+        let error = problems(text, &[]);
         assert!(error.contains(expected), "{text}\n{error}\n{expected}");
     }
+}
+
+#[test]
+fn accounts_that_do_not_fit_are_said() {
+    let account = |fields: &str| format!("[accounts.a]\nchannel = \"zalo\"\n{fields}\n");
+    are_said(&[
+        (
+            account("app = \"oa\""),
+            "accounts.a.app: there is no app \"oa\"; apps are: none",
+        ),
+        (
+            account("app = \"m\"\n[apps.m]\nchannel = \"sms\""),
+            "accounts.a.channel: is zalo, but its app m is sms",
+        ),
+        (
+            account("app = \"m\"\ntenant = \"x\"\n[apps.m]\nchannel = \"zalo\""),
+            "accounts.a.tenant: differs from its app's, default",
+        ),
+        (
+            account("[apps.a]\nchannel = \"zalo\""),
+            "accounts.a: names no app, yet there is one of its name",
+        ),
+        (
+            account("token = \"0123456789abcdef\""),
+            "accounts.a.token: is for an external adapter",
+        ),
+        (
+            account("limits = { messages_per_second = 0.0 }"),
+            "limits.messages_per_second: must be more than 0",
+        ),
+        (
+            account("adapter = \"http://x\""),
+            "accounts.a.adapter: expected \"builtin\" or \"grpc://host:port\"",
+        ),
+        (
+            "[accounts.\"A B\"]\nchannel = \"sms\"".to_owned(),
+            "an account is named by 1 to 64 of a-z",
+        ),
+        ("[accounts.a]\n".to_owned(), "accounts.a.channel: is missing"),
+    ]);
+}
+
+#[test]
+fn tokens_that_do_not_fit_are_said() {
+    let token = |fields: &str| format!("[[tokens]]\nname = \"crm\"\nscopes = [\"read\"]\n{fields}\n");
+    let whole = token("token = \"0123456789abcdef\"");
+    are_said(&[
+        (token(""), "tokens.0: must have either token or sha256"),
+        (
+            token("token = \"short\""),
+            "tokens.0.token: must be at least 16 characters",
+        ),
+        (
+            format!("{whole}account = \"x\""),
+            "tokens.0.account: there is no account \"x\"",
+        ),
+        (token("sha256 = \"00\""), "tokens.0.sha256: expected 64 hex digits"),
+        (
+            whole.clone() + &whole,
+            "tokens.1.token: is known by another name already: tokens.0",
+        ),
+        (
+            format!("{whole}[cluster]\ntoken = \"0123456789abcdef\""),
+            "cluster.token: is known by another name already: tokens.0",
+        ),
+        (
+            whole.clone() + &whole,
+            "tokens.1.name: must be there once and only once",
+        ),
+        (
+            whole.replace("read", "root"),
+            "\"root\" is no scope; scopes are adapter, read, send, campaign, admin",
+        ),
+    ]);
+}
+
+#[test]
+fn values_that_cannot_work_are_said() {
+    are_said(&[
+        (
+            "broker = { partitions = 0 }".to_owned(),
+            "broker.partitions: must be 1 to 256",
+        ),
+        (
+            "broker = { url = \"redis://x\" }".to_owned(),
+            "broker.url: must begin with amqp or amqps",
+        ),
+        (
+            "listen = { api = \"7400\" }".to_owned(),
+            "listen.api: expected an address host:port",
+        ),
+        ("log = { level = \"=,=\" }".to_owned(), "log.level: is neither a level"),
+        ("tls = { cert_file = \"x\" }".to_owned(), "tls.key_file: is missing"),
+        (
+            "limits = { call_seconds = 0 }".to_owned(),
+            "limits.call_seconds: must be more than 0",
+        ),
+    ]);
 }
 
 /// A configuration that sets every key of the reference, with values made from the reference's own types.
@@ -235,7 +348,7 @@ fn sample(key: &str, kind: &str) -> toml::Value {
         (_, "true or false") => "true",
         (_, "a number") => "1.5",
         (_, "a section") => "{ x = 1 }",
-        (_, "a secret") => "\"0123456789abcdef\"",
+        (_, "a secret") => &format!("\"0123456789abcdef of {key}\""),
         (_, "64 hex digits") => &format!("\"{}\"", "ab".repeat(32)),
         (_, "\"text\" or \"json\"") => "\"json\"",
         (_, "\"builtin\" or \"grpc://host:port\"") => "\"grpc://h:1\"",
@@ -249,7 +362,11 @@ fn sample(key: &str, kind: &str) -> toml::Value {
 /// Key paths of all values in a table, as the reference writes them.
 fn keys(table: &toml::Table, beneath: &str, all: &mut BTreeSet<String>) {
     for (name, value) in table {
-        let name = if beneath == "accounts" || beneath == "apps" { "<id>" } else { name };
+        let name = if beneath == "accounts" || beneath == "apps" {
+            "<id>"
+        } else {
+            name
+        };
         let key = node::join(beneath, name);
         match value {
             toml::Value::Table(_) if name == "settings" => drop(all.insert(key)),
@@ -268,7 +385,10 @@ fn the_reference_and_the_structs_have_the_same_keys() {
     let written = written(&text);
     // `token` and `sha256` exclude each other; everything else must load together.
     let error = load(Some(&written.file), &BTreeMap::new()).unwrap_err().to_string();
-    assert!(error.ends_with("tokens.0: must have either token or sha256") && error.lines().count() == 1, "{error}\n{text}");
+    assert!(
+        error.ends_with("tokens.0: must have either token or sha256") && error.lines().count() == 1,
+        "{error}\n{text}"
+    );
     let source = Source {
         file: None,
         env: &BTreeMap::new(),
@@ -277,19 +397,30 @@ fn the_reference_and_the_structs_have_the_same_keys() {
         nothing: toml::Value::Table(toml::Table::new()),
     };
     let value = toml::Value::Table(toml::from_str(&text).unwrap());
-    let node = Node { source: &source, key: "", value: &value };
+    let node = Node {
+        source: &source,
+        key: "",
+        value: &value,
+    };
     let config = Config::read(node).unwrap();
     let mut in_struct = BTreeSet::new();
     keys(config.show().unwrap().as_table().unwrap(), "", &mut in_struct);
     let rows = reference::rows();
-    let in_reference: BTreeSet<String> = rows.iter().filter(|row| !row.kind.is_empty()).map(|row| row.key.clone()).collect();
+    let in_reference: BTreeSet<String> = rows
+        .iter()
+        .filter(|row| !row.kind.is_empty())
+        .map(|row| row.key.clone())
+        .collect();
     assert_eq!(in_struct, in_reference);
     let text = reference();
     for row in rows {
         assert!(!row.meaning.is_empty(), "{} says what it means", row.key);
         assert!(text.contains(&row.key), "{}", row.key);
     }
-    assert!(text.contains("| `broker.partitions` | a whole number from 0 to 65535 | `16` | Partitions of"), "{text}");
+    assert!(
+        text.contains("| `broker.partitions` | a whole number from 0 to 65535 | `16` | Partitions of"),
+        "{text}"
+    );
     assert!(text.contains("| `accounts.<id>.channel` | text | required |"), "{text}");
 }
 
@@ -305,25 +436,47 @@ fn the_dump_hides_secrets_and_loads_again() {
     assert!(dump.contains("amqp://***@host:5672/v"), "{dump}");
     assert!(dump.contains("partitions = 16"), "defaults are shown: {dump}");
     let dump = config.redacted_toml_with(&|channel, name| channel == "sms" && name == "key");
-    assert!(dump.contains("https://x") && !dump.contains("hunter") && !dump.contains("key = 2"), "{dump}");
+    assert!(
+        dump.contains("https://x") && !dump.contains("hunter") && !dump.contains("key = 2"),
+        "{dump}"
+    );
     let again = problems(&dump, &[]);
-    assert!(again.ends_with("cluster.token: must be at least 16 characters, best made at random"), "{again}");
+    assert!(
+        again.ends_with("cluster.token: must be at least 16 characters, best made at random"),
+        "{again}"
+    );
 }
 
 #[test]
 fn some_roles_alone_need_broker_store_and_each_others_addresses() {
     let config = load(None, &BTreeMap::new()).unwrap();
     assert_eq!(check_roles(&config, &Role::all()), Ok(()));
-    let error = check_roles(&config, &RoleSet::from([Role::Unify])).unwrap_err().to_string();
-    assert!(error.contains("set broker.url") && error.contains("set store.url"), "{error}");
-    let error = check_roles(&config, &RoleSet::from([Role::Edge])).unwrap_err().to_string();
-    assert!(error.contains("connect.ingest") && error.contains("connect.sessions"), "{error}");
-    assert!(error.contains("cluster.token") && !error.contains("broker.url"), "{error}");
+    let error = check_roles(&config, &RoleSet::from([Role::Unify]))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("set broker.url") && error.contains("set store.url"),
+        "{error}"
+    );
+    let error = check_roles(&config, &RoleSet::from([Role::Edge]))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("connect.ingest") && error.contains("connect.sessions"),
+        "{error}"
+    );
+    assert!(
+        error.contains("cluster.token") && !error.contains("broker.url"),
+        "{error}"
+    );
     let config = loaded(
         "[broker]\nurl = \"amqp://h\"\n[store]\nurl = \"redis://h\"\n[cluster]\ntoken = \"0123456789abcdef\"\n\
          [connect]\nedge = \"edge:7402\"\n",
         &[],
     );
-    assert_eq!(check_roles(&config, &RoleSet::from([Role::Unify, Role::Dispatch, Role::Ingest])), Ok(()));
+    assert_eq!(
+        check_roles(&config, &RoleSet::from([Role::Unify, Role::Dispatch, Role::Ingest])),
+        Ok(())
+    );
     assert!(check_roles(&config, &RoleSet::new()).is_err());
 }

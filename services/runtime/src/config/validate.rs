@@ -2,7 +2,7 @@
 
 use super::{Account, Config, ConnectionUrl, SCOPES, Secret, Token, node::Source};
 use omnigate_core::account::AdapterRef;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use tracing_subscriber::EnvFilter;
 
 /// Shortest token: anything a person would choose can be guessed from its hash.
@@ -20,7 +20,10 @@ pub(crate) fn validate(config: &Config, source: &Source<'_>) {
     limits(config, source);
     tls(config, source);
     if EnvFilter::try_new(&config.log.level).is_err() {
-        source.wrong("log.level", "is neither a level (error, warn, info, debug, trace) nor directives");
+        source.wrong(
+            "log.level",
+            "is neither a level (error, warn, info, debug, trace) nor directives",
+        );
     }
     id(source, "tenant", "a tenant", &config.tenant);
     for (name, app) in &config.apps {
@@ -90,7 +93,10 @@ fn tls(config: &Config, source: &Source<'_>) {
         (Some(_), None) => source.wrong("tls.key_file", "is missing: tls.cert_file is set"),
         (None, Some(_)) => source.wrong("tls.cert_file", "is missing: tls.key_file is set"),
         (None, None) if tls.client_ca_file.is_some() => {
-            source.wrong("tls.cert_file", "is missing: tls.client_ca_file asks callers for certificates");
+            source.wrong(
+                "tls.cert_file",
+                "is missing: tls.client_ca_file asks callers for certificates",
+            );
         }
         _ => {}
     }
@@ -123,13 +129,19 @@ fn account(config: &Config, source: &Source<'_>, name: &str, account: &Account) 
     match (&account.token, &account.adapter) {
         (Some(token), AdapterRef::Grpc(_)) => long_enough(source, &at("token"), token),
         (Some(_), AdapterRef::Builtin) => {
-            source.wrong(&at("token"), "is for an external adapter: set adapter = \"grpc://host:port\" or remove it");
+            source.wrong(
+                &at("token"),
+                "is for an external adapter: set adapter = \"grpc://host:port\" or remove it",
+            );
         }
         (None, _) => {}
     }
     let limits = [
         ("limits.messages_per_second", account.limits.messages_per_second),
-        ("limits.messages_per_second_per_thread", account.limits.messages_per_second_per_thread),
+        (
+            "limits.messages_per_second_per_thread",
+            account.limits.messages_per_second_per_thread,
+        ),
     ];
     for (field, limit) in limits {
         if limit.is_some_and(|limit| limit <= 0.0) {
@@ -141,7 +153,11 @@ fn account(config: &Config, source: &Source<'_>, name: &str, account: &Account) 
 fn with_app(config: &Config, source: &Source<'_>, key: &str, account: &Account, app_id: &str) {
     let Some(app) = config.apps.get(app_id) else {
         let known: Vec<&str> = config.apps.keys().map(String::as_str).collect();
-        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        let known = if known.is_empty() {
+            "none".to_owned()
+        } else {
+            known.join(", ")
+        };
         let what = format!("there is no app {app_id:?}; apps are: {known}");
         return source.wrong(&format!("{key}.app"), what);
     };
@@ -157,17 +173,29 @@ fn with_app(config: &Config, source: &Source<'_>, key: &str, account: &Account, 
 
 fn tokens(config: &Config, source: &Source<'_>) {
     let mut names = BTreeSet::new();
-    let mut secrets = BTreeSet::new();
     for (place, token) in config.tokens.0.iter().enumerate() {
         let key = format!("tokens.{place}");
         if token.name.is_empty() || !names.insert(&token.name) {
             source.wrong(&format!("{key}.name"), "must be there once and only once");
         }
-        let secret = token.token.as_ref().map(Secret::expose);
-        if secret.is_some_and(|secret| !secrets.insert(secret.to_owned())) {
-            source.wrong(&format!("{key}.token"), "is the token of another name too");
-        }
         self::token(config, source, &key, token);
+    }
+    each_token_once(config, source);
+}
+
+/// A token says who calls, so no two callers may share one.
+fn each_token_once(config: &Config, source: &Source<'_>) {
+    let named = config.tokens.0.iter().enumerate();
+    let named = named.filter_map(|(place, token)| Some((format!("tokens.{place}"), token.token.as_ref()?)));
+    let of_accounts = config.accounts.iter();
+    let of_accounts = of_accounts.filter_map(|(id, account)| Some((format!("accounts.{id}"), account.token.as_ref()?)));
+    let of_cluster = config.cluster.token.iter().map(|token| ("cluster".to_owned(), token));
+    let mut known = BTreeMap::new();
+    for (key, secret) in named.chain(of_accounts).chain(of_cluster) {
+        if let Some(other) = known.insert(secret.expose(), key.clone()) {
+            let what = format!("is known by another name already: {other}");
+            source.wrong(&format!("{key}.token"), what);
+        }
     }
 }
 
@@ -195,7 +223,10 @@ fn token(config: &Config, source: &Source<'_>, key: &str, token: &Token) {
         Some(account) => {
             let of_token = token.tenant.as_ref().unwrap_or(&config.tenant);
             if *of_token != config.tenant_of(account) {
-                source.wrong(&format!("{key}.tenant"), format!("is not the tenant of account {account_id}"));
+                source.wrong(
+                    &format!("{key}.tenant"),
+                    format!("is not the tenant of account {account_id}"),
+                );
             }
         }
     }
@@ -203,6 +234,9 @@ fn token(config: &Config, source: &Source<'_>, key: &str, token: &Token) {
 
 fn long_enough(source: &Source<'_>, key: &str, secret: &Secret) {
     if secret.expose().len() < MIN_TOKEN {
-        source.wrong(key, format!("must be at least {MIN_TOKEN} characters, best made at random"));
+        source.wrong(
+            key,
+            format!("must be at least {MIN_TOKEN} characters, best made at random"),
+        );
     }
 }

@@ -108,7 +108,11 @@ async fn run(listener: std::net::TcpListener, pages: Pages, stop: CancellationTo
 
 async fn readyz(State(pages): State<Pages>) -> Response {
     let report = pages.health.report(Instant::now());
-    let status = if report.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if report.ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     let body = serde_json::json!({ "ready": report.ready, "unwell": report.unwell });
     (status, Json(body)).into_response()
 }
@@ -172,11 +176,7 @@ mod counted {
     }
 
     impl AsyncWrite for Counted {
-        fn poll_write(
-            mut self: Pin<&mut Self>,
-            context: &mut Context<'_>,
-            bytes: &[u8],
-        ) -> Poll<io::Result<usize>> {
+        fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
             Pin::new(&mut self.stream).poll_write(context, bytes)
         }
 
@@ -221,7 +221,10 @@ mod tests {
         drop(latch);
         // This thread is the main runtime: while it blocks here, the probe of another thread is answered.
         let probe = thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
             runtime.block_on(get(address, "/readyz"))
         });
         let answer = probe.join().unwrap();

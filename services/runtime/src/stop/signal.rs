@@ -35,7 +35,10 @@ pub async fn obey(mut signals: Signals, stop: Stop, exit: impl FnOnce(i32) + Sen
     };
     stop.request(Reason::Asked(name.to_owned()));
     if let Some(name) = signals.recv().await {
-        tracing::warn!(signal = name, "second signal: ending at once, unconfirmed work will come again");
+        tracing::warn!(
+            signal = name,
+            "second signal: ending at once, unconfirmed work will come again"
+        );
         exit(130);
     }
 }

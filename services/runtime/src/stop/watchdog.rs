@@ -21,7 +21,9 @@ pub(crate) fn start(after: Duration, bite: impl FnOnce() + Send + 'static) -> Op
         }
     });
     match thread {
-        Ok(_) => Some(Watchdog { _called_off: called_off }),
+        Ok(_) => Some(Watchdog {
+            _called_off: called_off,
+        }),
         Err(error) => {
             tracing::error!(%error, "no watchdog over the stop");
             None
@@ -37,7 +39,9 @@ mod tests {
     fn it_bites_in_time_and_not_when_called_off() {
         let (bitten, wait) = mpsc::channel();
         let called_off = bitten.clone();
-        drop(start(Duration::from_millis(200), move || called_off.send("called off").unwrap()));
+        drop(start(Duration::from_millis(200), move || {
+            called_off.send("called off").unwrap()
+        }));
         let watchdog = start(Duration::from_millis(1), move || bitten.send("bitten").unwrap());
         assert_eq!(wait.recv(), Ok("bitten"));
         assert!(wait.recv().is_err(), "the other one ended without a word");

@@ -3,7 +3,8 @@
 
 use crate::role::Role;
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 use std::sync::Arc;
 
@@ -85,7 +86,11 @@ impl Metrics {
             requests: counter(REQUESTS, "requests taken", &["role", "channel"])?,
             errors: counter(ERRORS, "requests that failed", &["role", "channel"])?,
             duration,
-            outcomes: counter(OUTCOMES, "what became of events and messages", &["role", "channel", "outcome"])?,
+            outcomes: counter(
+                OUTCOMES,
+                "what became of events and messages",
+                &["role", "channel", "outcome"],
+            )?,
             queued: gauge(QUEUED, "work that waits", &["role", "queue"])?,
             parked: gauge(PARKED, "items that an operator must look at", &["role"])?,
             in_flight: gauge(IN_FLIGHT, "work begun and not settled", &["role", "work"])?,
