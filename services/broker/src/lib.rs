@@ -4,6 +4,7 @@
 
 pub mod embedded;
 mod parked;
+pub mod rabbitmq;
 mod topology;
 
 use embedded::{EmbeddedBroker, EmbeddedError};
@@ -11,6 +12,7 @@ use omnigate_core::port::{
     Clock,
     broker::{Broker, BrokerError},
 };
+use rabbitmq::{Options, RabbitBroker};
 use std::{path::Path, sync::Arc};
 
 /// Why no broker could be opened.
@@ -37,6 +39,7 @@ pub async fn open(url: &str, data_dir: &Path, clock: Arc<dyn Clock>) -> Result<A
     let scheme = url.split_once("://").map_or(url, |(scheme, _)| scheme);
     match scheme {
         "" | "embedded" => Ok(Arc::new(EmbeddedBroker::open(data_dir, clock)?)),
+        "amqp" | "amqps" => Ok(Arc::new(RabbitBroker::connect(url, Options::new(clock)).await?)),
         other => Err(OpenError::Url(other.chars().take(20).collect())),
     }
 }

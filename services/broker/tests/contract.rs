@@ -11,11 +11,15 @@ mod rig;
 
 macro_rules! contract {
     ($($module:ident: $($law:ident)+;)+) => {
-        mod embedded {
+        contract! { @on embedded $($module: $($law)+;)+ }
+        contract! { @on rabbitmq $($module: $($law)+;)+ }
+    };
+    (@on $broker:ident $($module:ident: $($law:ident)+;)+) => {
+        mod $broker {
             $($(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $law() {
-                    let Some(rig) = crate::rig::Rig::embedded().await else { return };
+                    let Some(rig) = crate::rig::Rig::$broker().await else { return };
                     crate::$module::$law(rig).await;
                 }
             )+)+

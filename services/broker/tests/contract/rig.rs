@@ -1,6 +1,9 @@
 //! The brokers under test.
 
-use omnigate_broker::embedded::EmbeddedBroker;
+use omnigate_broker::{
+    embedded::EmbeddedBroker,
+    rabbitmq::{Options, RabbitBroker},
+};
 use omnigate_core::{
     port::{
         Clock,
@@ -10,6 +13,7 @@ use omnigate_core::{
     },
     time::Moment,
 };
+use omnigate_servers::{proxy::Proxy, rabbitmq::RabbitMq};
 use std::{
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -37,17 +41,39 @@ pub(crate) struct Rig {
 
 enum Kind {
     Embedded(TempDir),
+    Rabbit {
+        /// In front of the server.
+        proxy: Proxy,
+        url: String,
+        /// Prefix of all names, so that tests can share a server.
+        namespace: String,
+    },
 }
 
 impl Rig {
     /// On the embedded broker.
     pub(crate) async fn embedded() -> Option<Self> {
-        let mut rig = Self {
-            kind: Kind::Embedded(tempfile::tempdir().unwrap()),
-            broker: None,
-        };
+        Some(Self::new(Kind::Embedded(tempfile::tempdir().unwrap())).await)
+    }
+
+    /// On the shared RabbitMQ, through a proxy; `None` where RabbitMQ is not installed.
+    pub(crate) async fn rabbitmq() -> Option<Self> {
+        let server = RabbitMq::shared().await?;
+        Some(Self::on(&server).await)
+    }
+
+    /// On a RabbitMQ, through a proxy.
+    pub(crate) async fn on(server: &RabbitMq) -> Self {
+        let proxy = Proxy::start(server.addr()).await.unwrap();
+        let url = server.url_through(proxy.addr());
+        let namespace = format!("test{:016x}", rand::random::<u64>());
+        Self::new(Kind::Rabbit { proxy, url, namespace }).await
+    }
+
+    async fn new(kind: Kind) -> Self {
+        let mut rig = Self { kind, broker: None };
         rig.broker = Some(rig.open().await);
-        Some(rig)
+        rig
     }
 
     /// The broker.
@@ -55,9 +81,22 @@ impl Rig {
         Arc::clone(self.broker.as_ref().unwrap())
     }
 
+    /// The proxy in front of RabbitMQ; `None` where there is no connection.
+    pub(crate) fn proxy(&self) -> Option<&Proxy> {
+        match &self.kind {
+            Kind::Embedded(_) => None,
+            Kind::Rabbit { proxy, .. } => Some(proxy),
+        }
+    }
+
     async fn open(&self) -> Arc<dyn Broker> {
         match &self.kind {
             Kind::Embedded(folder) => Arc::new(EmbeddedBroker::open(folder.path(), Arc::new(WallClock)).unwrap()),
+            Kind::Rabbit { url, namespace, .. } => {
+                let namespace = namespace.clone();
+                let options = Options { namespace, ..Options::new(Arc::new(WallClock)) };
+                Arc::new(RabbitBroker::connect(url, options).await.unwrap())
+            }
         }
     }
 
@@ -134,6 +173,7 @@ impl Rig {
     pub(crate) fn name(&self, word: &str) -> String {
         match &self.kind {
             Kind::Embedded(_) => format!("test.{word}"),
+            Kind::Rabbit { namespace, .. } => format!("{namespace}.{word}"),
         }
     }
 
@@ -141,6 +181,7 @@ impl Rig {
     pub(crate) fn parked(&self) -> QueueName {
         match &self.kind {
             Kind::Embedded(_) => omnigate_core::topology::parked(),
+            Kind::Rabbit { namespace, .. } => QueueName(format!("{namespace}.parked")),
         }
     }
 
