@@ -129,7 +129,9 @@ pub fn share(held: &[u16], count: u16, members: &[String], me: &str) -> Shares {
     let order = (0..count).map(|step| (first + step) % count.max(1));
     Shares {
         wanted: quota - held.len(),
-        order: order.filter(|number| !held.contains(number) && !release.contains(number)).collect(),
+        order: order
+            .filter(|number| !held.contains(number) && !release.contains(number))
+            .collect(),
         release,
     }
 }
@@ -151,7 +153,10 @@ mod tests {
     #[test]
     fn a_lease_is_held_up_to_and_including_its_end() {
         let record = granted(None, "a", 0);
-        let held = Take::Held { owner: "a".into(), until: Moment(10) };
+        let held = Take::Held {
+            owner: "a".into(),
+            until: Moment(10),
+        };
         assert_eq!(take(Some(&record), "b", TTL, Moment(10)), held);
         assert_eq!(granted(Some(&record), "b", 11).epoch, 2);
     }
@@ -171,7 +176,10 @@ mod tests {
         let mine = granted(None, "a", 0);
         let theirs = granted(Some(&mine), "b", 11);
         assert_eq!(renew(Some(&theirs), "a", 1, TTL, Moment(12)), Err(Lost));
-        assert_eq!(checkpoint(Some(&theirs), "a", 1, &Bytes::from("x"), (TTL, Moment(12))), Err(Lost));
+        assert_eq!(
+            checkpoint(Some(&theirs), "a", 1, &Bytes::from("x"), (TTL, Moment(12))),
+            Err(Lost)
+        );
         assert_eq!(release(Some(&theirs), "a", 1), None);
         assert_eq!(renew(None, "a", 1, TTL, Moment(12)), Err(Lost));
     }
@@ -197,7 +205,11 @@ mod tests {
             let mut holder: BTreeMap<u16, usize> = (0..count).map(|number| (number, 0)).collect();
             for _round in 0..4 {
                 for (position, name) in names.iter().enumerate() {
-                    let held: Vec<u16> = holder.iter().filter(|(_, by)| **by == position).map(|(n, _)| *n).collect();
+                    let held: Vec<u16> = holder
+                        .iter()
+                        .filter(|(_, by)| **by == position)
+                        .map(|(n, _)| *n)
+                        .collect();
                     let shares = share(&held, count, &names, name);
                     holder.retain(|number, _| !shares.release.contains(number));
                     let free = shares.order.into_iter().filter(|number| !holder.contains_key(number));
@@ -208,7 +220,10 @@ mod tests {
             let held = |position| holder.values().filter(|by| **by == position).count();
             let sizes: Vec<usize> = (0..members).map(held).collect();
             assert_eq!(sizes.iter().sum::<usize>(), usize::from(count));
-            assert!(sizes.iter().max().unwrap() - sizes.iter().min().unwrap() <= 1, "{sizes:?}");
+            assert!(
+                sizes.iter().max().unwrap() - sizes.iter().min().unwrap() <= 1,
+                "{sizes:?}"
+            );
         }
     }
 }

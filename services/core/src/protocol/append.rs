@@ -2,7 +2,7 @@
 
 use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop, as_fields, as_range, found_record};
 use super::outbox::Outgoing;
-use super::resolve::{Asking, Owner, expect_record, insert_outgoing, owner, put, to_outbox};
+use super::resolve::{Asking, Owner, expect_record, insert_outgoing, known, owner, put, to_outbox};
 use crate::append::{Appended, Arrival, HomeState, PlaceChange, ThreadKey, append};
 use crate::id::{CustomerId, EventId};
 use crate::identifier;
@@ -96,7 +96,6 @@ async fn link(
     outgoing: &mut Vec<Outgoing>,
 ) -> Result<Option<Owner>, Stop> {
     let others: Vec<Named> = arrivals.iter().flat_map(|arrival| named_in(&arrival.event)).collect();
-    let moved = arrivals.iter().find_map(|arrival| moved_to(&arrival.event));
     let Some(first) = arrivals.first() else {
         return Ok(None);
     };
@@ -110,23 +109,44 @@ async fn link(
         trace_id: &first.event.trace_id,
         replaces: None,
     };
-    let mut prefer = None;
+    let candidates = candidates(peer, &others);
+    let mut prefer = settled(context, &asking, &candidates).await?;
     let mut of_peer = None;
-    for named in candidates(peer, &others) {
+    for named in candidates {
         let found = owner(context, &asking, &named, prefer, outgoing).await?;
         prefer = prefer.or(found.map(|owner| owner.customer));
         if named.identifier == peer.identifier {
             of_peer = found;
         }
     }
-    if let (Some(moved), Some(of_peer)) = (moved, of_peer) {
-        let asking = Asking {
-            replaces: Some(&peer.identifier),
-            ..asking
-        };
+    let Some(of_peer) = of_peer else {
+        return Ok(None);
+    };
+    let asking = Asking {
+        replaces: Some(&peer.identifier),
+        ..asking
+    };
+    for moved in arrivals.iter().filter_map(|arrival| moved_to(&arrival.event)) {
         owner(context, &asking, &moved, Some(of_peer.customer), outgoing).await?;
     }
-    Ok(of_peer)
+    Ok(Some(of_peer))
+}
+
+/// The customer that the strongest of several identifiers with an owner belongs to; new ones go there too, also when they
+/// are stronger.
+async fn settled(
+    context: &Context<'_>,
+    asking: &Asking<'_>,
+    candidates: &[Named],
+) -> Result<Option<CustomerId>, StoreError> {
+    if candidates.len() > 1 {
+        for named in candidates {
+            if let Some(owner) = known(context, asking, named).await? {
+                return Ok(Some(owner.customer));
+            }
+        }
+    }
+    Ok(None)
 }
 
 fn named_in(event: &Event) -> impl Iterator<Item = Named> + '_ {

@@ -79,6 +79,21 @@ pub async fn owner(
     Err(Stop::Contended(MAX_TRIES))
 }
 
+/// The owner of an identifier that has one; makes none.
+pub async fn known(context: &Context<'_>, asking: &Asking<'_>, named: &Named) -> Result<Option<Owner>, StoreError> {
+    let key = identifier::key(asking.tenant_id, &named.identifier);
+    if let Some(owner) = context.cache.owner(key) {
+        return Ok(Some(owner));
+    }
+    let claim = claimed(context, key).await?;
+    let Claimed::Settled { customer, birth, home } = identity::read_claim(claim.as_ref(), asking.received_at) else {
+        return Ok(None);
+    };
+    let owner = Owner { customer, home, birth };
+    context.cache.keep_owner(key, owner);
+    Ok(Some(owner))
+}
+
 /// The present claim of an identifier; changes nothing.
 pub async fn claimed(context: &Context<'_>, key: IdentifierKey) -> Result<Option<Claim>, StoreError> {
     let loaded: Loaded<Claim> = context.record(key.shard(), keys::claim(key), "claim").await?;

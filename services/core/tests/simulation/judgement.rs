@@ -7,7 +7,7 @@ use omnigate_core::identifier;
 use omnigate_core::time::Moment;
 use omnigate_proto::state::v1::EntryRecord;
 use omnigate_proto::v1::{Evidence, Identifier, Message, customer_event, event::Kind};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Complains about the first promise that is not kept.
 pub(crate) fn judge(oracle: &mut Oracle) {
@@ -47,7 +47,10 @@ fn linking(arrival: &Arrival) -> Vec<Identifier> {
 
 fn owner_of(oracle: &Oracle, identifier: &Identifier) -> Result<CustomerId, String> {
     let text = identifier::text(identifier);
-    let claim = oracle.claims.get(&key(identifier)).ok_or_else(|| format!("nobody has {text}"))?;
+    let claim = oracle
+        .claims
+        .get(&key(identifier))
+        .ok_or_else(|| format!("nobody has {text}"))?;
     CustomerId::from_bytes(&claim.home).ok_or_else(|| format!("{text} is not settled"))
 }
 
@@ -57,8 +60,12 @@ fn claims_and_members_agree(oracle: &Oracle) -> Kept {
             let named = member.identifier.as_ref().unwrap();
             let text = identifier::text(named);
             let claim = oracle.claims.get(&key(named)).cloned().unwrap_or_default();
-            ensure(claim.birth == member.birth, || format!("the claim of {text} does not know its member in {id}"))?;
-            ensure(claim.home == id.to_bytes() && member.home == claim.home, || format!("{text} has no home in {id}"))?;
+            ensure(claim.birth == member.birth, || {
+                format!("the claim of {text} does not know its member in {id}")
+            })?;
+            ensure(claim.home == id.to_bytes() && member.home == claim.home, || {
+                format!("{text} has no home in {id}")
+            })?;
         }
     }
     for arrival in oracle.arrivals.values() {
@@ -69,29 +76,40 @@ fn claims_and_members_agree(oracle: &Oracle) -> Kept {
     Ok(())
 }
 
-/// An identifier that only ever came together with the same stronger one belongs to its customer.
+/// Identifiers that events tie together belong to one customer, where all those events have the same strongest one: with
+/// several, two workers may begin with different ones, and bringing their customers together is a merge.
 fn linked(oracle: &Oracle) -> Kept {
     if oracle.refused {
         return Ok(());
     }
-    let mut strongest: BTreeMap<String, Vec<Identifier>> = BTreeMap::new();
-    let mut all: BTreeMap<String, Identifier> = BTreeMap::new();
-    let mut moved = Vec::new();
+    let mut tied: Vec<(BTreeMap<String, Identifier>, BTreeSet<String>)> = Vec::new();
     for arrival in oracle.arrivals.values() {
         let named = linking(arrival);
-        for identifier in &named {
-            let text = identifier::text(identifier);
-            strongest.entry(text.clone()).or_default().push(named[0].clone());
-            all.insert(text, identifier.clone());
-        }
+        let strongest = identifier::text(&named[0]);
+        let mut group: BTreeMap<String, Identifier> =
+            named.into_iter().map(|one| (identifier::text(&one), one)).collect();
         if let Some(Kind::ProfileUpdate(update)) = &arrival.event.kind {
-            moved.extend(update.moved_to.as_ref().map(identifier::text));
+            // Whether the new name was free depends on who came first.
+            group.extend(update.moved_to.clone().map(|to| (identifier::text(&to), to)));
         }
+        let mut begins = BTreeSet::from([strongest]);
+        let overlaps = |other: &(BTreeMap<String, Identifier>, BTreeSet<String>)| {
+            other.0.keys().any(|one| group.contains_key(one))
+        };
+        let (joined, apart): (Vec<_>, Vec<_>) = std::mem::take(&mut tied).into_iter().partition(overlaps);
+        tied = apart;
+        for (more, begun) in joined {
+            group.extend(more);
+            begins.extend(begun);
+        }
+        tied.push((group, begins));
     }
-    for (text, strongest) in strongest {
-        if strongest.iter().all(|other| *other == strongest[0]) && !moved.contains(&text) {
-            let (one, other) = (owner_of(oracle, &all[&text])?, owner_of(oracle, &strongest[0])?);
-            ensure(one == other, || format!("{text} was not linked"))?;
+    for (group, begins) in tied.into_iter().filter(|(_, begins)| begins.len() == 1) {
+        let first = owner_of(oracle, &group[begins.first().unwrap()])?;
+        for (text, identifier) in &group {
+            ensure(owner_of(oracle, identifier)? == first, || {
+                format!("{text} was not linked")
+            })?;
         }
     }
     Ok(())
@@ -105,8 +123,12 @@ fn everything_is_stored(oracle: &Oracle) -> Kept {
     for (name, thread) in &oracle.threads {
         for (position, arrival) in thread.iter().enumerate() {
             let entry = entry_of(oracle, arrival.id)?;
-            ensure(entry.thread_seq == position as u64 + 1, || format!("thread {name} is out of order"))?;
-            ensure(entry.event == arrival.bytes, || format!("event {} was changed", arrival.id))?;
+            ensure(entry.thread_seq == position as u64 + 1, || {
+                format!("thread {name} is out of order")
+            })?;
+            ensure(entry.event == arrival.bytes, || {
+                format!("event {} was changed", arrival.id)
+            })?;
         }
     }
     Ok(())
@@ -114,7 +136,9 @@ fn everything_is_stored(oracle: &Oracle) -> Kept {
 
 fn entry_of(oracle: &Oracle, event: EventId) -> Result<&EntryRecord, String> {
     let places = oracle.stored_at(event);
-    let found = places.first().and_then(|(home, member)| oracle.timelines.get(home)?.get(member));
+    let found = places
+        .first()
+        .and_then(|(home, member)| oracle.timelines.get(home)?.get(member));
     found.ok_or_else(|| format!("event {event} is not on a timeline"))
 }
 
@@ -127,10 +151,14 @@ fn everything_is_published(oracle: &Oracle) -> Kept {
         for number in 1..=home.home_seq {
             expected += 1;
             let name = format!("{id}/{number}");
-            ensure(oracle.published.contains_key(&name), || format!("{name} was never published"))?;
+            ensure(oracle.published.contains_key(&name), || {
+                format!("{name} was never published")
+            })?;
         }
     }
-    ensure(oracle.published.len() == expected, || "something was published that never happened".into())?;
+    ensure(oracle.published.len() == expected, || {
+        "something was published that never happened".into()
+    })?;
     for (home, timeline) in &oracle.timelines {
         for (member, entry) in timeline {
             let event = EventId::from_bytes(&member[8..]).unwrap();
@@ -140,7 +168,9 @@ fn everything_is_published(oracle: &Oracle) -> Kept {
             };
             let told = added.entry.as_ref().unwrap();
             let same = told.entry_id == EntryId::new(*home, event).to_string() && told.thread_seq == entry.thread_seq;
-            ensure(same && told.event.is_some(), || format!("{name} tells something else than its entry"))?;
+            ensure(same && told.event.is_some(), || {
+                format!("{name} tells something else than its entry")
+            })?;
         }
     }
     Ok(())
@@ -156,15 +186,25 @@ fn homes_are_consistent(oracle: &Oracle) -> Kept {
             let event = EventId::from_bytes(&member[8..]).unwrap();
             let shown_at = Moment::from_key(member[..8].try_into().unwrap());
             let arrival = &oracle.arrivals[&event];
-            ensure(shown_at == shown(arrival), || format!("event {event} is shown at {shown_at}"))?;
-            ensure(entry.arrived_late == (shown_at.0 < newest), || format!("event {event}: late or not"))?;
+            ensure(shown_at == shown(arrival), || {
+                format!("event {event} is shown at {shown_at}")
+            })?;
+            ensure(entry.arrived_late == (shown_at.0 < newest), || {
+                format!("event {event}: late or not")
+            })?;
             newest = newest.max(shown_at.0);
         }
-        ensure(home.newest_shown_ms == newest, || format!("home {id} shows the wrong newest time"))?;
+        ensure(home.newest_shown_ms == newest, || {
+            format!("home {id} shows the wrong newest time")
+        })?;
         let of_threads: u64 = home.threads.iter().map(|thread| thread.thread_seq).sum();
-        ensure(of_threads == home.entry_count, || format!("the threads of {id} do not add up"))?;
-        let numbers: std::collections::BTreeSet<u64> = timeline.values().map(|entry| entry.home_seq).collect();
-        ensure(numbers.len() == timeline.len(), || format!("two entries of {id} have one number"))?;
+        ensure(of_threads == home.entry_count, || {
+            format!("the threads of {id} do not add up")
+        })?;
+        let numbers: BTreeSet<u64> = timeline.values().map(|entry| entry.home_seq).collect();
+        ensure(numbers.len() == timeline.len(), || {
+            format!("two entries of {id} have one number")
+        })?;
     }
     Ok(())
 }
@@ -172,7 +212,11 @@ fn homes_are_consistent(oracle: &Oracle) -> Kept {
 /// The provider's time, at most 7 days before and 2 minutes after the time of receipt.
 fn shown(arrival: &Arrival) -> Moment {
     let received = arrival.received_at.0;
-    let said = arrival.event.occurred_at.as_ref().map_or(received, |at| Moment::from_timestamp(at).0);
+    let said = arrival
+        .event
+        .occurred_at
+        .as_ref()
+        .map_or(received, |at| Moment::from_timestamp(at).0);
     Moment(said.max(received - 7 * 86_400_000).min(received + 120_000))
 }
 
@@ -188,7 +232,9 @@ struct Amended {
 
 fn amendments_are_applied(oracle: &Oracle) -> Kept {
     for (name, thread) in &oracle.threads {
-        let messages = thread.iter().filter(|arrival| matches!(arrival.event.kind, Some(Kind::Message(_))));
+        let messages = thread
+            .iter()
+            .filter(|arrival| matches!(arrival.event.kind, Some(Kind::Message(_))));
         for message in messages {
             let about = |other: &&Arrival| other.event.provider_message_id == message.event.provider_message_id;
             let mut expected = Amended::default();
@@ -196,7 +242,9 @@ fn amendments_are_applied(oracle: &Oracle) -> Kept {
                 expected.apply(change);
                 if change.id != message.id && is_amendment(change) {
                     let target = &entry_of(oracle, change.id)?.target;
-                    ensure(*target == message.id.to_bytes(), || format!("{} lost its target in {name}", change.id))?;
+                    ensure(*target == message.id.to_bytes(), || {
+                        format!("{} lost its target in {name}", change.id)
+                    })?;
                 }
             }
             let entry = entry_of(oracle, message.id)?;
@@ -205,23 +253,36 @@ fn amendments_are_applied(oracle: &Oracle) -> Kept {
                 edited_at: entry.edited_at_ms,
                 revision: entry.revision,
                 deleted: entry.deleted,
-                reactions: entry.reactions.iter().map(|one| (one.actor.clone(), (one.at_ms, one.emojis.clone()))).collect(),
+                reactions: entry
+                    .reactions
+                    .iter()
+                    .map(|one| (one.actor.clone(), (one.at_ms, one.emojis.clone())))
+                    .collect(),
             };
-            ensure(found == expected, || format!("{} in {name} reads {found:?}, not {expected:?}", message.id))?;
+            ensure(found == expected, || {
+                format!("{} in {name} reads {found:?}, not {expected:?}", message.id)
+            })?;
         }
     }
     Ok(())
 }
 
 fn is_amendment(arrival: &Arrival) -> bool {
-    matches!(arrival.event.kind, Some(Kind::Edit(_) | Kind::Deletion(_) | Kind::Reaction(_)))
+    matches!(
+        arrival.event.kind,
+        Some(Kind::Edit(_) | Kind::Deletion(_) | Kind::Reaction(_))
+    )
 }
 
 impl Amended {
     fn apply(&mut self, change: &Arrival) {
         match &change.event.kind {
             Some(Kind::Edit(edit)) => {
-                let at = edit.edited_at.as_ref().map_or(change.received_at, Moment::from_timestamp).0;
+                let at = edit
+                    .edited_at
+                    .as_ref()
+                    .map_or(change.received_at, Moment::from_timestamp)
+                    .0;
                 if at >= self.edited_at {
                     self.edited_at = at;
                     self.current.clone_from(&edit.message);
@@ -230,7 +291,12 @@ impl Amended {
             }
             Some(Kind::Deletion(_)) => self.deleted = true,
             Some(Kind::Reaction(reaction)) => {
-                let at = change.event.occurred_at.as_ref().map_or(change.received_at, Moment::from_timestamp).0;
+                let at = change
+                    .event
+                    .occurred_at
+                    .as_ref()
+                    .map_or(change.received_at, Moment::from_timestamp)
+                    .0;
                 let actor = reaction.actor.as_ref().map(identifier::text).unwrap_or_default();
                 let given = (at, reaction.emojis.clone());
                 let standing = self.reactions.entry(actor).or_insert_with(|| given.clone());

@@ -61,7 +61,10 @@ fn watched(scenario: &Scenario, seed: u64) -> Result<(), String> {
     impl Drop for Name {
         fn drop(&mut self) {
             if std::thread::panicking() {
-                eprintln!("panicked in OMNIGATE_SIM_SCENARIO={} OMNIGATE_SIM_SEED={}", self.0, self.1);
+                eprintln!(
+                    "panicked in OMNIGATE_SIM_SCENARIO={} OMNIGATE_SIM_SEED={}",
+                    self.0, self.1
+                );
             }
         }
     }
@@ -98,11 +101,16 @@ scenarios![
 
 #[test]
 fn one_schedule() {
-    let Some(seed) = number("OMNIGATE_SIM_SEED") else { return };
+    let Some(seed) = number("OMNIGATE_SIM_SEED") else {
+        return;
+    };
     let name = std::env::var("OMNIGATE_SIM_SCENARIO").unwrap();
     let scenario = SCENARIOS.iter().find(|scenario| scenario.name == name).unwrap();
     let breakage = std::env::var("OMNIGATE_SIM_BREAKAGE").unwrap_or_default();
-    let breakage = Breakage::ALL.into_iter().find(|one| format!("{one:?}") == breakage).unwrap_or(Breakage::None);
+    let breakage = Breakage::ALL
+        .into_iter()
+        .find(|one| format!("{one:?}") == breakage)
+        .unwrap_or(Breakage::None);
     schedule(scenario, seed, breakage, true).unwrap();
 }
 

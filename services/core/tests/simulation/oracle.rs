@@ -46,8 +46,12 @@ impl Oracle {
 
     /// The queue got an event.
     pub(crate) fn pushed(&mut self, arrival: &Arrival) {
-        if self.arrivals.insert(arrival.id, arrival.clone()).is_none() {
-            self.threads.entry(thread_name(arrival)).or_default().push(arrival.clone());
+        if !self.arrivals.contains_key(&arrival.id) {
+            self.arrivals.insert(arrival.id, arrival.clone());
+            self.threads
+                .entry(thread_name(arrival))
+                .or_default()
+                .push(arrival.clone());
         }
     }
 
@@ -140,14 +144,15 @@ impl Oracle {
             // The member may be in the same commit.
             let known = self.customers.get(&customer);
             if !known.is_some_and(|record| record.members.iter().any(|member| member.birth == claim.birth)) {
-                self.complain(format!("claim {key} was confirmed for {customer}, which has no such member"));
+                self.complain(format!(
+                    "claim {key} was confirmed for {customer}, which has no such member"
+                ));
             }
         }
         self.claims.insert(key, claim);
     }
 
     fn customer(&mut self, id: CustomerId, record: CustomerRecord) {
-        self.refused |= !record.rejected.is_empty();
         let mut counted: BTreeMap<(&str, &str), usize> = BTreeMap::new();
         for member in &record.members {
             let named = member.identifier.as_ref().unwrap();
@@ -158,16 +163,21 @@ impl Oracle {
             if let Some(other) = self.owners.insert(text.clone(), id)
                 && other != id
             {
-                self.complaint.get_or_insert(format!("{text} belongs to {other} and to {id}"));
+                self.complaint
+                    .get_or_insert(format!("{text} belongs to {other} and to {id}"));
             }
         }
         for ((kind, scope), count) in counted {
             if count > identifier::cap(kind) {
-                self.complaint.get_or_insert(format!("{id} has {count} identifiers {kind}/{scope}"));
+                self.complaint
+                    .get_or_insert(format!("{id} has {count} identifiers {kind}/{scope}"));
             }
         }
         if let Some(before) = self.customers.get(&id)
-            && before.members.iter().any(|member| !record.members.iter().any(|now| now.birth == member.birth))
+            && before
+                .members
+                .iter()
+                .any(|member| !record.members.iter().any(|now| now.birth == member.birth))
         {
             self.complain(format!("{id} lost a member"));
         }
@@ -179,7 +189,10 @@ impl Oracle {
         let expected: Vec<u64> = (before + 1..=home.home_seq).collect();
         let none = Vec::new();
         if home.home_seq < before || numbers.unwrap_or(&none) != &expected {
-            let said = format!("home {id} goes from {before} to {} with numbers {numbers:?}", home.home_seq);
+            let said = format!(
+                "home {id} goes from {before} to {} with numbers {numbers:?}",
+                home.home_seq
+            );
             self.complain(said);
         }
         self.homes.insert(id, home);
@@ -189,7 +202,9 @@ impl Oracle {
         let home = CustomerId::from_bytes(&key[1..]).unwrap();
         let entry = EntryRecord::decode(value.clone()).unwrap();
         let event = EventId::from_bytes(&member[8..]).unwrap();
-        self.first_versions.entry((home, member.clone())).or_insert_with(|| value.clone());
+        self.first_versions
+            .entry((home, member.clone()))
+            .or_insert_with(|| value.clone());
         let places = self.stored.entry(event).or_default();
         let new = places.insert((home, member.clone()));
         if places.len() > 1 {
@@ -213,12 +228,21 @@ impl Oracle {
         let peer = arrival.event.peer.clone().unwrap_or_default();
         let claim = self.claims.get(&key(&peer)).cloned().unwrap_or_default();
         if claim.home != home.to_bytes() || claim.birth != entry.birth {
-            self.complain(format!("event {event} is stored in {home}, not where {} has its home", identifier::text(&peer)));
+            self.complain(format!(
+                "event {event} is stored in {home}, not where {} has its home",
+                identifier::text(&peer)
+            ));
         }
         let thread = &self.threads[&thread_name(&arrival)];
-        let turn = thread.iter().position(|other| other.id == event).map(|position| position as u64 + 1);
+        let turn = thread
+            .iter()
+            .position(|other| other.id == event)
+            .map(|position| position as u64 + 1);
         if turn != Some(entry.thread_seq) {
-            let said = format!("event {event} has number {} in its thread and arrived as {turn:?}", entry.thread_seq);
+            let said = format!(
+                "event {event} has number {} in its thread and arrived as {turn:?}",
+                entry.thread_seq
+            );
             self.complain(said);
         }
     }

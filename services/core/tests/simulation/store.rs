@@ -99,7 +99,11 @@ pub(crate) fn pause() -> impl Future<Output = ()> + Send {
     impl Future for Pause {
         type Output = ();
         fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
-            if std::mem::replace(&mut self.0, true) { Poll::Ready(()) } else { Poll::Pending }
+            if std::mem::replace(&mut self.0, true) {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
         }
     }
     Pause(false)
@@ -114,7 +118,7 @@ impl Store for SimStore {
         pause().await;
         self.unless_away()?;
         let mut answers = self.0.memory.read_now(shard, &queries);
-        self.distort(shard, &queries, &mut answers);
+        self.distort(&queries, &mut answers);
         pause().await;
         Ok(answers)
     }
@@ -123,6 +127,7 @@ impl Store for SimStore {
         assert!(commit.falsifies_itself(), "sent twice it would write twice: {commit:?}");
         pause().await;
         self.unless_away()?;
+        self.note_refusals(&commit);
         self.weaken(&mut commit);
         let faults = self.0.faults();
         let (lost, written) = {
@@ -140,7 +145,13 @@ impl Store for SimStore {
             }
             (true, false) => Outcome::Unknown,
         };
-        self.0.say(|| format!("commit {shard} {} {}", if lost { "unknown" } else { "" }, outline(&commit, &outcome)));
+        self.0.say(|| {
+            format!(
+                "commit {shard} {} {}",
+                if lost { "unknown" } else { "" },
+                outline(&commit, &outcome)
+            )
+        });
         pause().await;
         Ok(match outcome {
             Outcome::Unknown if self.0.breakage == Breakage::UnknownIsCommitted => Outcome::Committed,
@@ -170,6 +181,17 @@ impl SimStore {
         outcome
     }
 
+    /// Where an identifier was refused, what belongs together may stay apart.
+    fn note_refusals(&self, commit: &Commit) {
+        for write in &commit.write {
+            if let Write::Put { key, value } = write
+                && key[0] == b'c'
+            {
+                self.0.oracle().refused |= !CustomerRecord::decode(value.clone()).unwrap().rejected.is_empty();
+            }
+        }
+    }
+
     /// Breakages of what is written.
     fn weaken(&self, commit: &mut Commit) {
         let breakage = self.0.breakage;
@@ -180,7 +202,9 @@ impl SimStore {
         let claim = claim.as_ref();
         let unguarded: &[u8] = match breakage {
             Breakage::FirstContactUnguarded if has(commit, b'c') && claim.is_some() => b"i",
-            Breakage::ReservationUnguarded if claim.is_some_and(|c| !c.customer.is_empty() && c.home.is_empty()) => b"i",
+            Breakage::ReservationUnguarded if claim.is_some_and(|c| !c.customer.is_empty() && c.home.is_empty()) => {
+                b"i"
+            }
             Breakage::RefusalUnguarded if claim.is_some_and(|c| c.customer.is_empty()) => b"i",
             Breakage::CustomerUnguarded if claim.is_none() => b"c",
             Breakage::HomeUnguarded if !has(commit, b'c') => b"h",
@@ -195,7 +219,9 @@ impl SimStore {
         match breakage {
             Breakage::StampsRepeat => commit.stamp = Stamp([7; 8]),
             Breakage::OutboxNotInCommit => {
-                commit.write.retain(|write| !matches!(write, Write::Insert { key, .. } if key[0] == b'o'));
+                commit
+                    .write
+                    .retain(|write| !matches!(write, Write::Insert { key, .. } if key[0] == b'o'));
             }
             Breakage::RejectionForgotten | Breakage::ReplacedNotRetired => rewrite_customers(commit, breakage),
             _ => {}
@@ -203,7 +229,7 @@ impl SimStore {
     }
 
     /// Breakages of what is read.
-    fn distort(&self, shard: Shard, queries: &[Query], answers: &mut [Answer]) {
+    fn distort(&self, queries: &[Query], answers: &mut [Answer]) {
         for (query, answer) in queries.iter().zip(answers) {
             match (self.0.breakage, query, answer) {
                 (Breakage::OwnerBeforeAccepted, Query::Record(key), Answer::Record(Some(record))) if key[0] == b'i' => {
@@ -224,12 +250,14 @@ impl SimStore {
                 _ => {}
             }
         }
-        let _ = shard;
     }
 }
 
 fn has(commit: &Commit, kind: u8) -> bool {
-    commit.write.iter().any(|write| matches!(write, Write::Put { key, .. } if key[0] == kind))
+    commit
+        .write
+        .iter()
+        .any(|write| matches!(write, Write::Put { key, .. } if key[0] == kind))
 }
 
 fn rewrite_customers(commit: &mut Commit, breakage: Breakage) {

@@ -65,7 +65,13 @@ pub(crate) struct World {
 }
 
 /// Runs a schedule; the complaint says which promise was not kept.
-pub(crate) fn run(seed: u64, script: Vec<Push>, faults: Faults, breakage: Breakage, verbose: bool) -> Result<(), String> {
+pub(crate) fn run(
+    seed: u64,
+    script: Vec<Push>,
+    faults: Faults,
+    breakage: Breakage,
+    verbose: bool,
+) -> Result<(), String> {
     let sim = Sim::new(seed, faults, breakage, verbose);
     let processes = (0..1 + sim.rng().below(3)).map(|_| Process::start(&sim)).collect();
     let mut world = World {
@@ -117,7 +123,11 @@ impl World {
         let faults = self.sim.faults();
         let (dice, crash, overlap) = {
             let mut rng = self.sim.rng();
-            (rng.below(100), rng.per_mille(faults.crash), rng.per_mille(faults.overlap))
+            (
+                rng.below(100),
+                rng.per_mille(faults.crash),
+                rng.per_mille(faults.overlap),
+            )
         };
         if crash {
             return self.crash();
@@ -156,11 +166,17 @@ impl World {
 
     /// A partition gets a new holder, at any process; the old one goes on with what it has and does not know.
     fn subscribe(&mut self, partition: usize) {
-        for consumer in self.consumers.values_mut().filter(|consumer| consumer.partition == partition) {
+        for consumer in self
+            .consumers
+            .values_mut()
+            .filter(|consumer| consumer.partition == partition)
+        {
             consumer.stale = true;
         }
         let process = self.sim.rng().below(self.processes.len());
-        let next = self.queues[partition].iter().position(|delivery| !delivery.acknowledged);
+        let next = self.queues[partition]
+            .iter()
+            .position(|delivery| !delivery.acknowledged);
         self.consumer_count += 1;
         let consumer = Consumer {
             process,
@@ -171,7 +187,8 @@ impl World {
             busy: BTreeSet::new(),
             stale: false,
         };
-        self.sim.say(|| format!("process {process} takes partition {partition}"));
+        self.sim
+            .say(|| format!("process {process} takes partition {partition}"));
         self.consumers.insert(self.consumer_count, consumer);
     }
 
@@ -184,7 +201,9 @@ impl World {
     }
 
     fn fetch(&mut self, id: usize) {
-        let Some(consumer) = self.consumers.get_mut(&id) else { return };
+        let Some(consumer) = self.consumers.get_mut(&id) else {
+            return;
+        };
         let queue = &mut self.queues[consumer.partition];
         let most = if self.sim.rng().per_mille(300) { 1 } else { PREFETCH };
         while !consumer.stale && consumer.next < queue.len() && consumer.open.len() < most {
@@ -196,7 +215,11 @@ impl World {
             let arrivals = queue[number].arrivals.clone();
             consumer.open.insert(number, arrivals.len());
             for arrival in arrivals {
-                consumer.lines.entry(thread_name(&arrival)).or_default().push_back((arrival, number));
+                consumer
+                    .lines
+                    .entry(thread_name(&arrival))
+                    .or_default()
+                    .push_back((arrival, number));
             }
         }
     }
@@ -204,7 +227,9 @@ impl World {
     /// Starts work on idle threads: on all events at hand, or on some.
     fn start(&mut self, id: usize) {
         let breakage = self.sim.breakage;
-        let Some(consumer) = self.consumers.get_mut(&id) else { return };
+        let Some(consumer) = self.consumers.get_mut(&id) else {
+            return;
+        };
         let mut early = Vec::new();
         for (name, line) in &mut consumer.lines {
             let busy = consumer.busy.contains(name) && breakage != Breakage::ThreadSideBySide;
@@ -212,7 +237,11 @@ impl World {
                 continue;
             }
             let all = line.len();
-            let taken = if self.sim.rng().per_mille(500) { all } else { 1 + self.sim.rng().below(all) };
+            let taken = if self.sim.rng().per_mille(500) {
+                all
+            } else {
+                1 + self.sim.rng().below(all)
+            };
             let (arrivals, deliveries): (Vec<Arrival>, Vec<usize>) = line.drain(..taken).unzip();
             consumer.busy.insert(name.clone());
             early.extend_from_slice(&deliveries);
@@ -232,7 +261,9 @@ impl World {
     }
 
     fn acknowledge(&mut self, consumer: usize, number: usize) {
-        let Some(consumer) = self.consumers.get(&consumer).filter(|consumer| !consumer.stale) else { return };
+        let Some(consumer) = self.consumers.get(&consumer).filter(|consumer| !consumer.stale) else {
+            return;
+        };
         let delivery = &mut self.queues[consumer.partition][number];
         delivery.acknowledged = true;
         let mut oracle = self.sim.oracle();
@@ -253,13 +284,24 @@ impl World {
         } else {
             Box::pin(holder.flush())
         };
-        self.tasks.push(Task { process, work, asleep_until: 0, on: None });
+        self.tasks.push(Task {
+            process,
+            work,
+            asleep_until: 0,
+            on: None,
+        });
     }
 
     /// Gives one task a turn.
     fn poll(&mut self) {
-        let awake: Vec<usize> = (0..self.tasks.len()).filter(|task| self.tasks[*task].asleep_until <= self.step).collect();
-        let among: Vec<usize> = if awake.is_empty() { (0..self.tasks.len()).collect() } else { awake };
+        let awake: Vec<usize> = (0..self.tasks.len())
+            .filter(|task| self.tasks[*task].asleep_until <= self.step)
+            .collect();
+        let among: Vec<usize> = if awake.is_empty() {
+            (0..self.tasks.len()).collect()
+        } else {
+            awake
+        };
         if among.is_empty() {
             return self.fetch_and_start();
         }
@@ -269,7 +311,10 @@ impl World {
             self.tasks[chosen].asleep_until = self.step + self.sim.rng().below(300);
             return;
         }
-        let polled = self.tasks[chosen].work.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        let polled = self.tasks[chosen]
+            .work
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()));
         if let Poll::Ready(ended) = polled {
             let task = self.tasks.swap_remove(chosen);
             if let Some((consumer, line, deliveries)) = task.on {
@@ -280,7 +325,9 @@ impl World {
 
     fn ended(&mut self, id: usize, line: &str, deliveries: Vec<usize>, applied: bool) {
         let breakage = self.sim.breakage;
-        let Some(consumer) = self.consumers.get_mut(&id) else { return };
+        let Some(consumer) = self.consumers.get_mut(&id) else {
+            return;
+        };
         if !applied && breakage != Breakage::AckOnError {
             // Everything unsettled is given back and comes again.
             if !consumer.stale {
@@ -293,7 +340,9 @@ impl World {
         consumer.busy.remove(line);
         let mut done = Vec::new();
         for number in deliveries {
-            let Some(open) = consumer.open.get_mut(&number) else { continue };
+            let Some(open) = consumer.open.get_mut(&number) else {
+                continue;
+            };
             *open -= 1;
             if *open == 0 || breakage == Breakage::AckOfFirstThread {
                 consumer.open.remove(&number);
@@ -309,7 +358,9 @@ impl World {
     fn crash(&mut self) {
         let process = self.sim.rng().below(self.processes.len());
         if self.sim.rng().per_mille(400) {
-            let of_process: Vec<usize> = (0..self.tasks.len()).filter(|task| self.tasks[*task].process == process).collect();
+            let of_process: Vec<usize> = (0..self.tasks.len())
+                .filter(|task| self.tasks[*task].process == process)
+                .collect();
             if !of_process.is_empty() {
                 let chosen = self.sim.rng().pick(&of_process);
                 let task = self.tasks.swap_remove(chosen);
@@ -324,8 +375,12 @@ impl World {
         self.sim.say(|| format!("process {process} dies"));
         self.tasks.retain(|task| task.process != process);
         self.processes[process] = Process::start(&self.sim);
-        let lost: Vec<usize> =
-            self.consumers.iter().filter(|(_, consumer)| consumer.process == process).map(|(id, _)| *id).collect();
+        let lost: Vec<usize> = self
+            .consumers
+            .iter()
+            .filter(|(_, consumer)| consumer.process == process)
+            .map(|(id, _)| *id)
+            .collect();
         for id in lost {
             let consumer = self.consumers.remove(&id).unwrap();
             if !consumer.stale {
