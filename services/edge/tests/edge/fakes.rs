@@ -1,0 +1,442 @@
+//! An ingest, a session service and a channel that do what the test says.
+
+use bytes::Bytes;
+use omnigate_core::{
+    account::{Account, AdapterRef, App, Directory, Limits, Settings as AdapterSettings},
+    port::{
+        Clock, Entropy,
+        adapter::{
+            Channel, HttpRequest, HttpResponse, Invalid, Kind, Outgoing, Received, Reply, Session, SessionError,
+            SessionHost, Transport, TransportError, Webhook, WebhookRequest,
+        },
+    },
+    time::Moment,
+};
+use omnigate_edge::{Edge, Parts, Settings};
+use omnigate_proto::v1::{
+    AcquireRequest, AcquireResponse, Capabilities, CheckpointRequest, CheckpointResponse, ErrorClass, Event,
+    Identifier, Message, Part, PushRequest, PushResponse, PushResult, PushStatus, ReceiptState, ReleaseRequest,
+    ReleaseResponse, RenewRequest, RenewResponse, SendAccepted, SendError, Text, event::Kind as EventKind,
+    part::Content,
+};
+use omnigate_rpc::v1::{ingest_service_server::IngestService, session_service_server::SessionService};
+use omnigate_runtime::{
+    clock::{ManualClock, SystemEntropy},
+    telemetry::metrics::Metrics,
+};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, watch},
+    task::JoinHandle,
+};
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
+
+pub(crate) const NOON: Moment = Moment(1_700_000_000_000);
+
+/// An ingest that answers when the test says so.
+pub(crate) struct FakeIngest {
+    pub(crate) begun: watch::Sender<usize>,
+    pub(crate) calls: Mutex<Vec<PushRequest>>,
+    pub(crate) traceparents: Mutex<Vec<String>>,
+    failures: Mutex<VecDeque<Status>>,
+    gate: Semaphore,
+}
+
+impl FakeIngest {
+    pub(crate) fn open() -> Arc<Self> {
+        let ingest = Self::held();
+        ingest.release(Semaphore::MAX_PERMITS);
+        ingest
+    }
+
+    pub(crate) fn held() -> Arc<Self> {
+        Arc::new(Self {
+            begun: watch::channel(0).0,
+            calls: Mutex::default(),
+            traceparents: Mutex::default(),
+            failures: Mutex::default(),
+            gate: Semaphore::new(0),
+        })
+    }
+
+    pub(crate) fn release(&self, calls: usize) {
+        self.gate.add_permits(calls);
+    }
+
+    pub(crate) fn fail(&self, status: Status) {
+        self.failures.lock().unwrap().push_back(status);
+    }
+
+    pub(crate) async fn until_begun(&self, calls: usize) {
+        self.begun.subscribe().wait_for(|begun| *begun >= calls).await.unwrap();
+    }
+
+    /// Everything that was kept, in order.
+    pub(crate) fn events(&self) -> Vec<Event> {
+        self.calls
+            .lock()
+            .unwrap()
+            .iter()
+            .flat_map(|call| call.events.clone())
+            .collect()
+    }
+
+    pub(crate) fn ids(&self) -> Vec<String> {
+        self.events()
+            .into_iter()
+            .map(|event| event.provider_message_id)
+            .collect()
+    }
+}
+
+#[async_trait::async_trait]
+impl IngestService for FakeIngest {
+    async fn push(&self, request: Request<PushRequest>) -> Result<Response<PushResponse>, Status> {
+        let traceparent = request
+            .metadata()
+            .get("traceparent")
+            .map(|text| text.to_str().unwrap().to_owned());
+        self.traceparents.lock().unwrap().extend(traceparent);
+        self.begun.send_modify(|begun| *begun += 1);
+        self.gate.acquire().await.unwrap().forget();
+        if let Some(status) = self.failures.lock().unwrap().pop_front() {
+            return Err(status);
+        }
+        let request = request.into_inner();
+        let results = request.events.iter().map(|event| {
+            let refused = event.provider_message_id.starts_with("bad");
+            let status = if refused {
+                PushStatus::Refused
+            } else {
+                PushStatus::Accepted
+            };
+            PushResult {
+                status: status.into(),
+                problem: if refused {
+                    "message.parts: has 99".into()
+                } else {
+                    String::new()
+                },
+                ..PushResult::default()
+            }
+        });
+        let results = results.collect();
+        self.calls.lock().unwrap().push(request);
+        Ok(Response::new(PushResponse { results }))
+    }
+}
+
+/// A message of a peer, with a provider's id.
+pub(crate) fn message(account: &str, id: &str) -> Event {
+    Event {
+        account_id: account.into(),
+        provider_message_id: id.into(),
+        peer: Some(peer()),
+        kind: Some(EventKind::Message(text("xin chào"))),
+        ..Event::default()
+    }
+}
+
+pub(crate) fn peer() -> Identifier {
+    Identifier {
+        r#type: "tg_chat".into(),
+        scope: "bot".into(),
+        value: "42".into(),
+    }
+}
+
+pub(crate) fn text(words: &str) -> Message {
+    Message {
+        parts: vec![Part {
+            content: Some(Content::Text(Text {
+                text: words.into(),
+                format: 0,
+            })),
+        }],
+        ..Message::default()
+    }
+}
+
+/// A channel whose webhook takes one id a line, whose sender does what the text says, and whose session is a script.
+pub(crate) struct FakeKind {
+    pub(crate) session: Option<Arc<dyn Session>>,
+    pub(crate) calls: Arc<Semaphore>,
+}
+
+impl FakeKind {
+    pub(crate) fn new() -> Self {
+        Self {
+            session: None,
+            calls: Arc::new(Semaphore::new(0)),
+        }
+    }
+}
+
+impl Kind for FakeKind {
+    fn channel(&self) -> &'static str {
+        "fake"
+    }
+
+    fn secret_settings(&self) -> &'static [&'static str] {
+        &["secret"]
+    }
+
+    fn open_webhook(&self, app: &App, _: &[Account]) -> Result<Option<Box<dyn Webhook>>, Invalid> {
+        Ok(Some(Box::new(FakeWebhook(app.id.clone()))))
+    }
+
+    fn open_channel(&self, account: &Account) -> Result<Box<dyn Channel>, Invalid> {
+        if account.settings.0.contains_key("wrong") {
+            return Err(Invalid {
+                key: "wrong".into(),
+                problem: "must not be there".into(),
+            });
+        }
+        Ok(Box::new(FakeChannel(Arc::clone(&self.calls))))
+    }
+
+    fn open_session(&self, _: &Account) -> Result<Option<Box<dyn Session>>, Invalid> {
+        let session = self.session.clone();
+        Ok(session.map(|session| Box::new(Shared(session)) as Box<dyn Session>))
+    }
+}
+
+struct Shared(Arc<dyn Session>);
+
+#[async_trait::async_trait]
+impl Session for Shared {
+    async fn run(&self, host: &dyn SessionHost) -> Result<(), SessionError> {
+        self.0.run(host).await
+    }
+}
+
+struct FakeWebhook(String);
+
+impl Webhook for FakeWebhook {
+    fn receive(&self, request: &WebhookRequest, verify: bool) -> Received {
+        if verify && request.header("x-secret") != Some(b"s3cret") {
+            return Received::Rejected {
+                reply: Reply::status(401),
+                problem: "secret header is missing or wrong".into(),
+            };
+        }
+        let body = std::str::from_utf8(&request.body).unwrap();
+        assert_ne!(body, "panic", "as the test asked");
+        Received::Events {
+            events: body.lines().map(|id| message(&self.0, id)).collect(),
+            reply: Reply {
+                status: 200,
+                content_type: "text/plain",
+                body: Bytes::from_static(b"taken"),
+            },
+        }
+    }
+
+    fn secret_headers(&self) -> &'static [&'static str] {
+        &["x-secret"]
+    }
+}
+
+struct FakeChannel(Arc<Semaphore>);
+
+#[async_trait::async_trait]
+impl Channel for FakeChannel {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            channel: "fake".into(),
+            ..Capabilities::default()
+        }
+    }
+
+    fn piece_count(&self, message: &Message) -> Result<u32, SendError> {
+        match words(message).as_str() {
+            "too long" => Err(SendError {
+                class: ErrorClass::Content.into(),
+                ..SendError::default()
+            }),
+            _ => Ok(2),
+        }
+    }
+
+    async fn send(&self, outgoing: &Outgoing, _: &dyn Transport) -> Result<SendAccepted, SendError> {
+        match words(&outgoing.message).as_str() {
+            "panic" => panic!("as the test asked"),
+            "wait" => self.0.acquire().await.unwrap().forget(),
+            _ => {}
+        }
+        Ok(SendAccepted {
+            provider_message_id: format!(
+                "{}:{}:{}",
+                outgoing.send_key,
+                outgoing.piece,
+                outgoing.time_limit.as_millis()
+            ),
+            state: ReceiptState::Accepted.into(),
+        })
+    }
+}
+
+fn words(message: &Message) -> String {
+    match &message.parts[0].content {
+        Some(Content::Text(text)) => text.text.clone(),
+        _ => String::new(),
+    }
+}
+
+/// Gives the lease to everybody, or takes it away.
+#[derive(Default)]
+pub(crate) struct FakeSessions {
+    pub(crate) log: Mutex<Vec<String>>,
+    pub(crate) cursor: Mutex<Bytes>,
+    pub(crate) held_elsewhere: Mutex<u32>,
+    pub(crate) lost: Mutex<bool>,
+    pub(crate) away: Mutex<bool>,
+}
+
+impl FakeSessions {
+    fn note(&self, what: &str) {
+        self.log.lock().unwrap().push(what.to_owned());
+    }
+
+    pub(crate) fn count(&self, what: &str) -> usize {
+        self.log.lock().unwrap().iter().filter(|entry| *entry == what).count()
+    }
+
+    fn check(&self) -> Result<(), Status> {
+        if *self.away.lock().unwrap() {
+            return Err(Status::unavailable("away"));
+        }
+        match *self.lost.lock().unwrap() {
+            true => Err(Status::aborted("lost")),
+            false => Ok(()),
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl SessionService for FakeSessions {
+    async fn acquire(&self, _: Request<AcquireRequest>) -> Result<Response<AcquireResponse>, Status> {
+        self.note("acquire");
+        let mut held = self.held_elsewhere.lock().unwrap();
+        if *held > 0 {
+            *held -= 1;
+            return Err(Status::failed_precondition("held"));
+        }
+        Ok(Response::new(AcquireResponse {
+            epoch: 7,
+            cursor: self.cursor.lock().unwrap().clone(),
+            lease_ms: 30_000,
+        }))
+    }
+
+    async fn renew(&self, request: Request<RenewRequest>) -> Result<Response<RenewResponse>, Status> {
+        self.note("renew");
+        assert_eq!(request.into_inner().epoch, 7);
+        self.check()?;
+        Ok(Response::new(RenewResponse { lease_ms: 30_000 }))
+    }
+
+    async fn checkpoint(&self, request: Request<CheckpointRequest>) -> Result<Response<CheckpointResponse>, Status> {
+        self.note("checkpoint");
+        self.check()?;
+        *self.cursor.lock().unwrap() = request.into_inner().cursor;
+        Ok(Response::new(CheckpointResponse { lease_ms: 30_000 }))
+    }
+
+    async fn release(&self, _: Request<ReleaseRequest>) -> Result<Response<ReleaseResponse>, Status> {
+        self.note("release");
+        Ok(Response::new(ReleaseResponse {}))
+    }
+}
+
+struct NoTransport;
+
+#[async_trait::async_trait]
+impl Transport for NoTransport {
+    async fn call(&self, _: HttpRequest) -> Result<HttpResponse, TransportError> {
+        Err(TransportError::NotSent("there is none".into()))
+    }
+}
+
+pub(crate) fn account(id: &str) -> Account {
+    Account {
+        id: id.into(),
+        tenant_id: "acme".into(),
+        channel: "fake".into(),
+        display_name: String::new(),
+        adapter: AdapterRef::Builtin,
+        app_id: id.into(),
+        settings: AdapterSettings::default(),
+        limits: Limits::default(),
+    }
+}
+
+pub(crate) fn directory(accounts: Vec<Account>) -> Directory {
+    let app = |account: &Account| App {
+        id: account.app_id.clone(),
+        tenant_id: account.tenant_id.clone(),
+        channel: account.channel.clone(),
+        settings: AdapterSettings::default(),
+        implicit: true,
+    };
+    Directory {
+        apps: accounts
+            .iter()
+            .map(|account| (account.app_id.clone(), app(account)))
+            .collect(),
+        accounts: accounts
+            .into_iter()
+            .map(|account| (account.id.clone(), account))
+            .collect::<BTreeMap<_, _>>(),
+    }
+}
+
+pub(crate) fn parts(kind: FakeKind, accounts: Vec<Account>, ingest: Arc<FakeIngest>, settings: Settings) -> Parts {
+    let kind: &'static dyn Kind = Box::leak(Box::new(kind));
+    let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(NOON));
+    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new().unwrap());
+    Parts {
+        kinds: Box::leak(Box::new([kind])),
+        directory: Arc::new(directory(accounts)),
+        ingest,
+        sessions: None,
+        transport: Arc::new(NoTransport),
+        clock,
+        entropy,
+        settings,
+        metrics: Metrics::new().unwrap(),
+    }
+}
+
+/// A running edge on a port of its own.
+pub(crate) struct Running {
+    pub(crate) address: std::net::SocketAddr,
+    pub(crate) stop: CancellationToken,
+    pub(crate) task: JoinHandle<()>,
+}
+
+pub(crate) async fn start(parts: Parts) -> Running {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let edge = Edge::new(parts).unwrap();
+    let stop = CancellationToken::new();
+    let stopped = stop.clone();
+    let task = tokio::spawn(async move { edge.run(listener, stopped).await });
+    Running { address, stop, task }
+}
+
+/// Waits for a condition, with a deadline.
+pub(crate) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let waited = tokio::time::timeout(Duration::from_secs(600), async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    assert!(waited.await.is_ok(), "{what}");
+}
