@@ -45,6 +45,8 @@ pub(crate) struct Sorted {
     pub(crate) ways: BTreeMap<Way, Bodies>,
     /// All of it together.
     pub(crate) load: Load,
+    /// How many events of which channel ended how.
+    pub(crate) tally: BTreeMap<(String, PushStatus), u64>,
 }
 
 /// Who pushes.
@@ -79,12 +81,16 @@ impl Intake<'_> {
         let mut inbound: BTreeMap<Partition, Vec<Stamped>> = BTreeMap::new();
         let mut parked = Bodies::default();
         let mut results = Vec::with_capacity(request.events.len());
+        let mut tally: BTreeMap<(String, PushStatus), u64> = BTreeMap::new();
         for event in request.events {
-            let result = match self.account(&event) {
+            let account = self.account(&event);
+            let channel = account.map_or("", |account| &account.channel).to_owned();
+            let result = match account {
                 _ if !is_account_id(&event.account_id) => refused("account_id: must be 1 to 64 of a-z, 0-9, - and _"),
                 Some(account) => self.take(event, account, &mut inbound),
                 None => self.park(event, &mut parked),
             };
+            *tally.entry((channel, result.status())).or_default() += 1;
             results.push(result);
         }
         let mut ways = BTreeMap::new();
@@ -104,7 +110,12 @@ impl Intake<'_> {
                 events: sum.events + load.events,
                 bytes: sum.bytes + load.bytes,
             });
-        Ok(Sorted { results, ways, load })
+        Ok(Sorted {
+            results,
+            ways,
+            load,
+            tally,
+        })
     }
 
     /// The account of an event, unless it is not the pusher's: another tenant's account looks like one that is not there.
@@ -125,7 +136,10 @@ impl Intake<'_> {
                 refused(&refusal.to_string())
             }
             Ok(normalised) => {
-                self.metrics.removed(normalised.identifiers_removed);
+                if normalised.identifiers_removed > 0 {
+                    self.metrics
+                        .identifiers_removed(&account.channel, normalised.identifiers_removed);
+                }
                 let partition = partition::of(&event, self.settings.partitions);
                 inbound.entry(partition).or_default().push(Stamped {
                     event: event.encode_to_vec().into(),

@@ -4,7 +4,6 @@
 //! A push is read ([`intake`]), let in whole or not at all ([`gate`]), cut into groups, and each group waits on the line
 //! of its partition ([`line`]) until the broker has confirmed it. Only then is the push answered.
 
-mod caller;
 mod gate;
 mod intake;
 mod line;
@@ -13,6 +12,5 @@ mod service;
 mod settings;
 mod turned_away;
 
-pub use metrics::Metrics;
 pub use service::Ingest;
 pub use settings::Settings;

@@ -1,7 +1,6 @@
 //! The role: answers pushes and runs the lines.
 
 use crate::{
-    caller,
     gate::{Gate, Load, Permit},
     intake::{Bodies, Intake, Pusher, Sorted, Way},
     line::{Group, Line, NotTaken, Outlet},
@@ -12,12 +11,12 @@ use crate::{
 use futures_util::FutureExt as _;
 use omnigate_core::{
     account::Directory,
-    port::{Clock, Entropy, broker::Broker},
+    port::{Clock, broker::Broker},
     topology,
     trace::TraceContext,
 };
 use omnigate_proto::v1::{PushRequest, PushResponse};
-use omnigate_rpc::v1::ingest_service_server::IngestService;
+use omnigate_rpc::{auth::Caller, error::Problem, trace, v1::ingest_service_server::IngestService};
 use std::{
     collections::BTreeMap,
     panic::AssertUnwindSafe,
@@ -45,7 +44,6 @@ pub struct Ingest {
     directory: Arc<Directory>,
     settings: Settings,
     clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
     metrics: Metrics,
     gate: Arc<Gate>,
     lines: BTreeMap<Way, Arc<Line>>,
@@ -60,8 +58,7 @@ impl Ingest {
         directory: Arc<Directory>,
         settings: Settings,
         clock: Arc<dyn Clock>,
-        entropy: Arc<dyn Entropy>,
-        metrics: Metrics,
+        metrics: omnigate_runtime::telemetry::metrics::Metrics,
     ) -> Self {
         let limit = Load {
             events: settings.batch_events,
@@ -85,8 +82,7 @@ impl Ingest {
             directory,
             settings,
             clock,
-            entropy,
-            metrics,
+            metrics: Metrics::new(metrics),
             gate,
             lines,
             stopping: AtomicBool::new(false),
@@ -137,14 +133,19 @@ impl Ingest {
             trace,
             pusher,
         };
-        let Sorted { results, ways, load } = intake.sort(request)?;
+        let Sorted {
+            results,
+            ways,
+            load,
+            tally,
+        } = intake.sort(request)?;
         let permit = self.gate.enter(load).ok_or(TurnedAway::TooMuchInFlight)?;
         self.metrics.in_flight(self.gate.held());
         let outcome = self.confirmed(self.line_up(ways, permit, trace)).await;
         self.metrics.in_flight(self.gate.held());
         outcome?;
-        for result in &results {
-            self.metrics.answered(result.status());
+        for ((channel, status), count) in tally {
+            self.metrics.events(&channel, status, count);
         }
         Ok(PushResponse { results })
     }
@@ -220,13 +221,30 @@ fn check_size(request: &PushRequest) -> Result<(), TurnedAway> {
 #[async_trait::async_trait]
 impl IngestService for Ingest {
     async fn push(&self, request: Request<PushRequest>) -> Result<Response<PushResponse>, Status> {
-        let pusher = caller::pusher(request.extensions());
-        let trace = caller::trace(request.metadata())
-            .unwrap_or_else(|| TraceContext::root(self.entropy.bytes(), caller::span(self.entropy.bytes())));
+        let begun = Instant::now();
+        let pusher = Caller::of(&request)?.into();
+        let trace = trace_of(&request).unwrap_or_else(|| trace::next(None));
         let answer = self.take(request.into_inner(), &pusher, trace).await;
-        answer.map(Response::new).map_err(|turned_away| {
-            self.metrics.turned_away(turned_away.reason());
-            Status::from(turned_away)
-        })
+        let error = answer.as_ref().err().map(TurnedAway::reason);
+        self.metrics.push(begun.elapsed(), error);
+        Ok(Response::new(answer.map_err(Problem::from)?))
+    }
+}
+
+/// The trace that the caller goes on: as metadata, or as an extension where no wire lies between.
+fn trace_of(request: &Request<PushRequest>) -> Option<TraceContext> {
+    let written = request.metadata().get(trace::TRACEPARENT);
+    let written = written.and_then(|text| TraceContext::parse(text.to_str().ok()?));
+    written
+        .or_else(|| request.extensions().get().copied())
+        .or_else(trace::current)
+}
+
+impl From<&Caller> for Pusher {
+    fn from(caller: &Caller) -> Self {
+        Self {
+            tenant: caller.tenant.as_deref().map(str::to_owned),
+            account: caller.account.as_deref().map(str::to_owned),
+        }
     }
 }

@@ -1,6 +1,10 @@
 //! Why a whole push is answered with an error.
 
-use tonic::Status;
+use omnigate_rpc::error::{ErrorCode, Problem};
+use std::time::Duration;
+
+/// When a push that found no room may come again.
+const SOON: Duration = Duration::from_secs(1);
 
 /// Why a push was not taken, or not known to be taken.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -30,7 +34,7 @@ impl TurnedAway {
     pub(crate) const fn reason(&self) -> &'static str {
         match self {
             Self::TooLarge(_) => "PUSH_TOO_LARGE",
-            Self::ForeignAccount(_) => "FOREIGN_ACCOUNT",
+            Self::ForeignAccount(_) => "ACCOUNT_FORBIDDEN",
             Self::TooMuchInFlight => "TOO_MUCH_IN_FLIGHT",
             Self::QueueFull => "QUEUE_FULL",
             Self::Unconfirmed => "BROKER_UNCONFIRMED",
@@ -39,14 +43,14 @@ impl TurnedAway {
     }
 }
 
-impl From<TurnedAway> for Status {
+impl From<TurnedAway> for Problem {
     fn from(why: TurnedAway) -> Self {
         let text = why.to_string();
-        match why {
-            TurnedAway::TooLarge(_) => Self::invalid_argument(text),
-            TurnedAway::ForeignAccount(_) => Self::permission_denied(text),
-            TurnedAway::TooMuchInFlight | TurnedAway::QueueFull => Self::resource_exhausted(text),
-            TurnedAway::Unconfirmed | TurnedAway::Stopping => Self::unavailable(text),
+        match &why {
+            TurnedAway::TooLarge(_) => Self::new(ErrorCode::InvalidArgument, why.reason(), text),
+            TurnedAway::ForeignAccount(account) => Self::denied(why.reason(), text).with("account_id", account),
+            TurnedAway::TooMuchInFlight | TurnedAway::QueueFull => Self::exhausted(why.reason(), text, SOON),
+            TurnedAway::Unconfirmed | TurnedAway::Stopping => Self::unavailable(why.reason(), text),
         }
     }
 }

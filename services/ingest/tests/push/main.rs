@@ -6,10 +6,10 @@ mod fake_broker;
 use fake_broker::FakeBroker;
 use omnigate_core::{
     account::{Account, AdapterRef, Directory, Limits, Settings as AccountSettings},
-    port::{Clock, Entropy, broker::PublishError},
+    port::{Clock, broker::PublishError},
     time::Moment,
 };
-use omnigate_ingest::{Ingest, Metrics, Settings};
+use omnigate_ingest::{Ingest, Settings};
 use omnigate_proto::{
     state::v1::{EventBatch, Parked, RawBatch},
     v1::{
@@ -17,14 +17,15 @@ use omnigate_proto::{
         event::Kind, part::Content,
     },
 };
-use omnigate_rpc::v1::ingest_service_server::IngestService as _;
+use omnigate_rpc::{
+    auth::{Caller, Scopes},
+    v1::ingest_service_server::IngestService as _,
+};
+use omnigate_runtime::telemetry::metrics::Metrics;
 use prost::Message as _;
 use std::{
     collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 use tokio::task::JoinHandle;
@@ -36,17 +37,6 @@ struct Noon;
 impl Clock for Noon {
     fn now(&self) -> Moment {
         Moment(1_700_000_000_000)
-    }
-}
-
-#[derive(Default)]
-struct Counting(AtomicU64);
-
-impl Entropy for Counting {
-    fn bytes(&self) -> [u8; 16] {
-        let mut bytes = [7; 16];
-        bytes[8..].copy_from_slice(&self.0.fetch_add(1, Ordering::SeqCst).to_be_bytes());
-        bytes
     }
 }
 
@@ -81,8 +71,7 @@ fn start(broker: FakeBroker, settings: Settings) -> Running {
         Arc::new(directory()),
         settings,
         Arc::new(Noon),
-        Arc::new(Counting::default()),
-        Metrics::new(&prometheus::Registry::new()).unwrap(),
+        Metrics::new().unwrap(),
     ));
     let stop = CancellationToken::new();
     let (running, stopped) = (Arc::clone(&ingest), stop.clone());
@@ -109,13 +98,14 @@ impl Running {
     }
 
     fn request(&self, request: PushRequest) -> JoinHandle<Result<PushResponse, Status>> {
+        self.call(request, Caller::internal())
+    }
+
+    fn call(&self, request: PushRequest, caller: Caller) -> JoinHandle<Result<PushResponse, Status>> {
         let ingest = Arc::clone(&self.ingest);
-        tokio::spawn(async move {
-            ingest
-                .push(Request::new(request))
-                .await
-                .map(tonic::Response::into_inner)
-        })
+        let mut request = Request::new(request);
+        request.extensions_mut().insert(caller);
+        tokio::spawn(async move { ingest.push(request).await.map(tonic::Response::into_inner) })
     }
 }
 
@@ -430,4 +420,22 @@ async fn a_stop_with_a_dead_broker_ends() {
     running.stop.cancel();
     running.task.await.unwrap();
     assert_eq!(push.await.unwrap().unwrap_err().code(), Code::Unavailable);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_reaches_its_own_tenant_and_account_only() {
+    let running = start(FakeBroker::open(), one_line());
+    let request = PushRequest {
+        events: vec![event("1", "a")],
+        raw: vec![],
+    };
+    let stranger = Caller::new("zalo", "globex", Scopes::all());
+    let response = running.call(request.clone(), stranger).await.unwrap().unwrap();
+    assert_eq!(statuses(&response), [PushStatus::Parked]);
+    let bound = Caller::new("zalo", "acme", Scopes::all()).with_account("other");
+    let status = running.call(request.clone(), bound).await.unwrap().unwrap_err();
+    assert_eq!(status.code(), Code::PermissionDenied);
+    let nobody = running.ingest.push(Request::new(request)).await.unwrap_err();
+    assert_eq!(nobody.code(), Code::Unauthenticated);
+    assert_eq!(running.broker.attempts("omnigate.inbound.").len(), 0);
 }
