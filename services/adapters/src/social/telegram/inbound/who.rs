@@ -25,7 +25,9 @@ impl Translator<'_> {
             ..own.clone()
         });
         let known = through.iter().chain(&own).cloned();
-        event.identifiers.extend(known.map(|identifier| vouched(identifier, "")));
+        event
+            .identifiers
+            .extend(known.map(|identifier| vouched(identifier, "")));
         event.peer = through.or(own);
         event.profile = Some(match person {
             Some(user) if user.id == chat.id => user_profile(user),
