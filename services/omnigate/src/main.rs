@@ -1,2 +1,20 @@
-//! The Omnigate binary.
-fn main() {}
+//! The `omnigate` binary: arguments in, exit code out.
+
+use clap::Parser as _;
+use omnigate::cli::Cli;
+use omnigate::commands;
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        // Somebody installed one before us; any will do.
+    }
+    match commands::run(Cli::parse()).await {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            commands::print::failure(&error);
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -11,7 +11,7 @@
 //! 3. *Deterministic.* The same input gives the same events and the same plan.
 //! 4. *Classified.* A failed send names its class; whether it may have left is never guessed to be "no".
 
-use crate::account::{Account, App};
+use crate::account::{Account, App, Settings};
 use crate::time::Moment;
 use bytes::Bytes;
 use omnigate_proto::v1::{Capabilities, Event, Message, SendAccepted, SendError};
@@ -34,6 +34,11 @@ pub trait Kind: Send + Sync {
 
     /// Names of settings that hold secrets.
     fn secret_settings(&self) -> &'static [&'static str];
+
+    /// Settings of an account that nobody configured, for translating payloads offline.
+    fn offline_settings(&self) -> Settings {
+        Settings::default()
+    }
 
     /// Prepares the webhook of an app with the accounts it carries; `None` when the channel has no webhooks.
     fn open_webhook(&self, app: &App, accounts: &[Account]) -> Result<Option<Box<dyn Webhook>>, Invalid>;

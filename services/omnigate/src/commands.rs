@@ -1,0 +1,30 @@
+//! The commands.
+
+pub mod accounts;
+pub mod check;
+pub mod customers;
+pub mod entry;
+pub mod explain;
+pub mod normalize;
+pub mod parked;
+pub mod print;
+pub mod remote;
+pub mod send;
+pub mod serve;
+
+use crate::cli::{Cli, Command};
+
+/// Runs a command; gives the exit code.
+pub async fn run(cli: Cli) -> anyhow::Result<u8> {
+    match cli.command {
+        Command::Serve(arguments) => serve::run(&arguments).await,
+        Command::Check(arguments) => check::run(&arguments).await,
+        Command::Normalize(arguments) => normalize::run(&arguments),
+        Command::Send(arguments) => send::run(&arguments).await,
+        Command::Customers(arguments) => customers::run(&arguments).await,
+        Command::Accounts(arguments) => accounts::run(&arguments).await,
+        Command::Parked(arguments) => parked::run(&arguments).await,
+        Command::Explain(arguments) => explain::run(&arguments).await,
+        Command::Demo(_) | Command::Bench(_) => anyhow::bail!("not built yet"),
+    }
+}

@@ -1,0 +1,29 @@
+//! `omnigate check`
+
+use super::{print, serve};
+use crate::cli::Check;
+use crate::node;
+use omnigate_runtime::config::check_roles;
+
+/// Runs it.
+pub async fn run(arguments: &Check) -> anyhow::Result<u8> {
+    let config = serve::load(arguments.config.as_deref())?;
+    let roles = serve::roles(&arguments.roles);
+    check_roles(&config, &roles)?;
+    let directory = config.directory();
+    node::check_settings(&directory)?;
+    if arguments.dump {
+        let secret = |channel: &str, name: &str| {
+            omnigate_adapters::kind(channel).is_none_or(|kind| kind.secret_settings().contains(&name))
+        };
+        print::line(config.redacted_toml_with(&secret).trim_end());
+    }
+    let accounts = directory.accounts.len();
+    print::aside(&format!("configuration is valid: {accounts} accounts"));
+    if !arguments.offline {
+        for (what, address) in node::check_connections(&config, &roles).await? {
+            print::aside(&format!("{what} answers: {address}"));
+        }
+    }
+    Ok(0)
+}

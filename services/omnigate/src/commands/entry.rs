@@ -1,0 +1,119 @@
+//! Entries of a timeline as people read them.
+
+use super::print;
+use omnigate_proto::v1::event::Kind;
+use omnigate_proto::v1::part::Content;
+use omnigate_proto::v1::{Direction, Entry, Event, Media, Message, Part, SubscriptionState};
+
+/// Longest text shown, in characters.
+const MAX_TEXT: usize = 200;
+
+/// An entry as one line: when, in which direction, through which account, what.
+#[must_use]
+pub fn one_line(entry: &Entry) -> String {
+    let event = entry.event.clone().unwrap_or_default();
+    let arrow = match event.direction() {
+        Direction::Outbound => "→",
+        _ => "←",
+    };
+    let mut line = format!(
+        "{} {arrow} {:<12} {}",
+        print::time(entry.shown_at.as_ref()),
+        event.account_id,
+        what(entry, &event)
+    );
+    if entry.revision > 0 {
+        line += &format!("  (edited {}×)", entry.revision);
+    }
+    if entry.deleted {
+        line += "  (withdrawn)";
+    }
+    for reaction in &entry.reactions {
+        line += &format!("  [{}]", reaction.emojis.join(""));
+    }
+    if entry.follows_gap {
+        line += "  (after a parked event)";
+    }
+    line
+}
+
+fn what(entry: &Entry, event: &Event) -> String {
+    let writer = event.author.as_ref().and_then(|author| author.profile.as_ref());
+    let writer = writer
+        .map(|profile| format!("{}: ", profile.display_name))
+        .unwrap_or_default();
+    match &event.kind {
+        Some(Kind::Message(message)) => writer + &message_text(entry.current.as_ref().unwrap_or(message)),
+        Some(Kind::Edit(edit)) => format!(
+            "edited to: {}",
+            edit.message.as_ref().map(message_text).unwrap_or_default()
+        ),
+        Some(Kind::Deletion(_)) => "withdrew a message".to_owned(),
+        Some(Kind::Reaction(reaction)) if reaction.emojis.is_empty() => "took a reaction back".to_owned(),
+        Some(Kind::Reaction(reaction)) => format!("reacted {}", reaction.emojis.join("")),
+        Some(Kind::Postback(postback)) => format!("pressed {:?} ({})", postback.title, postback.payload),
+        Some(Kind::Subscription(subscription)) => match subscription.state() {
+            SubscriptionState::Subscribed => format!("subscribed {}", subscription.source),
+            SubscriptionState::Unsubscribed => "blocked us".to_owned(),
+            _ => "asks to join".to_owned(),
+        },
+        Some(Kind::ProfileUpdate(_)) => "profile changed".to_owned(),
+        Some(Kind::Call(call)) => format!("call, {} s, {}", call.duration_ms / 1000, call.outcome),
+        Some(Kind::AccountNotice(notice)) => format!("{}: {}", notice.code, notice.text),
+        Some(Kind::Receipt(receipt)) => format!("receipt {}", receipt.state().as_str_name()),
+        Some(Kind::Unsupported(unsupported)) => format!("({})", unsupported.type_name),
+        None => "(unknown)".to_owned(),
+    }
+}
+
+/// A message as one line.
+#[must_use]
+pub fn message_text(message: &Message) -> String {
+    let mut words: Vec<String> = message.parts.iter().map(part_text).collect();
+    if !message.reply_to_provider_message_id.is_empty() {
+        words.insert(0, "(reply)".to_owned());
+    }
+    if !message.choices.is_empty() {
+        let labels: Vec<&str> = message.choices.iter().map(|choice| choice.label.as_str()).collect();
+        words.push(format!("[{}]", labels.join(" | ")));
+    }
+    let text = words.join(" ").replace('\n', " ⏎ ");
+    match text.char_indices().nth(MAX_TEXT) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+fn part_text(part: &Part) -> String {
+    match &part.content {
+        Some(Content::Text(text)) => text.text.clone(),
+        Some(Content::Media(media)) => media_text(media),
+        Some(Content::Location(place)) => {
+            format!("<place {:.5}, {:.5} {}>", place.latitude, place.longitude, place.title)
+        }
+        Some(Content::Contact(card)) => format!("<contact {}>", card.display_name),
+        Some(Content::Sticker(sticker)) => format!("<sticker {}>", sticker.emoji),
+        Some(Content::Link(link)) => format!("<link {}>", link.url),
+        Some(Content::Template(template)) => format!("<template {}>", template.template_id),
+        None => "<unknown>".to_owned(),
+    }
+}
+
+fn media_text(media: &Media) -> String {
+    let kind = media
+        .kind()
+        .as_str_name()
+        .trim_start_matches("MEDIA_KIND_")
+        .to_lowercase();
+    let name = if media.file_name.is_empty() {
+        String::new()
+    } else {
+        format!(" {}", media.file_name)
+    };
+    let caption = if media.caption.is_empty() {
+        String::new()
+    } else {
+        format!(" {}", media.caption)
+    };
+    format!("<{kind}{name}>{caption}")
+}

@@ -1,0 +1,54 @@
+//! The connection of a command to a running gateway.
+
+use crate::cli::Remote;
+use anyhow::{Context as _, bail};
+use omnigate_proto::v1::Identifier;
+use omnigate_rpc::auth::read_local_token;
+use omnigate_rpc::client::{Connection, explain};
+use tonic::Status;
+
+/// Connects with the token that was given, or the one in the data folder.
+pub async fn open(remote: &Remote) -> anyhow::Result<Connection> {
+    let token = match &remote.token {
+        Some(token) => Some(token.clone()),
+        None => read_local_token(&remote.data_dir).ok(),
+    };
+    Ok(Connection::open(&remote.endpoint, token.as_deref(), None).await?)
+}
+
+/// A refused call as one line.
+#[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` wants")]
+pub fn refused(status: Status) -> anyhow::Error {
+    anyhow::anyhow!(explain(&status))
+}
+
+/// Reads `type/scope/value` or `type/value`.
+pub fn identifier(text: &str) -> anyhow::Result<Identifier> {
+    let parts: Vec<&str> = text.splitn(3, '/').collect();
+    let (kind, scope, value) = match parts.as_slice() {
+        [kind, value] => (*kind, "", *value),
+        [kind, scope, value] => (*kind, *scope, *value),
+        _ => bail!("{text:?} is no identifier: write type/scope/value or type/value, such as phone/+84912345678"),
+    };
+    Ok(Identifier {
+        r#type: kind.to_owned(),
+        scope: scope.to_owned(),
+        value: value.to_owned(),
+    })
+}
+
+/// The id of the customer that a text names: an id, or an identifier to look up.
+pub async fn customer_id(connection: &Connection, text: &str) -> anyhow::Result<String> {
+    if text.starts_with("cus_") {
+        return Ok(text.to_owned());
+    }
+    let asked = omnigate_proto::v1::ResolveCustomerRequest {
+        identifier: Some(identifier(text)?),
+    };
+    let answer = connection.customers().resolve_customer(asked).await.map_err(refused)?;
+    let customer = answer
+        .into_inner()
+        .customer
+        .context("the gateway answered without a customer")?;
+    Ok(customer.customer_id)
+}

@@ -1,0 +1,132 @@
+//! `omnigate send`
+
+use super::{print, remote};
+use crate::cli::{Output, Send};
+use anyhow::{Context as _, bail};
+use omnigate_core::delivery::has_ended;
+use omnigate_core::port::Entropy as _;
+use omnigate_core::time::Moment;
+use omnigate_proto::v1::part::Content;
+use omnigate_proto::v1::send_message_request::Target;
+use omnigate_proto::v1::{
+    Delivery, DeliveryState, GetMessageRequest, Media, MediaKind, Message, Part, SendMessageRequest, Text,
+};
+use omnigate_rpc::client::Connection;
+use omnigate_runtime::clock::SystemEntropy;
+use std::time::{Duration, Instant};
+
+/// How long `--wait` waits.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Pause between two looks.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Runs it. The exit code is 1 when the message is known to have failed.
+pub async fn run(arguments: &Send) -> anyhow::Result<u8> {
+    let request = request(arguments)?;
+    let connection = remote::open(&arguments.remote).await?;
+    let answer = connection
+        .messages()
+        .send_message(request)
+        .await
+        .map_err(remote::refused)?;
+    let mut delivery = answer
+        .into_inner()
+        .delivery
+        .context("the gateway answered without a delivery")?;
+    if arguments.wait {
+        delivery = wait(&connection, delivery).await?;
+    }
+    match arguments.remote.output {
+        Output::Json => print::json(&delivery)?,
+        Output::Table => print::line(&told(&delivery)),
+    }
+    Ok(u8::from(
+        arguments.wait && matches!(delivery.state(), DeliveryState::Failed | DeliveryState::Expired),
+    ))
+}
+
+fn request(arguments: &Send) -> anyhow::Result<SendMessageRequest> {
+    let target = if let Some(thread) = &arguments.thread {
+        Target::ThreadId(thread.clone())
+    } else if let Some(customer) = &arguments.customer {
+        Target::CustomerId(customer.clone())
+    } else if let Some(to) = &arguments.to {
+        Target::Identifier(remote::identifier(to)?)
+    } else {
+        bail!("say whom to reach: --thread, --customer or --to with --account");
+    };
+    let send_at = match &arguments.at {
+        Some(at) => {
+            let time: jiff::Timestamp = at.parse().with_context(|| format!("--at {at:?} is no RFC 3339 time"))?;
+            Some(Moment(time.as_millisecond()).to_timestamp())
+        }
+        None => None,
+    };
+    let request_id = match &arguments.request_id {
+        Some(id) => id.clone(),
+        None => SystemEntropy::new()?
+            .bytes()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect(),
+    };
+    Ok(SendMessageRequest {
+        request_id,
+        target: Some(target),
+        account_id: arguments.account.clone().unwrap_or_default(),
+        message: Some(message(arguments)),
+        send_at,
+        ..SendMessageRequest::default()
+    })
+}
+
+fn message(arguments: &Send) -> Message {
+    let content = match &arguments.media_url {
+        Some(url) => Content::Media(Media {
+            kind: MediaKind::Image.into(),
+            url: url.clone(),
+            caption: arguments.text.clone(),
+            ..Media::default()
+        }),
+        None => Content::Text(Text {
+            text: arguments.text.clone(),
+            ..Text::default()
+        }),
+    };
+    Message {
+        parts: vec![Part { content: Some(content) }],
+        reply_to_provider_message_id: arguments.reply_to.clone().unwrap_or_default(),
+        ..Message::default()
+    }
+}
+
+/// Looks at the delivery until nothing more will be tried, or patience ends.
+pub async fn wait(connection: &Connection, delivery: Delivery) -> anyhow::Result<Delivery> {
+    let begun = Instant::now();
+    let mut delivery = delivery;
+    while !has_ended(delivery.state()) && begun.elapsed() < PATIENCE {
+        tokio::time::sleep(LOOK).await;
+        let asked = GetMessageRequest {
+            message_id: delivery.message_id.clone(),
+        };
+        let answer = connection
+            .messages()
+            .get_message(asked)
+            .await
+            .map_err(remote::refused)?;
+        delivery = answer
+            .into_inner()
+            .delivery
+            .context("the gateway answered without a delivery")?;
+    }
+    Ok(delivery)
+}
+
+fn told(delivery: &Delivery) -> String {
+    let state = delivery.state().as_str_name().trim_start_matches("DELIVERY_STATE_");
+    let mut text = format!("{} {state}", delivery.message_id);
+    if let Some(error) = &delivery.error {
+        text += &format!(" ({}: {})", error.class().as_str_name(), error.text);
+    }
+    text
+}

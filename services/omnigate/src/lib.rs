@@ -1,0 +1,5 @@
+//! The gateway as a whole: the command line and the one place where roles, ports and adapters meet.
+
+pub mod cli;
+pub mod commands;
+pub mod node;

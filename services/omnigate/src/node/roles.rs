@@ -1,0 +1,219 @@
+//! Starts the roles of a process: each is given its ports and supervised.
+
+use super::switchboard::Switchboard;
+use super::{Inside, Listeners, StartError};
+use omnigate_api::Api;
+use omnigate_core::account::Directory;
+use omnigate_core::port::broker::Broker;
+use omnigate_core::protocol::Ports;
+use omnigate_edge::{Edge, HttpTransport};
+use omnigate_ingest::Ingest;
+use omnigate_rpc::server::{self, Services};
+use omnigate_rpc::{AdapterPort, IngestPort, SessionPort, local, remote};
+use omnigate_runtime::role::{Role, RoleSet};
+use omnigate_runtime::stop::Phase;
+use omnigate_runtime::task::{OnExit, TaskError, supervise};
+use std::sync::Arc;
+use tokio::net::TcpListener;
+
+/// Starts all of them, those first that others need.
+pub(super) fn start(inside: &Arc<Inside>, roles: &RoleSet, mut listeners: Listeners) -> Result<(), StartError> {
+    let ingest = ingest(inside, roles, listeners.ingest.take())?;
+    let sessions: Option<SessionPort> = None;
+    let edge = edge(inside, roles, &ingest, &sessions, &mut listeners)?;
+    let adapters = adapters(inside, edge)?;
+    api(inside, roles, adapters, listeners.api.take())
+}
+
+/// Everything that is missing was refused by `check_roles` before.
+fn needed<T>(what: Option<T>, why: &str) -> Result<T, StartError> {
+    what.ok_or_else(|| StartError::Missing(why.to_owned()))
+}
+
+impl Inside {
+    fn ports(&self) -> Result<Arc<Ports>, StartError> {
+        needed(self.ports.clone(), "a store")
+    }
+
+    fn broker(&self) -> Result<Arc<dyn Broker>, StartError> {
+        needed(self.broker.clone(), "a broker")
+    }
+
+    /// How this process calls others.
+    fn client(&self) -> remote::Options {
+        let token = self.config.cluster.token.as_ref();
+        remote::Options::with_token(token.map_or("", |token| token.expose()))
+    }
+
+    /// Serves until its phase of the stop.
+    fn serve(&self, name: &'static str, listener: Option<TcpListener>, services: Services, phase: Phase) {
+        let Some(listener) = listener else {
+            return;
+        };
+        let options = self.server(name);
+        let mut once = Some((listener, services, options));
+        supervise(&self.stop, phase, name, OnExit::StopNode, move |token| {
+            let begun = once.take();
+            async move {
+                match begun {
+                    Some((listener, services, options)) => Ok(server::serve(listener, services, options, token).await?),
+                    None => Err(TaskError::from("the listener is gone")),
+                }
+            }
+        });
+    }
+
+    fn services(&self) -> Services {
+        Services::new(usize::try_from(self.config.limits.grpc_message_bytes).unwrap_or(usize::MAX))
+    }
+}
+
+fn ingest(
+    inside: &Arc<Inside>,
+    roles: &RoleSet,
+    listener: Option<TcpListener>,
+) -> Result<Option<IngestPort>, StartError> {
+    if !roles.contains(&Role::Ingest) {
+        let Some(address) = &inside.config.connect.ingest else {
+            return Ok(None);
+        };
+        return Ok(Some(Arc::new(remote::Ingest::connect(
+            &address.url(),
+            &inside.client(),
+        )?)));
+    }
+    let limits = &inside.config.limits;
+    let settings = omnigate_ingest::Settings {
+        partitions: inside.config.broker.partitions,
+        in_flight_events: usize::try_from(limits.push_events_in_flight).unwrap_or(usize::MAX),
+        in_flight_bytes: usize::try_from(limits.push_bytes_in_flight).unwrap_or(usize::MAX),
+        keep_raw: inside.config.broker.raw && inside.config.broker.journal_hours > 0,
+        ..omnigate_ingest::Settings::default()
+    };
+    let (directory, clock) = (Arc::clone(&inside.directory), Arc::clone(&inside.clock));
+    let ingest = Arc::new(Ingest::new(
+        inside.broker()?,
+        directory,
+        settings,
+        clock,
+        inside.metrics.clone(),
+    ));
+    let running = Arc::clone(&ingest);
+    supervise(
+        &inside.stop,
+        Phase::InFlight,
+        "ingest",
+        OnExit::StopNode,
+        move |token| {
+            let running = Arc::clone(&running);
+            async move {
+                running.run(token).await;
+                Ok(())
+            }
+        },
+    );
+    inside.serve(
+        "ingest",
+        listener,
+        inside.services().ingest(Arc::clone(&ingest)),
+        Phase::Intake,
+    );
+    Ok(Some(local::ingest(ingest)))
+}
+
+fn edge(
+    inside: &Arc<Inside>,
+    roles: &RoleSet,
+    ingest: &Option<IngestPort>,
+    sessions: &Option<SessionPort>,
+    listeners: &mut Listeners,
+) -> Result<Option<AdapterPort>, StartError> {
+    if !roles.contains(&Role::Edge) {
+        let Some(address) = &inside.config.connect.edge else {
+            return Ok(None);
+        };
+        return Ok(Some(Arc::new(remote::Adapter::connect(
+            &address.url(),
+            &inside.client(),
+        )?)));
+    }
+    let configured = configured_addresses(&inside.directory);
+    let body_bytes = usize::try_from(inside.config.limits.webhook_body_bytes).unwrap_or(usize::MAX);
+    let edge = Edge::new(omnigate_edge::Parts {
+        kinds: omnigate_adapters::kinds(),
+        directory: Arc::clone(&inside.directory),
+        ingest: needed(ingest.clone(), "the ingest role")?,
+        sessions: sessions.clone(),
+        transport: Arc::new(HttpTransport::new(configured.iter().map(String::as_str))?),
+        clock: Arc::clone(&inside.clock),
+        entropy: Arc::clone(&inside.entropy),
+        settings: omnigate_edge::Settings {
+            body_bytes,
+            connections: usize::try_from(inside.config.limits.max_connections).unwrap_or(usize::MAX),
+            ..omnigate_edge::Settings::default()
+        },
+        metrics: inside.metrics.clone(),
+    });
+    let edge = Arc::new(edge.map_err(StartError::Settings)?);
+    let sending = edge.sending();
+    let mut webhooks = listeners.webhooks.take();
+    supervise(&inside.stop, Phase::Intake, "edge", OnExit::StopNode, move |token| {
+        let (edge, listener) = (Arc::clone(&edge), webhooks.take());
+        async move {
+            let listener = listener.ok_or_else(|| TaskError::from("the listener is gone"))?;
+            edge.run(listener, token).await;
+            Ok(())
+        }
+    });
+    inside.serve(
+        "edge",
+        listeners.edge.take(),
+        inside.services().adapter(Arc::clone(&sending)),
+        Phase::Flush,
+    );
+    Ok(Some(local::adapter(sending)))
+}
+
+/// Addresses that the operator configured, which may lie in private networks.
+fn configured_addresses(directory: &Directory) -> Vec<String> {
+    let of_apps = directory.apps.values().map(|app| &app.settings);
+    let of_accounts = directory.accounts.values().map(|account| &account.settings);
+    let named = of_apps
+        .chain(of_accounts)
+        .filter_map(|settings| settings.0.get("api_url")?.as_str());
+    named.map(str::to_owned).collect()
+}
+
+/// Every account's adapter behind one port; without an edge, only external ones.
+fn adapters(inside: &Inside, edge: Option<AdapterPort>) -> Result<AdapterPort, StartError> {
+    Ok(Arc::new(Switchboard::new(&inside.config, &inside.directory, edge)?))
+}
+
+fn api(
+    inside: &Arc<Inside>,
+    roles: &RoleSet,
+    adapters: AdapterPort,
+    listener: Option<TcpListener>,
+) -> Result<(), StartError> {
+    if !roles.contains(&Role::Api) {
+        return Ok(());
+    }
+    let api = Arc::new(Api::new(
+        inside.ports()?,
+        inside.broker()?,
+        Arc::clone(&inside.directory),
+        Some(adapters),
+        inside.config.broker.partitions,
+        inside.page_tokens.clone(),
+    ));
+    let services = inside
+        .services()
+        .message(Arc::clone(&api))
+        .customer(Arc::clone(&api))
+        .timeline(Arc::clone(&api))
+        .event(Arc::clone(&api))
+        .account(Arc::clone(&api))
+        .parked(api);
+    inside.serve("api", listener, services, Phase::Intake);
+    Ok(())
+}
