@@ -1,0 +1,54 @@
+# `just` lists these. Without it: every recipe is one or two lines that can be typed.
+
+export PATH := env("PATH") + ":" + justfile_directory() / ".tools/bin"
+
+# List the recipes
+default:
+    @just --list --unsorted
+
+# Run the gateway from source: `just run demo`, `just run serve --role unify`
+run *arguments="demo":
+    cargo run -p omnigate -- {{ arguments }}
+
+# Run every test, with a RabbitMQ and a Redis of its own: `just test`, `just test identity`
+test *names:
+    tests/run {{ names }}
+
+# Check everything that can be checked without running it: `just lint`, `just lint fmt clippy`
+lint *checks:
+    tests/lint/run {{ checks }}
+
+# Format every Rust file; `cargo fmt` does not see the modules that a macro declares
+fmt:
+    git ls-files -z --cached --others --exclude-standard -- '*.rs' | xargs -0 rustfmt --edition 2024
+
+# Check the contract's style and that nothing in it breaks
+proto-lint:
+    tests/lint/run proto breaking
+
+# What a change must pass before it is taken
+ci:
+    .ci/run
+
+# Hold the sandbox against clients that others wrote
+interop:
+    tests/interop/run
+
+# Play this many random schedules, with crashes, against the core
+sim-long schedules="100000":
+    OMNIGATE_SIM_SCHEDULES={{ schedules }} cargo test --release --locked -p omnigate-core --test simulation
+
+# Fuzz each target for so many seconds; needs the nightly compiler
+fuzz-long seconds="600":
+    tests/lint/tools cargo-fuzz
+    for target in services/adapters/fuzz/fuzz_targets/*.rs; do \
+        cargo +nightly fuzz run --fuzz-dir services/adapters/fuzz "$(basename "$target" .rs)" -- -max_total_time={{ seconds }} || exit 1; \
+    done
+
+# Run the whole gateway under faults for so many seconds
+faults-long seconds="600":
+    OMNIGATE_FAULTS_SECONDS={{ seconds }} tests/run -p omnigate-tests faults
+
+# Measure: `just bench --help`
+bench *arguments:
+    cargo run --release -p omnigate -- bench {{ arguments }}
