@@ -18,7 +18,7 @@ use crate::id::MessageId;
 use crate::time::Moment;
 use omnigate_proto::state::v1::{DeliveryRecord, DeliveryStep};
 use omnigate_proto::v1::{
-    Delivery, DeliveryPiece, DeliveryState, ErrorClass, ReceiptState, SendAccepted, SendError, UnknownPolicy,
+    Delivery, DeliveryPiece, DeliveryState, ErrorClass, ReceiptState, SendAccepted, SendError,
 };
 use std::time::Duration;
 

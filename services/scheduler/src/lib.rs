@@ -1,1 +1,19 @@
-//! Role scheduler: everything that happens by itself
+//! Role scheduler: everything that happens by itself.
+//!
+//! Schedulers share the shards of the store in groups, each group under a lease ([`shares`]). Whoever holds a group looks at
+//! its timers and at what is left in its outboxes ([`rounds`]). Every scheduler carries parked messages from the broker to
+//! the store ([`parked`]) and answers for the sessions of accounts ([`Sessions`]).
+
+mod metrics;
+mod parked;
+mod rounds;
+mod scheduler;
+mod sessions;
+mod settings;
+mod shared;
+mod shares;
+
+pub use metrics::Metrics;
+pub use scheduler::{Ports, Scheduler};
+pub use sessions::Sessions;
+pub use settings::Settings;

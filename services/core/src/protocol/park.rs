@@ -125,6 +125,21 @@ pub async fn park_event(context: &Context<'_>, unfit: &Unfit<'_>) -> Result<Park
     Ok(id)
 }
 
+/// Keeps an item that was parked on the broker. Keeping the same one again changes nothing.
+pub async fn keep(context: &Context<'_>, item: &ParkedItem) -> Result<ParkedId, Stop> {
+    let id = item.parked_id.parse().unwrap_or_else(|_| {
+        let at = item.parked_at.as_ref().map(Moment::from_timestamp);
+        ParkedId::new(at.unwrap_or_default(), &item.body)
+    });
+    let item = ParkedItem {
+        parked_id: id.to_string(),
+        event: None,
+        ..item.clone()
+    };
+    insert(context, id, &item, None).await?;
+    Ok(id)
+}
+
 /// Home, birth and account of the event's thread, where they can be found out.
 async fn home_of(context: &Context<'_>, event: &Event) -> Result<Option<(CustomerId, Birth, String)>, Stop> {
     let Some(peer) = &event.peer else {

@@ -1,0 +1,71 @@
+//! Metric names of the role, and nothing else that has a name.
+
+use prometheus::{IntCounter, IntGauge, Registry};
+
+/// Counters of one scheduler.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    groups: IntGauge,
+    timers: IntCounter,
+    hints: IntCounter,
+    leftovers: IntCounter,
+    parked: IntCounter,
+    failures: IntCounter,
+}
+
+impl Metrics {
+    /// Registers the role's metrics.
+    pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let counter = |name, help| -> Result<IntCounter, prometheus::Error> {
+            let counter = IntCounter::new(name, help)?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok(counter)
+        };
+        let groups = IntGauge::new(
+            "omnigate_scheduler_groups",
+            "Groups of shards that this process looks after",
+        )?;
+        registry.register(Box::new(groups.clone()))?;
+        Ok(Self {
+            groups,
+            timers: counter("omnigate_scheduler_timers_total", "Timers that fired")?,
+            hints: counter("omnigate_scheduler_hints_total", "Messages hinted because of a timer")?,
+            leftovers: counter(
+                "omnigate_scheduler_leftovers_total",
+                "Customer events published because their committer did not",
+            )?,
+            parked: counter(
+                "omnigate_scheduler_parked_total",
+                "Parked messages carried to the store",
+            )?,
+            failures: counter(
+                "omnigate_scheduler_failures_total",
+                "Timers that could not be looked at; they are looked at again",
+            )?,
+        })
+    }
+
+    pub(crate) fn groups(&self, held: usize) {
+        self.groups.set(i64::try_from(held).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn fired(&self) {
+        self.timers.inc();
+    }
+
+    pub(crate) fn hinted(&self) {
+        self.hints.inc();
+    }
+
+    pub(crate) fn left_over(&self, events: usize) {
+        self.leftovers.inc_by(u64::try_from(events).unwrap_or(u64::MAX));
+    }
+
+    pub(crate) fn parked(&self) {
+        self.parked.inc();
+    }
+
+    pub(crate) fn failed(&self) {
+        self.failures.inc();
+    }
+}

@@ -1,0 +1,209 @@
+//! Looks after one group of shards: timers that are due, and events that their committer did not publish.
+
+use crate::{shared::Shared, shares::GROUPS};
+use futures_util::{StreamExt as _, future::join_all, stream};
+use omnigate_core::{
+    id::MessageId,
+    keys::{self, Timer},
+    port::store::{Query, StoreError},
+    protocol::{
+        context::as_range,
+        outbox, publish,
+        submit::{self, Woken},
+    },
+    shard::{SHARDS, Shard},
+    time::Moment,
+};
+use omnigate_proto::state::v1::DeliveryRecord;
+use std::{ops::Bound, sync::Arc, time::Duration};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// Timers of one shard that are read at once.
+const TIMERS: u32 = 200;
+/// Pages of timers in one round: a shard that has more waits for the next one.
+const PAGES: usize = 20;
+/// Timers that are looked at side by side.
+const SIDE_BY_SIDE: usize = 16;
+/// Events of one shard that are published at once.
+const LEFTOVERS: u32 = 500;
+/// A flush takes out a part; this many take out what one round publishes.
+const FLUSHES: usize = 16;
+
+/// What a round found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Found {
+    Nothing,
+    Work,
+}
+
+/// One group in the hands of this process.
+pub(crate) struct Rounds {
+    shared: Arc<Shared>,
+    group: u16,
+}
+
+impl Rounds {
+    pub(crate) const fn new(shared: Arc<Shared>, group: u16) -> Self {
+        Self { shared, group }
+    }
+
+    /// Goes round until stopped. A round that has begun is finished.
+    pub(crate) async fn run(&self, stop: CancellationToken) {
+        let settings = &self.shared.settings;
+        let mut pause = settings.busy_pause;
+        let mut swept: Option<Instant> = None;
+        while !stop.is_cancelled() {
+            let sweeps = swept.is_none_or(|swept| swept.elapsed() >= settings.leftover_age);
+            if sweeps {
+                swept = Some(Instant::now());
+            }
+            pause = match self.round(sweeps).await {
+                Ok(Found::Work) => settings.busy_pause,
+                Ok(Found::Nothing) => (pause * 2).min(settings.idle_pause),
+                Err(error) => {
+                    tracing::warn!(group = self.group, %error, "store is away, timers wait");
+                    settings.idle_pause.max(Duration::from_secs(1))
+                }
+            };
+            stop.run_until_cancelled(tokio::time::sleep(pause)).await;
+        }
+    }
+
+    async fn round(&self, sweeps: bool) -> Result<Found, StoreError> {
+        let shards: Vec<Shard> = shards(self.group).collect();
+        let timers = join_all(shards.iter().map(|shard| self.timers(*shard)));
+        let leftovers = join_all(shards.iter().filter(|_| sweeps).map(|shard| self.leftovers(*shard)));
+        let mut found = Found::Nothing;
+        for outcome in timers.await.into_iter().chain(leftovers.await) {
+            if outcome? == Found::Work {
+                found = Found::Work;
+            }
+        }
+        self.clear_outbox().await;
+        Ok(found)
+    }
+
+    /// Looks at the timers of a shard that are due, oldest first.
+    async fn timers(&self, shard: Shard) -> Result<Found, StoreError> {
+        let now = self.shared.ports.clock.now();
+        let mut from = Bound::Unbounded;
+        let mut found = Found::Nothing;
+        for _ in 0..PAGES {
+            let query = Query::Range {
+                key: keys::timers(),
+                from,
+                to: Bound::Excluded(Moment(now.0 + 1).to_key().to_vec().into()),
+                limit: TIMERS,
+                reverse: false,
+            };
+            let answers = self.shared.ports.store.read(shard, vec![query]).await?;
+            let members = as_range(answers.into_iter().next())?;
+            let Some((last, _)) = members.last() else {
+                break;
+            };
+            found = Found::Work;
+            // One that cannot be looked at stays; the ones behind it must not wait for it.
+            from = Bound::Excluded(last.clone());
+            let is_last_page = members.len() < TIMERS as usize;
+            let due = members.iter().filter_map(|(member, _)| keys::read_timer_member(member));
+            stream::iter(due)
+                .for_each_concurrent(SIDE_BY_SIDE, |(due, Timer::Delivery(id))| self.wake(id, due))
+                .await;
+            if is_last_page {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    async fn wake(&self, id: MessageId, due: Moment) {
+        let metrics = &self.shared.ports.metrics;
+        metrics.fired();
+        match submit::wake(&self.shared.context(), id, due).await {
+            Ok(woken) => self.tell(woken).await,
+            Err(error) => {
+                metrics.failed();
+                tracing::warn!(message = %id, %error, "timer not looked at, it fires again");
+            }
+        }
+    }
+
+    async fn tell(&self, woken: Woken) {
+        let broker = self.shared.ports.broker.as_ref();
+        for record in woken.ready.iter().filter(|record| self.can_send(record)) {
+            self.shared.ports.metrics.hinted();
+            if let Err(error) = publish::hint(broker, record).await {
+                tracing::warn!(%error, "hint was not confirmed, the timer fires again");
+            }
+        }
+        if let Some(next) = woken.next
+            && let Err(error) = publish::hint_by_id(&self.shared.context(), broker, next).await
+        {
+            tracing::warn!(message = %next, %error, "message not hinted, its timer will");
+        }
+        let partitions = self.shared.settings.partitions;
+        publish::publish(broker, self.shared.outbox(), partitions, woken.outgoing).await;
+    }
+
+    /// False for messages of an account that the configuration has no more; they lapse.
+    fn can_send(&self, record: &DeliveryRecord) -> bool {
+        let account = record.delivery.as_ref().map(|delivery| &delivery.account_id);
+        account.is_some_and(|account| self.shared.directory.accounts.contains_key(account))
+    }
+
+    /// Publishes what stands in a shard's outbox for too long.
+    async fn leftovers(&self, shard: Shard) -> Result<Found, StoreError> {
+        let (context, settings) = (self.shared.context(), &self.shared.settings);
+        let left = outbox::left_over(&context, shard, settings.leftover_age, LEFTOVERS).await?;
+        if left.is_empty() {
+            return Ok(Found::Nothing);
+        }
+        let events = left.len();
+        let broker = self.shared.ports.broker.as_ref();
+        let unconfirmed = publish::publish(broker, self.shared.outbox(), settings.partitions, left).await;
+        self.shared.ports.metrics.left_over(events - unconfirmed);
+        tracing::debug!(%shard, events, unconfirmed, "events published that were left over");
+        Ok(Found::Work)
+    }
+
+    /// Takes what is published out of the store.
+    async fn clear_outbox(&self) {
+        let ours = |shard: &Shard| shard.number() / shards_each() == u8::try_from(self.group).unwrap_or(u8::MAX);
+        for _ in 0..FLUSHES {
+            let shards: Vec<Shard> = self.shared.outbox().shards().into_iter().filter(ours).collect();
+            for shard in shards {
+                if let Err(error) = outbox::flush(&self.shared.context(), shard).await {
+                    tracing::debug!(%shard, %error, "outbox not cleared");
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Shards in a group.
+fn shards_each() -> u8 {
+    u8::try_from(SHARDS / GROUPS).unwrap_or(u8::MAX)
+}
+
+fn shards(group: u16) -> impl Iterator<Item = Shard> {
+    let each = SHARDS / GROUPS;
+    let first = group * each;
+    (first..first + each)
+        .filter_map(|number| u8::try_from(number).ok())
+        .map(Shard::new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_shard_is_in_one_group() {
+        let all: Vec<Shard> = (0..GROUPS).flat_map(shards).collect();
+        let each: BTreeSet<Shard> = all.iter().copied().collect();
+        assert_eq!((all.len(), each.len()), (256, 256));
+    }
+}

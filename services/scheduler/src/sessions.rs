@@ -1,0 +1,146 @@
+//! Sessions of accounts that hold a connection or a cursor: one owner at a time, and the place where it goes on.
+
+use crate::{scheduler::Ports, settings::Settings};
+use omnigate_core::{
+    account::Directory,
+    protocol::{
+        Context,
+        cache::Cache,
+        lease::{self, COMMON, LeaseError, Wish},
+        outbox::Outbox,
+    },
+};
+use omnigate_proto::v1::{
+    AcquireRequest, AcquireResponse, CheckpointRequest, CheckpointResponse, ReleaseRequest, ReleaseResponse,
+    RenewRequest, RenewResponse,
+};
+use omnigate_rpc::{auth::Caller, error::Problem, v1::session_service_server::SessionService};
+use std::{sync::Arc, time::Duration};
+use tonic::{Request, Response, Status};
+
+/// Longest owner id.
+const MAX_OWNER: usize = 128;
+
+/// Answers for sessions. Any number of them may run: the store decides.
+pub struct Sessions {
+    ports: Ports,
+    directory: Arc<Directory>,
+    ttl: Duration,
+    outbox: Outbox,
+    cache: Cache,
+}
+
+impl Sessions {
+    /// Prepares the service.
+    #[must_use]
+    pub fn new(ports: Ports, directory: Arc<Directory>, settings: &Settings) -> Self {
+        Self {
+            ports,
+            directory,
+            ttl: settings.session_lease,
+            outbox: Outbox::default(),
+            cache: Cache::new(1),
+        }
+    }
+
+    fn context(&self) -> Context<'_> {
+        Context {
+            store: self.ports.store.as_ref(),
+            clock: self.ports.clock.as_ref(),
+            entropy: self.ports.entropy.as_ref(),
+            outbox: &self.outbox,
+            cache: &self.cache,
+        }
+    }
+
+    fn lease_ms(&self) -> u64 {
+        u64::try_from(self.ttl.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Name of the account's lease, for a caller who may ask for it.
+    fn name<T>(&self, request: &Request<T>, account_id: &str, owner_id: &str) -> Result<String, Problem> {
+        let caller = Caller::of(request)?;
+        caller.check_account(account_id)?;
+        if owner_id.is_empty() || owner_id.len() > MAX_OWNER {
+            return Err(Problem::invalid(
+                "owner_id",
+                format!("must have 1 to {MAX_OWNER} bytes"),
+            ));
+        }
+        let missing = || Problem::not_found("ACCOUNT_NOT_FOUND", "no such account is configured");
+        let account = self.directory.accounts.get(account_id).ok_or_else(missing)?;
+        match caller.tenant.as_deref() {
+            Some(tenant) if tenant != account.tenant_id => Err(missing()),
+            _ => Ok(format!("session/{account_id}")),
+        }
+    }
+}
+
+const fn wish<'a>(name: &'a str, owner: &'a str) -> Wish<'a> {
+    Wish {
+        shard: COMMON,
+        name,
+        owner,
+    }
+}
+
+/// What a caller is told; who holds a session is not for others to know.
+fn problem(error: LeaseError) -> Problem {
+    match error {
+        LeaseError::Held { until, .. } => {
+            let held = Problem::failed_precondition("SESSION_HELD", "another owner holds the session");
+            held.with("until_ms", until.0.to_string())
+        }
+        LeaseError::Lost(_) => Problem::aborted("SESSION_LOST", "the session is no longer yours"),
+        LeaseError::CursorTooLong(bytes) => Problem::invalid("cursor", format!("{bytes} bytes are too many")),
+        LeaseError::Stop(stop) => {
+            tracing::warn!(error = %stop, "session not decided");
+            Problem::unavailable("STORE_UNAVAILABLE", "the store did not decide; ask again")
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl SessionService for Sessions {
+    async fn acquire(&self, request: Request<AcquireRequest>) -> Result<Response<AcquireResponse>, Status> {
+        let asked = request.get_ref();
+        let name = self.name(&request, &asked.account_id, &asked.owner_id)?;
+        let wish = wish(&name, &asked.owner_id);
+        let held = lease::acquire(&self.context(), wish, self.ttl).await.map_err(problem)?;
+        Ok(Response::new(AcquireResponse {
+            epoch: held.epoch,
+            cursor: held.cursor,
+            lease_ms: self.lease_ms(),
+        }))
+    }
+
+    async fn renew(&self, request: Request<RenewRequest>) -> Result<Response<RenewResponse>, Status> {
+        let asked = request.get_ref();
+        let name = self.name(&request, &asked.account_id, &asked.owner_id)?;
+        let wish = wish(&name, &asked.owner_id);
+        let renewed = lease::renew(&self.context(), wish, asked.epoch, self.ttl).await;
+        renewed.map_err(problem)?;
+        Ok(Response::new(RenewResponse {
+            lease_ms: self.lease_ms(),
+        }))
+    }
+
+    async fn checkpoint(&self, request: Request<CheckpointRequest>) -> Result<Response<CheckpointResponse>, Status> {
+        let asked = request.get_ref();
+        let name = self.name(&request, &asked.account_id, &asked.owner_id)?;
+        let (wish, cursor) = (wish(&name, &asked.owner_id), asked.cursor.clone());
+        let kept = lease::checkpoint(&self.context(), wish, asked.epoch, cursor, self.ttl).await;
+        kept.map_err(problem)?;
+        Ok(Response::new(CheckpointResponse {
+            lease_ms: self.lease_ms(),
+        }))
+    }
+
+    async fn release(&self, request: Request<ReleaseRequest>) -> Result<Response<ReleaseResponse>, Status> {
+        let asked = request.get_ref();
+        let name = self.name(&request, &asked.account_id, &asked.owner_id)?;
+        let released = lease::release(&self.context(), wish(&name, &asked.owner_id), asked.epoch).await;
+        released.map_err(problem)?;
+        Ok(Response::new(ReleaseResponse {}))
+    }
+}

@@ -1,0 +1,37 @@
+//! What can be set about what happens by itself.
+
+use omnigate_core::topology::DEFAULT_PARTITIONS;
+use std::time::Duration;
+
+/// Times and limits of the role, with defaults that suit a small machine.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Settings {
+    /// Partitions of the events logs; the same for all processes of a gateway.
+    pub partitions: u16,
+    /// How long a share of the shards is held without being renewed.
+    pub lease: Duration,
+    /// How long an account's session is held without being renewed.
+    pub session_lease: Duration,
+    /// Pause between two looks at a busy group of shards.
+    pub busy_pause: Duration,
+    /// Longest pause between two looks at a group in which nothing happens; timers fire late by this much at most.
+    pub idle_pause: Duration,
+    /// Age from which an event in the outbox is no longer left to its committer.
+    pub leftover_age: Duration,
+    /// How long a stop waits for what is under way.
+    pub drain_within: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            partitions: DEFAULT_PARTITIONS,
+            lease: Duration::from_secs(15),
+            session_lease: Duration::from_secs(15),
+            busy_pause: Duration::from_millis(100),
+            idle_pause: Duration::from_millis(800),
+            leftover_age: Duration::from_secs(2),
+            drain_within: Duration::from_secs(5),
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Which groups of shards are ours: a fair share, each group under a lease.
+
+use omnigate_core::{
+    lease::share,
+    protocol::{
+        Context,
+        lease::{self, COMMON, LeaseError, Wish},
+    },
+};
+use std::{collections::BTreeMap, time::Duration};
+use tokio::time::Instant;
+
+/// Groups of shards.
+pub(crate) const GROUPS: u16 = 16;
+/// Name of the group of processes that share them.
+const MEMBERS: &str = "schedulers";
+
+/// Our share.
+pub(crate) struct Shares {
+    owner: String,
+    ttl: Duration,
+    held: BTreeMap<u16, Holding>,
+}
+
+/// A group that is ours.
+#[derive(Clone, Copy, Debug)]
+struct Holding {
+    epoch: u64,
+    /// Counted from before it was asked for, so never later than the store's.
+    ends: Instant,
+}
+
+impl Shares {
+    pub(crate) const fn new(owner: String, ttl: Duration) -> Self {
+        Self {
+            owner,
+            ttl,
+            held: BTreeMap::new(),
+        }
+    }
+
+    /// Groups that are ours at this moment.
+    pub(crate) fn held(&self) -> Vec<u16> {
+        let now = Instant::now();
+        let ours = self.held.iter().filter(|(_, holding)| holding.ends > now);
+        ours.map(|(group, _)| *group).collect()
+    }
+
+    /// Prolongs what is ours and says what should be given back, because others have too little; then takes what is missing
+    /// to our share.
+    pub(crate) async fn balance(&mut self, context: &Context<'_>) -> Result<Vec<u16>, LeaseError> {
+        lease::join(context, MEMBERS, &self.owner, self.ttl).await?;
+        self.renew(context).await?;
+        let members = lease::members(context, MEMBERS).await?;
+        let held: Vec<u16> = self.held.keys().copied().collect();
+        let shares = share(&held, GROUPS, &members, &self.owner);
+        let mut wanted = shares.wanted;
+        for group in shares.order {
+            if wanted == 0 {
+                break;
+            }
+            wanted -= usize::from(self.take(context, group).await?);
+        }
+        Ok(shares.release)
+    }
+
+    async fn renew(&mut self, context: &Context<'_>) -> Result<(), LeaseError> {
+        for (group, holding) in self.held.clone() {
+            let (name, asked) = (name(group), Instant::now());
+            match lease::renew(context, self.wish(&name), holding.epoch, self.ttl).await {
+                Ok(_) => {
+                    let ends = asked + self.ttl;
+                    self.held.insert(group, Holding { ends, ..holding });
+                }
+                Err(LeaseError::Lost(_)) => {
+                    tracing::warn!(group, "share of the shards lost");
+                    self.held.remove(&group);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    async fn take(&mut self, context: &Context<'_>, group: u16) -> Result<bool, LeaseError> {
+        let (name, asked) = (name(group), Instant::now());
+        match lease::acquire(context, self.wish(&name), self.ttl).await {
+            Ok(held) => {
+                let ends = asked + self.ttl;
+                self.held.insert(
+                    group,
+                    Holding {
+                        epoch: held.epoch,
+                        ends,
+                    },
+                );
+                Ok(true)
+            }
+            Err(LeaseError::Held { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Gives a group back whose work has ended.
+    pub(crate) async fn release(&mut self, context: &Context<'_>, group: u16) -> Result<(), LeaseError> {
+        if let Some(holding) = self.held.remove(&group) {
+            lease::release(context, self.wish(&name(group)), holding.epoch).await?;
+        }
+        Ok(())
+    }
+
+    /// Gives everything back.
+    pub(crate) async fn leave(&mut self, context: &Context<'_>) -> Result<(), LeaseError> {
+        for group in self.held.keys().copied().collect::<Vec<_>>() {
+            self.release(context, group).await?;
+        }
+        lease::leave(context, MEMBERS, &self.owner).await
+    }
+
+    fn wish<'a>(&'a self, name: &'a str) -> Wish<'a> {
+        Wish {
+            shard: COMMON,
+            name,
+            owner: &self.owner,
+        }
+    }
+}
+
+fn name(group: u16) -> String {
+    format!("shards/{group}")
+}
