@@ -26,7 +26,10 @@ use omnigate_runtime::{
 };
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 use tokio::{
@@ -43,6 +46,8 @@ pub(crate) const NOON: Moment = Moment(1_700_000_000_000);
 pub(crate) struct FakeIngest {
     pub(crate) begun: watch::Sender<usize>,
     pub(crate) calls: Mutex<Vec<PushRequest>>,
+    in_flight: AtomicUsize,
+    pub(crate) most_in_flight: AtomicUsize,
     pub(crate) traceparents: Mutex<Vec<String>>,
     failures: Mutex<VecDeque<Status>>,
     gate: Semaphore,
@@ -59,6 +64,8 @@ impl FakeIngest {
         Arc::new(Self {
             begun: watch::channel(0).0,
             calls: Mutex::default(),
+            in_flight: AtomicUsize::new(0),
+            most_in_flight: AtomicUsize::new(0),
             traceparents: Mutex::default(),
             failures: Mutex::default(),
             gate: Semaphore::new(0),
@@ -103,8 +110,11 @@ impl IngestService for FakeIngest {
             .get("traceparent")
             .map(|text| text.to_str().unwrap().to_owned());
         self.traceparents.lock().unwrap().extend(traceparent);
+        let in_flight = self.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most_in_flight.fetch_max(in_flight, Ordering::SeqCst);
         self.begun.send_modify(|begun| *begun += 1);
         self.gate.acquire().await.unwrap().forget();
+        self.in_flight.fetch_sub(1, Ordering::SeqCst);
         if let Some(status) = self.failures.lock().unwrap().pop_front() {
             return Err(status);
         }

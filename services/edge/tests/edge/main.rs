@@ -1,7 +1,12 @@
 //! The role from outside: webhooks and outbound HTTP over real sockets, sessions and sending against fakes.
 
+#[cfg(test)]
 mod fakes;
+#[cfg(test)]
 mod sending;
+#[cfg(test)]
 mod sessions;
+#[cfg(test)]
 mod transport;
+#[cfg(test)]
 mod webhooks;

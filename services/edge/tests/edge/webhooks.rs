@@ -4,7 +4,10 @@ use crate::fakes::{FakeIngest, FakeKind, Running, account, message, parts, start
 use omnigate_edge::{Edge, Settings};
 use omnigate_proto::v1::event::Kind;
 use prost::Message as _;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -148,12 +151,21 @@ async fn concurrent_requests_of_an_app_join_and_keep_their_order() {
     }
     ingest.release(1);
     assert_eq!(status(&first.await.unwrap()), "200");
+    ingest.until_begun(2).await;
+    for _ in 0..500 {
+        tokio::task::yield_now().await;
+    }
     ingest.release(100);
     for request in rest {
         assert_eq!(status(&request.await.unwrap()), "200");
     }
     assert_eq!(ingest.events().len(), 31);
     assert!(ingest.calls.lock().unwrap().len() < 31, "requests were joined");
+    assert_eq!(
+        ingest.most_in_flight.load(Ordering::SeqCst),
+        1,
+        "an app has one call in flight"
+    );
     // One after the other: the order is the provider's.
     for id in ["x", "y", "z"] {
         exchange(&running, genuine(id)).await;
@@ -226,8 +238,12 @@ async fn a_slow_client_is_let_go() {
     let body = b"POST /v1/webhooks/shop HTTP/1.1\r\nhost: x\r\nx-secret: s3cret\r\ncontent-length: 10\r\nconnection: close\r\n\r\nabc";
     assert_eq!(status(&exchange(&running, body.to_vec()).await), "408");
     let head = b"POST /v1/webhooks/shop HTTP/1.1\r\nhost: x\r\n";
-    assert_ne!(status(&exchange(&running, head.to_vec()).await), "200");
-    assert_eq!(status(&exchange(&running, Vec::new()).await), "none");
+    let let_go = async {
+        assert_ne!(status(&exchange(&running, head.to_vec()).await), "200");
+        assert_eq!(status(&exchange(&running, Vec::new()).await), "none");
+    };
+    // Much more than 30 ms, and much less than any limit that is not ours.
+    tokio::time::timeout(Duration::from_secs(8), let_go).await.unwrap();
 }
 
 #[tokio::test]
