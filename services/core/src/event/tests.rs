@@ -162,6 +162,7 @@ fn a_peer_without_canonical_form_is_refused_and_not_named() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn what_breaks_the_contract_is_refused_by_name() {
     let without_peer = |kind| Event {
         peer: None,
@@ -317,6 +318,7 @@ fn media_signed_anew_are_the_same_content() {
 }
 
 /// Facts about one message of one thread, each unlike all others.
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn different_facts() -> Vec<Event> {
     let edit = |words: &str, seconds| {
         Kind::Edit(Edit {
