@@ -7,7 +7,7 @@ use super::{
     handle::TelegramHandle,
     people::{ChatKind, NewUser},
     server::Shared,
-    user::{Act, Action},
+    user::Act,
 };
 use axum::{
     Json, Router,
@@ -161,34 +161,8 @@ struct Burst {
     text: String,
 }
 
-/// The most messages of one burst; more come by asking again.
-const LONGEST_BURST: u32 = 100_000;
-
-/// `count` messages, the people taking turns; each text ends in its number.
 async fn burst(About(telegram): About, Json(burst): Json<Burst>) -> Answer {
-    if burst.users.is_empty() || burst.count > LONGEST_BURST {
-        return Err(ControlError::Impossible(
-            "a burst needs users and at most 100000 messages",
-        ));
-    }
-    let mut made = 0;
-    for (number, user) in (0..burst.count).zip(burst.users.iter().cycle()) {
-        let action = Action::Text {
-            text: format!("{} {number}", burst.text).trim_start().to_owned(),
-        };
-        made += telegram
-            .act(&Act {
-                user: *user,
-                chat: None,
-                reply_to: None,
-                action,
-            })?
-            .updates
-            .len();
-        if number % 256 == 255 {
-            tokio::task::yield_now().await;
-        }
-    }
+    let made = telegram.burst(&burst.users, burst.count, &burst.text).await?;
     Ok(Json(json!({"updates": made})))
 }
 

@@ -74,7 +74,11 @@ pub(super) async fn run(shared: Arc<Shared>, cell: Arc<Cell>) {
     let mut running = JoinSet::new();
     loop {
         arrivals.borrow_and_update();
+        let before = running.len();
         let wake = start_due(&shared, &cell, &mut running);
+        if running.len() > before {
+            cell.changed();
+        }
         tokio::select! {
             () = shared.cancel.cancelled() => return,
             changed = arrivals.changed() => {

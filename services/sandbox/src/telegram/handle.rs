@@ -8,7 +8,7 @@ use super::{
     journal::{Counters, JournalEntry, SentMessage},
     people::{ChatKind, NewUser},
     server::{Cell, Shared},
-    user::{Act, Done, UserHandle},
+    user::{Act, Action, Done, UserHandle},
     view::{DeadlinePassed, View},
 };
 use bytes::Bytes;
@@ -16,6 +16,9 @@ use serde_json::Value;
 use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::time::timeout;
 use tokio_util::sync::DropGuard;
+
+/// The most messages of one burst; more come by asking again.
+const LONGEST_BURST: u32 = 100_000;
 
 /// One bot as whoever runs the sandbox sees it. Clones speak of the same one.
 #[derive(Clone)]
@@ -119,6 +122,39 @@ impl TelegramHandle {
         let done = self.cell.lock().act(act, self.shared.now());
         self.cell.arrived();
         done
+    }
+
+    /// `count` messages in private chats, the people taking turns; each text ends in its number. Answers how many updates
+    /// were made.
+    ///
+    /// # Errors
+    /// When there are no users or one of them cannot write, or at more than 100,000 at once.
+    pub async fn burst(&self, users: &[i64], count: u32, text: &str) -> Result<usize, ControlError> {
+        if users.is_empty() || count > LONGEST_BURST {
+            return Err(ControlError::Impossible(
+                "a burst needs users and at most 100000 messages",
+            ));
+        }
+        let mut made = 0;
+        for (number, user) in (0..count).zip(users.iter().cycle()) {
+            let action = Action::Text {
+                text: format!("{text} {number}").trim_start().to_owned(),
+            };
+            made += self
+                .act(&Act {
+                    user: *user,
+                    chat: None,
+                    reply_to: None,
+                    action,
+                })?
+                .updates
+                .len();
+            // So that delivery begins before the last one is written.
+            if number % 256 == 255 {
+                tokio::task::yield_now().await;
+            }
+        }
+        Ok(made)
     }
 
     /// Makes an update with exactly this content, such as one of a kind that Telegram has yet to invent. None where the bot

@@ -1,7 +1,7 @@
 //! Over real connections: the API's face, delivery, polls, faults and control.
 
 use super::*;
-use crate::telegram::{Action, Fault, Options, Telegram};
+use crate::telegram::{Fault, Options, Telegram};
 use axum::{
     Router,
     body::Body,
@@ -270,7 +270,8 @@ async fn an_answer_can_call_a_method_but_not_every_one() {
     lan.writes("b").unwrap();
     delivered(&telegram, 2).await;
     assert_eq!(telegram.sent()[0].text.as_deref(), Some("ngay đây"));
-    assert_ne!(telegram.webhook_info()["url"], "");
+    let called: Vec<String> = telegram.journal().into_iter().map(|entry| entry.method).collect();
+    assert_eq!(called, ["setwebhook", "sendmessage"]);
 }
 
 #[tokio::test]
@@ -320,6 +321,41 @@ async fn gone_is_believed_after_a_day_only() {
 }
 
 #[tokio::test]
+async fn another_webhook_gets_what_the_one_before_had_in_hand() {
+    let telegram = quick().await;
+    // Takes connections and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", silent.local_addr().unwrap());
+    call(&telegram, "setWebhook", json!({"url": url})).await;
+    telegram.user("Lan").writes("a").unwrap();
+    telegram.wait_for(|view| view.in_flight() == 1, SOON).await.unwrap();
+    let (gateway, url) = Gateway::start([]).await;
+    call(&telegram, "setWebhook", json!({"url": url})).await;
+    delivered(&telegram, 1).await;
+    drop(silent);
+    for number in 0..20 {
+        telegram.user("Minh").writes("b").unwrap();
+        delivered(&telegram, number + 2).await;
+    }
+    assert_eq!(gateway.texts()[0], "a");
+    assert_eq!(
+        telegram.counters().failed_deliveries,
+        0,
+        "the first webhook's failure is nobody's any more"
+    );
+}
+
+#[tokio::test]
+async fn what_waits_can_be_dropped() {
+    let telegram = quick().await;
+    telegram.user("Lan").writes("a").unwrap();
+    assert_eq!(telegram.webhook_info()["pending_update_count"], 1);
+    call(&telegram, "deleteWebhook", json!({"drop_pending_updates": true})).await;
+    assert_eq!(telegram.webhook_info()["pending_update_count"], 0);
+    assert_eq!(telegram.counters().dropped, 1);
+}
+
+#[tokio::test]
 async fn a_poll_confirms_by_its_offset() {
     let telegram = quick().await;
     let lan = telegram.user("Lan");
@@ -363,7 +399,8 @@ async fn a_long_poll_wakes_and_a_second_one_ends_it() {
         telegram.wait_for(|view| view.bot.poll == 2, SOON).await.unwrap();
         call(&telegram, "getUpdates", json!({"timeout": 0, "offset": offset})).await
     };
-    let ((status, ended), (ok, _)) = tokio::join!(first, second);
+    let both = async { tokio::join!(first, second) };
+    let ((status, ended), (ok, _)) = timeout(SOON, both).await.unwrap();
     assert_eq!((status, ok), (409, 200));
     assert_eq!(
         ended["description"],

@@ -543,3 +543,23 @@ fn memory_is_bounded() {
     assert!(bot.messages.get(person, 90).is_none());
     assert!(bot.messages.get(person, 91).is_some());
 }
+
+#[test]
+fn files_are_forgotten_oldest_first() {
+    let mut bot = bot();
+    bot.files = crate::telegram::files::Files::new(1, 10);
+    let ids: Vec<String> = (0..3)
+        .map(|_| {
+            let new = crate::telegram::files::NewFile {
+                bytes: Bytes::from(vec![1; 4]),
+                ..Default::default()
+            };
+            bot.files
+                .add(crate::telegram::files::MediaKind::Document, new)
+                .id
+                .clone()
+        })
+        .collect();
+    let kept: Vec<bool> = ids.iter().map(|id| bot.files.by_id(id).is_some()).collect();
+    assert_eq!(kept, [false, true, true]);
+}
