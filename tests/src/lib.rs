@@ -1,1 +1,7 @@
-//! Black-box tests of the whole gateway.
+//! Black-box tests of the whole gateway: real processes of the real binary, reached only through its listeners.
+
+pub mod bot;
+pub mod gateway;
+pub mod process;
+pub mod reading;
+pub mod wait;

@@ -16,13 +16,7 @@ use omnigate_core::port::broker::Broker;
 use omnigate_core::protocol::{Context, Ports};
 use omnigate_rpc::AdapterPort;
 use omnigate_rpc::page::Tokens;
-use omnigate_rpc::v1::{
-    account_service_server::AccountServiceServer, customer_service_server::CustomerServiceServer,
-    event_service_server::EventServiceServer, message_service_server::MessageServiceServer,
-    parked_service_server::ParkedServiceServer, timeline_service_server::TimelineServiceServer,
-};
 use std::sync::Arc;
-use tonic::service::{Routes, RoutesBuilder};
 
 /// What the api works with.
 #[derive(Clone)]
@@ -55,30 +49,6 @@ impl Api {
             partitions,
             tokens,
         }
-    }
-
-    /// All services of the role, ready to be served with messages of at most `max_bytes`.
-    #[must_use]
-    pub fn routes(&self, max_bytes: usize) -> Routes {
-        let mut routes = RoutesBuilder::default();
-        macro_rules! add {
-            ($($server:ident),*) => {$(
-                routes.add_service(
-                    $server::new(self.clone())
-                        .max_decoding_message_size(max_bytes)
-                        .max_encoding_message_size(usize::MAX),
-                );
-            )*};
-        }
-        add!(
-            MessageServiceServer,
-            CustomerServiceServer,
-            TimelineServiceServer,
-            AccountServiceServer,
-            ParkedServiceServer,
-            EventServiceServer
-        );
-        routes.routes()
     }
 
     fn context(&self) -> Context<'_> {

@@ -3,7 +3,7 @@
 use crate::customer_event::Happened;
 use crate::id::{Birth, CustomerId, EventId};
 use crate::time::Moment;
-use crate::timeline::{self, Place};
+use crate::timeline::{self, Place, Spot};
 use bytes::Bytes;
 use omnigate_proto::state::v1::{EntryRecord, HomeRecord, ThreadRecord};
 use omnigate_proto::v1::{Direction, Event, Identifier, SubscriptionState, event::Kind};
@@ -48,7 +48,7 @@ pub struct HomeState {
     /// Places that are known; an arrival that is not here is taken to be new.
     pub places: BTreeMap<EventId, Place>,
     /// Entries that arrivals change, or that want to change arrivals.
-    pub entries: BTreeMap<EventId, (Moment, EntryRecord)>,
+    pub entries: BTreeMap<EventId, (Spot, EntryRecord)>,
 }
 
 /// A place that the commit changes.
@@ -68,7 +68,7 @@ pub struct Appended {
     /// The home's record afterwards.
     pub home: HomeRecord,
     /// Entries to write.
-    pub entries: Vec<(EventId, Moment, EntryRecord)>,
+    pub entries: Vec<(EventId, Spot, EntryRecord)>,
     /// Places to write.
     pub places: Vec<PlaceChange>,
     /// CustomerEvents with their numbers.
@@ -153,7 +153,7 @@ struct Work {
     id: CustomerId,
     before: BTreeMap<EventId, Place>,
     places: BTreeMap<EventId, Place>,
-    entries: BTreeMap<EventId, (Moment, EntryRecord)>,
+    entries: BTreeMap<EventId, (Spot, EntryRecord)>,
     dirty: BTreeSet<EventId>,
     outbox: Vec<(u64, Bytes)>,
     now: Moment,
@@ -167,6 +167,7 @@ impl Work {
         let arrived_late = shown_at.0 < home.newest_shown_ms;
         home.newest_shown_ms = home.newest_shown_ms.max(shown_at.0);
         let home_seq = home.home_seq;
+        let spot = Spot { shown_at, home_seq };
         let thread = thread_of(home, key);
         thread.thread_seq += 1;
         let mut entry = EntryRecord {
@@ -181,7 +182,7 @@ impl Work {
             ..EntryRecord::default()
         };
         note_on_thread(thread, arrival);
-        self.change_target(arrival, shown_at, &mut entry);
+        self.change_target(arrival, spot, &mut entry);
         if let Some(Place::Awaited(waiting)) = self.places.get(&arrival.id).cloned() {
             self.apply_waiting(arrival.id, &waiting, &mut entry);
         }
@@ -192,19 +193,28 @@ impl Work {
             at: self.now,
             trace_id: &arrival.event.trace_id,
         };
-        self.outbox.push((home_seq, happened.entry_added(arrival.id, shown_at, &entry)));
-        self.places.insert(arrival.id, Place::At { shown_at, entry: arrival.id });
-        self.entries.insert(arrival.id, (shown_at, entry));
+        self.outbox
+            .push((home_seq, happened.entry_added(arrival.id, shown_at, &entry)));
+        self.places.insert(
+            arrival.id,
+            Place::At {
+                spot,
+                entry: arrival.id,
+            },
+        );
+        self.entries.insert(arrival.id, (spot, entry));
         self.dirty.insert(arrival.id);
     }
 
     /// Applies an edit, deletion or reaction to its message, or lets it wait for the message.
-    fn change_target(&mut self, arrival: &Arrival, shown_at: Moment, entry: &mut EntryRecord) {
+    fn change_target(&mut self, arrival: &Arrival, spot: Spot, entry: &mut EntryRecord) {
         let Some(target) = timeline::target(&arrival.event) else {
             return;
         };
         match self.places.get(&target).cloned() {
-            Some(Place::At { entry: target_entry, .. }) => {
+            Some(Place::At {
+                entry: target_entry, ..
+            }) => {
                 entry.target = target_entry.to_bytes();
                 if let Some((_, changed)) = self.entries.get_mut(&target_entry)
                     && timeline::amend(changed, &arrival.event, arrival.received_at)
@@ -213,13 +223,13 @@ impl Work {
                 }
             }
             waiting => {
-                self.places.insert(target, Place::awaiting(waiting, shown_at, arrival.id));
+                self.places.insert(target, Place::awaiting(waiting, spot, arrival.id));
             }
         }
     }
 
     /// Applies what came before its message.
-    fn apply_waiting(&mut self, id: EventId, waiting: &[(Moment, EventId)], entry: &mut EntryRecord) {
+    fn apply_waiting(&mut self, id: EventId, waiting: &[(Spot, EventId)], entry: &mut EntryRecord) {
         for (_, amendment) in waiting {
             let Some((_, waiting)) = self.entries.get_mut(amendment) else {
                 continue;
@@ -233,7 +243,10 @@ impl Work {
     }
 
     fn place_changes(&self) -> Vec<PlaceChange> {
-        let changed = self.places.iter().filter(|(id, place)| self.before.get(id) != Some(place));
+        let changed = self
+            .places
+            .iter()
+            .filter(|(id, place)| self.before.get(id) != Some(place));
         changed
             .map(|(id, place)| PlaceChange {
                 event: *id,
@@ -243,10 +256,10 @@ impl Work {
             .collect()
     }
 
-    fn dirty_entries(&mut self) -> Vec<(EventId, Moment, EntryRecord)> {
+    fn dirty_entries(&mut self) -> Vec<(EventId, Spot, EntryRecord)> {
         let entries = &mut self.entries;
         let taken = self.dirty.iter().filter_map(|id| entries.remove_entry(id));
-        taken.map(|(id, (shown_at, entry))| (id, shown_at, entry)).collect()
+        taken.map(|(id, (spot, entry))| (id, spot, entry)).collect()
     }
 }
 
@@ -257,7 +270,9 @@ fn note_on_thread(thread: &mut ThreadRecord, arrival: &Arrival) {
     match &event.kind {
         Some(Kind::Message(_) | Kind::Postback(_)) if inbound => {
             thread.last_inbound_ms = thread.last_inbound_ms.max(arrival.received_at.0);
-            thread.last_inbound_provider_message_id.clone_from(&event.provider_message_id);
+            thread
+                .last_inbound_provider_message_id
+                .clone_from(&event.provider_message_id);
             thread.unreachable = false;
         }
         Some(Kind::Subscription(subscription)) if subscription.topic.is_empty() => match subscription.state() {

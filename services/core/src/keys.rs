@@ -3,6 +3,7 @@
 use crate::id::{CustomerId, EventId, IdentifierKey, MessageId};
 use crate::port::store::Key;
 use crate::time::Moment;
+use crate::timeline::{SPOT, Spot};
 use bytes::{BufMut as _, Bytes, BytesMut};
 
 fn key(kind: u8, id: &[u8]) -> Key {
@@ -36,7 +37,7 @@ pub fn places(home: CustomerId) -> Key {
     key(b'p', &home.0)
 }
 
-/// Index of a home: time shown and event id → `state.v1.EntryRecord`.
+/// Index of a home: spot and event id → `state.v1.EntryRecord`.
 #[must_use]
 pub fn timeline(home: CustomerId) -> Key {
     key(b't', &home.0)
@@ -44,11 +45,18 @@ pub fn timeline(home: CustomerId) -> Key {
 
 /// Member of [`timeline`].
 #[must_use]
-pub fn timeline_member(shown_at: Moment, event: EventId) -> Bytes {
-    let mut member = BytesMut::with_capacity(24);
-    member.put_slice(&shown_at.to_key());
+pub fn timeline_member(spot: Spot, event: EventId) -> Bytes {
+    let mut member = BytesMut::with_capacity(SPOT + 16);
+    member.put_slice(&spot.to_key());
     member.put_slice(&event.0);
     member.freeze()
+}
+
+/// Back from [`timeline_member`]; `None` when it cannot be read.
+#[must_use]
+pub fn read_timeline_member(member: &[u8]) -> Option<(Spot, EventId)> {
+    let (spot, event) = member.split_first_chunk::<SPOT>()?;
+    Some((Spot::from_key(*spot), EventId::from_bytes(event)?))
 }
 
 /// Index of a shard: home and number → encoded `v1.CustomerEvent` not yet known to be published.
@@ -159,4 +167,3 @@ pub fn pace(limit: &str) -> Key {
 pub fn gateway() -> Key {
     Key::from_static(b"g")
 }
-

@@ -41,18 +41,54 @@ fn message_event_id(event: &Event) -> EventId {
     )
 }
 
+/// Length of a spot in keys.
+pub const SPOT: usize = 16;
+
+/// Where an entry stands in its home: by the time it is shown, and among those of one instant in the order in which they
+/// took effect (providers count in seconds).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Spot {
+    /// Time by which it is shown.
+    pub shown_at: Moment,
+    /// Its number in the home.
+    pub home_seq: u64,
+}
+
+impl Spot {
+    /// As a key part that sorts like the spot.
+    #[must_use]
+    pub fn to_key(self) -> [u8; SPOT] {
+        let mut key = [0; SPOT];
+        key[..8].copy_from_slice(&self.shown_at.to_key());
+        key[8..].copy_from_slice(&self.home_seq.to_be_bytes());
+        key
+    }
+
+    /// Back from [`Spot::to_key`].
+    #[must_use]
+    pub fn from_key(key: [u8; SPOT]) -> Self {
+        let both = u128::from_be_bytes(key);
+        let [shown_at, home_seq] =
+            [both >> 64, both].map(|half| u64::try_from(half & u128::from(u64::MAX)).unwrap_or(0));
+        Self {
+            shown_at: Moment::from_key(shown_at.to_be_bytes()),
+            home_seq,
+        }
+    }
+}
+
 /// What the home knows of an event id.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Place {
     /// It is on the timeline.
     At {
-        /// Time by which it is shown.
-        shown_at: Moment,
+        /// Where it stands.
+        spot: Spot,
         /// Event id of the entry; differs from the field for echoes of our own messages.
         entry: EventId,
     },
     /// It is not there yet, but these entries want to change it.
-    Awaited(Vec<(Moment, EventId)>),
+    Awaited(Vec<(Spot, EventId)>),
 }
 
 impl Place {
@@ -61,15 +97,15 @@ impl Place {
     pub fn encode(&self) -> Bytes {
         let mut out = BytesMut::new();
         match self {
-            Self::At { shown_at, entry } => {
+            Self::At { spot, entry } => {
                 out.put_u8(0);
-                out.put_slice(&shown_at.to_key());
+                out.put_slice(&spot.to_key());
                 out.put_slice(&entry.0);
             }
             Self::Awaited(amendments) => {
                 out.put_u8(1);
-                for (shown_at, entry) in amendments {
-                    out.put_slice(&shown_at.to_key());
+                for (spot, entry) in amendments {
+                    out.put_slice(&spot.to_key());
                     out.put_slice(&entry.0);
                 }
             }
@@ -81,13 +117,12 @@ impl Place {
     #[must_use]
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let (kind, rest) = bytes.split_first()?;
-        let (places, remainder) = rest.as_chunks::<24>();
-        let mut read = places.iter().filter_map(|place| {
-            let (shown_at, entry) = place.split_first_chunk::<8>()?;
-            Some((Moment::from_key(*shown_at), EventId::from_bytes(entry)?))
-        });
+        let (places, remainder) = rest.as_chunks::<{ SPOT + 16 }>();
+        let mut read = places
+            .iter()
+            .filter_map(|place| crate::keys::read_timeline_member(place));
         match (kind, remainder) {
-            (0, []) => read.next().map(|(shown_at, entry)| Self::At { shown_at, entry }),
+            (0, []) => read.next().map(|(spot, entry)| Self::At { spot, entry }),
             (1, []) => Some(Self::Awaited(read.collect())),
             _ => None,
         }
@@ -95,7 +130,7 @@ impl Place {
 
     /// With one more amendment waiting; the oldest go when there are too many (their own entries stay).
     #[must_use]
-    pub fn awaiting(place: Option<Self>, shown_at: Moment, amendment: EventId) -> Self {
+    pub fn awaiting(place: Option<Self>, spot: Spot, amendment: EventId) -> Self {
         let mut waiting = match place {
             Some(Self::Awaited(waiting)) => waiting,
             _ => Vec::new(),
@@ -103,7 +138,7 @@ impl Place {
         if waiting.len() == MAX_AWAITED {
             waiting.remove(0);
         }
-        waiting.push((shown_at, amendment));
+        waiting.push((spot, amendment));
         Self::Awaited(waiting)
     }
 }
@@ -139,7 +174,11 @@ pub fn amend(entry: &mut EntryRecord, change: &Event, received_at: Moment) -> bo
 
 /// Keeps the newest reaction of each actor; a taken-back one stays as an empty mark, so that an older one cannot return.
 fn react(entry: &mut EntryRecord, given: ReactionRecord) -> bool {
-    match entry.reactions.iter_mut().find(|standing| standing.actor == given.actor) {
+    match entry
+        .reactions
+        .iter_mut()
+        .find(|standing| standing.actor == given.actor)
+    {
         Some(standing) if standing.at_ms > given.at_ms || *standing == given => false,
         Some(standing) => {
             *standing = given;

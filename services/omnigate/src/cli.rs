@@ -98,6 +98,9 @@ pub struct Demo {
     /// Ends after the show.
     #[arg(long)]
     pub once: bool,
+    /// Forgets what an earlier demo left in the folder.
+    #[arg(long)]
+    pub fresh: bool,
     /// Folder for the demo's data; shows the same timelines when started again.
     #[arg(long, default_value = "./omnigate-data/demo")]
     pub data_dir: PathBuf,

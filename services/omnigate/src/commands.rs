@@ -25,6 +25,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Accounts(arguments) => accounts::run(&arguments).await,
         Command::Parked(arguments) => parked::run(&arguments).await,
         Command::Explain(arguments) => explain::run(&arguments).await,
-        Command::Demo(_) | Command::Bench(_) => anyhow::bail!("not built yet"),
+        Command::Demo(arguments) => crate::demo::run(&arguments).await,
+        Command::Bench(_) => anyhow::bail!("not built yet"),
     }
 }

@@ -2,4 +2,5 @@
 
 pub mod cli;
 pub mod commands;
+mod demo;
 pub mod node;

@@ -2,7 +2,7 @@ use super::*;
 use crate::id::{Birth, CustomerId, ThreadId};
 use crate::shard::Shard;
 use omnigate_proto::state::v1::ThreadRecord;
-use omnigate_proto::v1::{Identifier, Lane, Message, Receipt};
+use omnigate_proto::v1::{Identifier, Lane, Message, Receipt, UnknownPolicy};
 
 fn plan() -> Plan {
     Plan {

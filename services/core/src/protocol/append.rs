@@ -9,11 +9,10 @@ use crate::identifier;
 use crate::identity::{Named, candidates};
 use crate::keys;
 use crate::port::store::{Expect, Found, Query, StoreError, Write};
-use crate::time::Moment;
-use crate::timeline::{self, Place};
+use crate::timeline::{self, Place, Spot};
 use bytes::Bytes;
 use omnigate_proto::state::v1::{EntryRecord, HomeRecord};
-use omnigate_proto::v1::{Event, event::Kind};
+use omnigate_proto::v1::{Event, Identifier, event::Kind};
 use prost::Message as _;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -110,12 +109,24 @@ async fn link(
         replaces: None,
     };
     let candidates = candidates(peer, &others);
-    let mut prefer = settled(context, &asking, &candidates).await?;
+    let came_from = arrivals.iter().find_map(|arrival| moved_from(&arrival.event));
+    let mut prefer = match &came_from {
+        Some(old) => known(context, &asking, old).await?.map(|owner| owner.customer),
+        None => None,
+    };
+    if prefer.is_none() {
+        prefer = settled(context, &asking, &candidates).await?;
+    }
     let mut of_peer = None;
     for named in candidates {
+        let is_peer = named.identifier == peer.identifier;
+        let asking = Asking {
+            replaces: came_from.as_ref().filter(|_| is_peer).map(|old| &old.identifier),
+            ..asking.clone()
+        };
         let found = owner(context, &asking, &named, prefer, outgoing).await?;
         prefer = prefer.or(found.map(|owner| owner.customer));
-        if named.identifier == peer.identifier {
+        if is_peer {
             of_peer = found;
         }
     }
@@ -161,14 +172,26 @@ fn named_in(event: &Event) -> impl Iterator<Item = Named> + '_ {
 
 /// Where the provider says that the peer went.
 fn moved_to(event: &Event) -> Option<Named> {
-    let Some(Kind::ProfileUpdate(update)) = &event.kind else {
-        return None;
-    };
-    Some(Named {
-        identifier: update.moved_to.clone()?,
+    match &event.kind {
+        Some(Kind::ProfileUpdate(update)) => update.moved_to.clone().map(vouched),
+        _ => None,
+    }
+}
+
+/// Where the provider says that the peer came from.
+fn moved_from(event: &Event) -> Option<Named> {
+    match &event.kind {
+        Some(Kind::ProfileUpdate(update)) => update.moved_from.clone().map(vouched),
+        _ => None,
+    }
+}
+
+fn vouched(identifier: Identifier) -> Named {
+    Named {
+        identifier,
         evidence: omnigate_proto::v1::Evidence::Vouched,
         provider_form: String::new(),
-    })
+    }
 }
 
 /// Appends at a home until it succeeds; `None` when the whole birth is erased there.
@@ -247,8 +270,8 @@ fn commit_of(
             value: change.after.encode(),
         });
     }
-    for (event, shown_at, entry) in &appended.entries {
-        write.push(insert_entry(id, *event, *shown_at, entry));
+    for (event, spot, entry) in &appended.entries {
+        write.push(insert_entry(id, *event, *spot, entry));
     }
     let numbered = appended.outbox.iter();
     write.extend(numbered.map(|(number, event)| insert_outgoing(&to_outbox(id, *number, event.clone()))));
@@ -256,10 +279,10 @@ fn commit_of(
 }
 
 /// Writes an entry to its timeline.
-pub(super) fn insert_entry(home: CustomerId, event: EventId, shown_at: Moment, entry: &EntryRecord) -> Write {
+pub(super) fn insert_entry(home: CustomerId, event: EventId, spot: Spot, entry: &EntryRecord) -> Write {
     Write::Insert {
         key: keys::timeline(home),
-        member: keys::timeline_member(shown_at, event),
+        member: keys::timeline_member(spot, event),
         value: entry.encode_to_vec().into(),
     }
 }
@@ -269,7 +292,7 @@ pub(super) fn insert_entry(home: CustomerId, event: EventId, shown_at: Moment, e
 #[derive(Default)]
 struct Known {
     places: BTreeMap<EventId, Option<Place>>,
-    entries: BTreeMap<EventId, (Moment, EntryRecord)>,
+    entries: BTreeMap<EventId, (Spot, EntryRecord)>,
     ask_for_all: bool,
 }
 
@@ -307,10 +330,10 @@ impl Known {
     }
 
     async fn load_entries(&mut self, context: &Context<'_>, id: CustomerId) -> Result<(), StoreError> {
-        let mut wanted: Vec<(Moment, EventId)> = Vec::new();
+        let mut wanted: Vec<(Spot, EventId)> = Vec::new();
         for place in self.places.values().flatten() {
             match place {
-                Place::At { shown_at, entry } => wanted.push((*shown_at, *entry)),
+                Place::At { spot, entry } => wanted.push((*spot, *entry)),
                 Place::Awaited(waiting) => wanted.extend(waiting),
             }
         }
@@ -320,14 +343,14 @@ impl Known {
         }
         let queries = wanted
             .iter()
-            .map(|(shown_at, event)| one_member(id, *shown_at, *event))
+            .map(|(spot, event)| one_member(id, *spot, *event))
             .collect();
         let answers = context.store.read(id.shard(), queries).await?;
-        for ((shown_at, event), answer) in wanted.into_iter().zip(answers) {
+        for ((spot, event), answer) in wanted.into_iter().zip(answers) {
             if let Some((_, value)) = as_range(Some(answer))?.into_iter().next() {
                 let entry = EntryRecord::decode(value)
                     .map_err(|error| StoreError::Corrupt(format!("entry {event}: {error}")))?;
-                self.entries.insert(event, (shown_at, entry));
+                self.entries.insert(event, (spot, entry));
             }
         }
         Ok(())
@@ -364,8 +387,8 @@ fn read_place(value: Option<Bytes>) -> Result<Option<Place>, StoreError> {
 
 /// Query for exactly one entry.
 #[must_use]
-pub fn one_member(home: CustomerId, shown_at: Moment, event: EventId) -> Query {
-    let member = keys::timeline_member(shown_at, event);
+pub fn one_member(home: CustomerId, spot: Spot, event: EventId) -> Query {
+    let member = keys::timeline_member(spot, event);
     Query::Range {
         key: keys::timeline(home),
         from: Bound::Included(member.clone()),

@@ -227,12 +227,8 @@ fn announce(home: &mut HomeRecord, id: CustomerId, record: &DeliveryRecord, now:
 /// Lets the provider's own id of the message lead to its entry: an echo of it is no second message, and a reaction to it
 /// finds it.
 fn alias(home: CustomerId, change: &Change) -> Option<Write> {
-    let member = change.record.entry_member.split_first_chunk::<8>();
-    let (shown_at, entry) = member?;
-    let place = Place::At {
-        shown_at: Moment::from_key(*shown_at),
-        entry: EventId::from_bytes(entry)?,
-    };
+    let (spot, entry) = keys::read_timeline_member(&change.record.entry_member)?;
+    let place = Place::At { spot, entry };
     Some(Write::SetField {
         key: keys::places(home),
         field: change.known_as?.to_bytes(),

@@ -10,7 +10,7 @@ use crate::keys;
 use crate::port::store::{Query, StoreError};
 use crate::shard::Shard;
 use crate::time::Moment;
-use crate::timeline::Place;
+use crate::timeline::{Place, SPOT};
 use bytes::Bytes;
 use omnigate_proto::state::v1::{CustomerRecord, CustomerState, EntryRecord, HomeRecord, Membership, ThreadRecord};
 use omnigate_proto::v1::{Customer, CustomerIdentifier, Entry, Event, Identifier, Profile, Thread, Unsupported};
@@ -279,8 +279,27 @@ pub async fn thread_view(context: &Context<'_>, id: ThreadId, account_id: &str) 
     }))
 }
 
-/// Where a page ends: the last entry's place in the order of the timeline.
+/// Where a page ends: the last entry's member in its home, followed by the home.
 pub type Position = Bytes;
+
+/// The position of an entry: homes with entries of one instant take turns by their ids, so that no page repeats any.
+fn position(member: &Bytes, home: CustomerId) -> Position {
+    let spot = member.get(..SPOT).unwrap_or_default();
+    [spot, &home.0, member.get(SPOT..).unwrap_or_default()].concat().into()
+}
+
+/// Where reading a home begins after a position: every member up to it in the order of [`position`] is left out.
+fn after_position(position: &Position, home: CustomerId) -> Bound<Bytes> {
+    let (Some(spot), Some(of_home)) = (position.get(..SPOT), position.get(SPOT..SPOT + 16)) else {
+        return Bound::Unbounded;
+    };
+    let rest = position.get(SPOT + 16..).unwrap_or_default();
+    match home.0.as_slice().cmp(of_home) {
+        std::cmp::Ordering::Equal => Bound::Excluded([spot, rest].concat().into()),
+        std::cmp::Ordering::Less => Bound::Excluded([spot, &[0xff; 17]].concat().into()),
+        std::cmp::Ordering::Greater => Bound::Included(Bytes::copy_from_slice(spot)),
+    }
+}
 
 /// Entries of several homes, merged by the time they are shown and their id.
 pub async fn entries(
@@ -307,7 +326,7 @@ async fn entries_of(
     oldest_first: bool,
 ) -> Result<Vec<(Position, Entry)>, StoreError> {
     let mut found = Vec::new();
-    let mut edge = after.map_or(Bound::Unbounded, Bound::Excluded);
+    let mut edge = after.map_or(Bound::Unbounded, |after| after_position(&after, view.home));
     // A page that the filter empties is read on; a customer's own entries are nearly all that a home has.
     while found.len() < usize::try_from(limit).unwrap_or(usize::MAX) {
         let (from, to) = if oldest_first {
@@ -327,7 +346,7 @@ async fn entries_of(
         let complete = members.len() < usize::try_from(limit).unwrap_or(usize::MAX);
         for (member, value) in members {
             edge = Bound::Excluded(member.clone());
-            let Some((shown_at, event)) = split_member(&member) else {
+            let Some((spot, event)) = keys::read_timeline_member(&member) else {
                 continue;
             };
             let record =
@@ -335,10 +354,10 @@ async fn entries_of(
             if !view.shows(&record) {
                 continue;
             }
-            let entry = to_entry(view.home, event, shown_at, &record);
+            let entry = to_entry(view.home, event, spot.shown_at, &record);
             let account = entry.event.as_ref().map(|event| &event.account_id);
             if view.account_id.is_none() || view.account_id.as_ref() == account {
-                found.push((member, entry));
+                found.push((position(&member, view.home), entry));
             }
         }
         if complete {
@@ -347,11 +366,6 @@ async fn entries_of(
     }
     found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     Ok(found)
-}
-
-fn split_member(member: &[u8]) -> Option<(Moment, EventId)> {
-    let (shown_at, event) = member.split_first_chunk::<8>()?;
-    Some((Moment::from_key(*shown_at), EventId::from_bytes(event)?))
 }
 
 /// An entry as readers see it. A kind that this version does not know is shown as unsupported, with its bytes.
@@ -383,12 +397,12 @@ pub async fn entry(
     };
     let answers = context.store.read(home.shard(), vec![query]).await?;
     let place = as_fields(answers.into_iter().next())?.into_iter().next().flatten();
-    let Some(Place::At { shown_at, entry: event }) = place.and_then(|place| Place::decode(&place)) else {
+    let Some(Place::At { spot, entry: event }) = place.and_then(|place| Place::decode(&place)) else {
         return Ok(None);
     };
     let answers = context
         .store
-        .read(home.shard(), vec![super::append::one_member(home, shown_at, event)])
+        .read(home.shard(), vec![super::append::one_member(home, spot, event)])
         .await?;
     let Some((_, value)) = as_range(answers.into_iter().next())?.into_iter().next() else {
         return Ok(None);
@@ -400,7 +414,7 @@ pub async fn entry(
     };
     let wiped =
         Birth::from_bytes(&record.birth).is_some_and(|birth| is_wiped(&owned, birth, Moment(record.received_at_ms)));
-    Ok((!wiped).then(|| (to_entry(home, event, shown_at, &record), record)))
+    Ok((!wiped).then(|| (to_entry(home, event, spot.shown_at, &record), record)))
 }
 
 /// The delivery behind an entry of ours.

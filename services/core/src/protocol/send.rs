@@ -15,7 +15,7 @@ use crate::keys;
 use crate::port::store::{Shape, Write};
 use crate::shard::Shard;
 use crate::time::Moment;
-use crate::timeline::Place;
+use crate::timeline::{Place, Spot};
 use omnigate_proto::state::v1::{DeliveryRecord, EntryRecord, HomeRecord, RequestRecord};
 use omnigate_proto::v1::{Direction, Event, Lane, Message, UnknownPolicy, event::Kind};
 use prost::Message as _;
@@ -167,7 +167,11 @@ async fn create(
             return Err(NotAccepted::ChainFull);
         }
         let entry = entry(&mut home, &plan, &place.thread, now);
-        record.entry_member = keys::timeline_member(now, entry_event(id));
+        let spot = Spot {
+            shown_at: now,
+            home_seq: home.home_seq,
+        };
+        record.entry_member = keys::timeline_member(spot, entry_event(id));
         let added = Happened {
             tenant_id: &request.tenant_id,
             home: home_id,
@@ -181,13 +185,13 @@ async fn create(
             expect_record(keys::home(home_id), loaded.stamp),
         ];
         let at = Place::At {
-            shown_at: now,
+            spot,
             entry: entry_event(id),
         };
         let mut write = vec![
             put(keys::delivery(id), &record),
             put(keys::home(home_id), &home),
-            super::append::insert_entry(home_id, entry_event(id), now, &entry),
+            super::append::insert_entry(home_id, entry_event(id), spot, &entry),
             Write::SetField {
                 key: keys::places(home_id),
                 field: entry_event(id).to_bytes(),

@@ -3,7 +3,7 @@
 use crate::oracle::{Oracle, key, read_member};
 use omnigate_core::append::Arrival;
 use omnigate_core::id::{CustomerId, EntryId, EventId};
-use omnigate_core::identifier;
+use omnigate_core::{identifier, keys};
 use omnigate_core::time::Moment;
 use omnigate_proto::state::v1::EntryRecord;
 use omnigate_proto::v1::{Evidence, Identifier, Message, customer_event, event::Kind};
@@ -161,7 +161,7 @@ fn everything_is_published(oracle: &Oracle) -> Kept {
     })?;
     for (home, timeline) in &oracle.timelines {
         for (member, entry) in timeline {
-            let event = EventId::from_bytes(&member[8..]).unwrap();
+            let (_, event) = keys::read_timeline_member(member).unwrap();
             let name = format!("{home}/{}", entry.home_seq);
             let Some(customer_event::Kind::EntryAdded(added)) = &oracle.published[&name].kind else {
                 return Err(format!("{name} is not about its entry"));
@@ -183,8 +183,9 @@ fn homes_are_consistent(oracle: &Oracle) -> Kept {
         by_number.sort_by_key(|(_, entry)| entry.home_seq);
         let mut newest = 0;
         for (member, entry) in by_number {
-            let event = EventId::from_bytes(&member[8..]).unwrap();
-            let shown_at = Moment::from_key(member[..8].try_into().unwrap());
+            let (spot, event) = keys::read_timeline_member(member).unwrap();
+            let shown_at = spot.shown_at;
+            ensure(spot.home_seq == entry.home_seq, || format!("event {event} stands elsewhere"))?;
             let arrival = &oracle.arrivals[&event];
             ensure(shown_at == shown(arrival), || {
                 format!("event {event} is shown at {shown_at}")

@@ -201,7 +201,7 @@ impl Oracle {
     fn entry(&mut self, key: &Bytes, member: &Bytes, value: &Bytes) {
         let home = CustomerId::from_bytes(&key[1..]).unwrap();
         let entry = EntryRecord::decode(value.clone()).unwrap();
-        let event = EventId::from_bytes(&member[8..]).unwrap();
+        let (_, event) = omnigate_core::keys::read_timeline_member(&member).unwrap();
         self.first_versions
             .entry((home, member.clone()))
             .or_insert_with(|| value.clone());

@@ -194,6 +194,11 @@ fn goes_to(account: &str, peer: &str, moved_to: &str) -> Event {
     )
 }
 
+fn came_from(account: &str, peer: &str, moved_from: &str) -> Event {
+    let moved_from = Some(named(moved_from));
+    event(account, peer, &[], "came", Kind::ProfileUpdate(ProfileUpdate { moved_to: None, moved_from }))
+}
+
 /// The same new identifier from several partitions at once.
 fn first_contact(_: &mut Rng) -> Vec<Push> {
     let phone = "phone//+84900000001";
@@ -261,7 +266,7 @@ fn moved(rng: &mut Rng) -> Vec<Push> {
     let mut pushes = vec![
         vec![message("bot", old, &[], "2")],
         vec![goes_to("bot", old, new)],
-        vec![message("bot", new, &[], "1")],
+        vec![came_from("bot", new, old), message("bot", new, &[], "1")],
         vec![message("bot", new, &[phone], "2")],
         vec![message("bot", old, &[], "3")],
     ];

@@ -6,22 +6,33 @@ use omnigate_api::Api;
 use omnigate_core::account::Directory;
 use omnigate_core::port::broker::Broker;
 use omnigate_core::protocol::Ports;
+use omnigate_dispatch::Dispatch;
 use omnigate_edge::{Edge, HttpTransport};
 use omnigate_ingest::Ingest;
 use omnigate_rpc::server::{self, Services};
 use omnigate_rpc::{AdapterPort, IngestPort, SessionPort, local, remote};
 use omnigate_runtime::role::{Role, RoleSet};
 use omnigate_runtime::stop::Phase;
-use omnigate_runtime::task::{OnExit, TaskError, supervise};
+use omnigate_runtime::task::{Backoff, OnExit, TaskError, supervise};
+use omnigate_runtime::telemetry::metrics::MetricsError;
+use omnigate_scheduler::{Scheduler, Sessions};
+use omnigate_unify::Unify;
 use std::sync::Arc;
 use tokio::net::TcpListener;
+
+/// For roles whose work waits safely on the broker while they are away.
+fn restart() -> OnExit {
+    OnExit::Restart(Backoff::default())
+}
 
 /// Starts all of them, those first that others need.
 pub(super) fn start(inside: &Arc<Inside>, roles: &RoleSet, mut listeners: Listeners) -> Result<(), StartError> {
     let ingest = ingest(inside, roles, listeners.ingest.take())?;
-    let sessions: Option<SessionPort> = None;
+    let sessions = scheduler(inside, roles, listeners.sessions.take())?;
     let edge = edge(inside, roles, &ingest, &sessions, &mut listeners)?;
     let adapters = adapters(inside, edge)?;
+    unify(inside, roles)?;
+    dispatch(inside, roles, &adapters)?;
     api(inside, roles, adapters, listeners.api.take())
 }
 
@@ -119,6 +130,107 @@ fn ingest(
         Phase::Intake,
     );
     Ok(Some(local::ingest(ingest)))
+}
+
+fn scheduler(
+    inside: &Arc<Inside>,
+    roles: &RoleSet,
+    listener: Option<TcpListener>,
+) -> Result<Option<SessionPort>, StartError> {
+    if !roles.contains(&Role::Scheduler) {
+        let Some(address) = &inside.config.connect.sessions else {
+            return Ok(None);
+        };
+        return Ok(Some(Arc::new(remote::Session::connect(
+            &address.url(),
+            &inside.client(),
+        )?)));
+    }
+    let store = &inside.ports()?.store;
+    let ports = omnigate_scheduler::Ports {
+        store: Arc::clone(store),
+        broker: inside.broker()?,
+        clock: Arc::clone(&inside.clock),
+        entropy: Arc::clone(&inside.entropy),
+        metrics: omnigate_scheduler::Metrics::new(inside.metrics.registry()).map_err(MetricsError::from)?,
+    };
+    let settings = omnigate_scheduler::Settings {
+        partitions: inside.config.broker.partitions,
+        ..omnigate_scheduler::Settings::default()
+    };
+    let sessions = Arc::new(Sessions::new(ports.clone(), Arc::clone(&inside.directory), &settings));
+    let scheduler = Arc::new(Scheduler::new(ports, Arc::clone(&inside.directory), settings));
+    supervise(&inside.stop, Phase::Flush, "scheduler", restart(), move |token| {
+        let scheduler = Arc::clone(&scheduler);
+        async move {
+            scheduler.run(token).await;
+            Ok(())
+        }
+    });
+    let services = inside.services().session(Arc::clone(&sessions));
+    inside.serve("sessions", listener, services, Phase::Flush);
+    Ok(Some(local::session(sessions)))
+}
+
+fn unify(inside: &Arc<Inside>, roles: &RoleSet) -> Result<(), StartError> {
+    if !roles.contains(&Role::Unify) {
+        return Ok(());
+    }
+    let ports = omnigate_unify::Ports {
+        store: Arc::clone(&inside.ports()?.store),
+        broker: inside.broker()?,
+        clock: Arc::clone(&inside.clock),
+        entropy: Arc::clone(&inside.entropy),
+    };
+    let settings = omnigate_unify::Settings {
+        partitions: inside.config.broker.partitions,
+        owner: inside
+            .entropy
+            .bytes()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect(),
+        ..omnigate_unify::Settings::default()
+    };
+    let unify = Unify::new(ports, settings, inside.metrics.clone());
+    let checked = unify.clone();
+    inside.health.check("unify", move || checked.check());
+    supervise(&inside.stop, Phase::InFlight, "unify", restart(), move |token| {
+        let unify = unify.clone();
+        async move {
+            unify.run(token).await;
+            Ok(())
+        }
+    });
+    Ok(())
+}
+
+fn dispatch(inside: &Arc<Inside>, roles: &RoleSet, adapters: &AdapterPort) -> Result<(), StartError> {
+    if !roles.contains(&Role::Dispatch) {
+        return Ok(());
+    }
+    let adapters = Arc::clone(adapters);
+    let ports = omnigate_dispatch::Ports {
+        store: Arc::clone(&inside.ports()?.store),
+        broker: inside.broker()?,
+        adapters: Arc::new(move |_| Some(Arc::clone(&adapters))),
+        clock: Arc::clone(&inside.clock),
+        entropy: Arc::clone(&inside.entropy),
+        metrics: omnigate_dispatch::Metrics::new(inside.metrics.registry()).map_err(MetricsError::from)?,
+    };
+    let settings = omnigate_dispatch::Settings {
+        partitions: inside.config.broker.partitions,
+        ..omnigate_dispatch::Settings::default()
+    };
+    let dispatch = Arc::new(Dispatch::new(ports, Arc::clone(&inside.directory), settings));
+    supervise(&inside.stop, Phase::InFlight, "dispatch", restart(), move |token| {
+        let dispatch = Arc::clone(&dispatch);
+        async move {
+            dispatch.run(token).await;
+            Ok(())
+        }
+    });
+    Ok(())
 }
 
 fn edge(

@@ -99,6 +99,12 @@ impl Metrics {
         })))
     }
 
+    /// The registry, for what a role counts beyond this.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.0.registry
+    }
+
     /// Rate, errors and duration of a role on a channel; the channel is empty where there is none.
     #[must_use]
     pub fn red(&self, role: Role, channel: &str) -> Red {

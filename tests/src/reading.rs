@@ -1,0 +1,91 @@
+//! Reading a gateway's customers and timelines.
+
+use omnigate_proto::v1::event::Kind;
+use omnigate_proto::v1::list_entries_request::Of;
+use omnigate_proto::v1::part::Content;
+use omnigate_proto::v1::{
+    Customer, Entry, Identifier, ListCustomersRequest, ListEntriesRequest, Message, ResolveCustomerRequest,
+};
+use omnigate_rpc::client::Connection;
+
+/// The customer of a Telegram chat; `None` when nobody has it yet.
+pub async fn customer(connection: &Connection, account: &str, chat: i64) -> anyhow::Result<Option<Customer>> {
+    let asked = ResolveCustomerRequest {
+        identifier: Some(Identifier {
+            r#type: "tg_chat".to_owned(),
+            scope: account.to_owned(),
+            value: chat.to_string(),
+        }),
+    };
+    match connection.customers().resolve_customer(asked).await {
+        Ok(answer) => Ok(answer.into_inner().customer),
+        Err(status) if status.code() == tonic::Code::NotFound => Ok(None),
+        Err(status) => Err(status.into()),
+    }
+}
+
+/// All customers.
+pub async fn customers(connection: &Connection) -> anyhow::Result<Vec<Customer>> {
+    let mut customers = Vec::new();
+    let mut page_token = String::new();
+    loop {
+        let asked = ListCustomersRequest {
+            page_size: 7,
+            page_token,
+        };
+        let page = connection.customers().list_customers(asked).await?.into_inner();
+        customers.extend(page.customers);
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            return Ok(customers);
+        }
+    }
+}
+
+/// A customer's timeline, oldest first, read in small pages.
+pub async fn timeline(connection: &Connection, customer_id: &str) -> anyhow::Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    let mut page_token = String::new();
+    loop {
+        let asked = ListEntriesRequest {
+            of: Some(Of::CustomerId(customer_id.to_owned())),
+            page_size: 11,
+            page_token,
+            oldest_first: true,
+        };
+        let page = connection.timelines().list_entries(asked).await?.into_inner();
+        entries.extend(page.entries);
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            return Ok(entries);
+        }
+    }
+}
+
+/// The words of an entry's message as they read now; empty for anything else.
+#[must_use]
+pub fn words(entry: &Entry) -> String {
+    let original = match entry.event.as_ref().and_then(|event| event.kind.as_ref()) {
+        Some(Kind::Message(message)) => message,
+        _ => return String::new(),
+    };
+    words_of(entry.current.as_ref().unwrap_or(original))
+}
+
+/// The words of a message.
+#[must_use]
+pub fn words_of(message: &Message) -> String {
+    let texts = message.parts.iter().filter_map(|part| match &part.content {
+        Some(Content::Text(text)) => Some(text.text.as_str()),
+        _ => None,
+    });
+    texts.collect::<Vec<_>>().join(" ")
+}
+
+/// Entries in the order in which they took effect in their threads.
+#[must_use]
+pub fn in_thread_order(entries: &[Entry]) -> Vec<&Entry> {
+    let mut ordered: Vec<&Entry> = entries.iter().collect();
+    ordered.sort_by_key(|entry| entry.thread_seq);
+    ordered
+}

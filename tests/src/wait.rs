@@ -1,0 +1,25 @@
+//! Waiting for conditions, with a deadline and an explanation.
+
+use std::time::{Duration, Instant};
+
+/// Longest wait for something that must happen; generous, because machines differ.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+/// Pause between two looks.
+const LOOK: Duration = Duration::from_millis(25);
+
+/// Looks until `look` gives something, and fails with what it saw last.
+pub async fn until<T, S: std::fmt::Debug>(
+    what: &str,
+    mut look: impl AsyncFnMut() -> anyhow::Result<Result<T, S>>,
+) -> anyhow::Result<T> {
+    let begun = Instant::now();
+    loop {
+        let seen = match look().await {
+            Ok(Ok(found)) => return Ok(found),
+            Ok(Err(seen)) => format!("{seen:?}"),
+            Err(error) => format!("{error:#}"),
+        };
+        anyhow::ensure!(begun.elapsed() < PATIENCE, "{what} did not happen; seen last: {seen}");
+        tokio::time::sleep(LOOK).await;
+    }
+}
