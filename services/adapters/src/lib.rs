@@ -8,19 +8,31 @@ mod settings;
 
 use omnigate_core::port::adapter::Kind;
 
-/// Declares the module of each adapter, by folder, and the list of them.
+/// Declares the module of each adapter and the list of them: `name` is the folder `name`, `group { name }` the folder
+/// `group/name`.
+///
+/// `cargo fmt` does not follow modules that a macro declares; format the files by name.
 macro_rules! adapters {
-    ($($folder:ident { $($name:ident),+ $(,)? })+) => {
-        $(mod $folder {
+    (@list [$($kind:expr),*]) => {
+        static KINDS: &[&dyn Kind] = &[$($kind),*];
+    };
+    (@list [$($kind:expr),*] $group:ident { $($name:ident),+ $(,)? } $(, $($rest:tt)*)?) => {
+        mod $group {
             $(pub(crate) mod $name;)+
-        })+
-
-        static KINDS: &[&dyn Kind] = &[$($(&$folder::$name::Adapter,)+)+];
+        }
+        adapters! { @list [$($kind,)* $(&$group::$name::Adapter),+] $($($rest)*)? }
+    };
+    (@list [$($kind:expr),*] $name:ident $(, $($rest:tt)*)?) => {
+        mod $name;
+        adapters! { @list [$($kind,)* &$name::Adapter] $($($rest)*)? }
+    };
+    ($($list:tt)+) => {
+        adapters! { @list [] $($list)+ }
     };
 }
 
 adapters! {
-    social { telegram }
+    social { telegram },
 }
 
 /// All adapters.

@@ -74,3 +74,6 @@ impl Kind for Adapter {
         ))))
     }
 }
+
+#[cfg(test)]
+mod tests;

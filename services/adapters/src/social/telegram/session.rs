@@ -83,28 +83,18 @@ impl BotSession {
             received_at: host.now(),
         };
         let mut batch = Batch::default();
-        let (mut events, mut bytes) = (Vec::new(), 0);
+        let mut events = Vec::new();
         for update in updates {
             // The bytes are JSON: they were just cut out of JSON.
             let Ok(translated) = translator.update(update.get().as_bytes()) else {
                 continue;
             };
-            let last = translated.update_id.map(|id| id.saturating_add(1));
-            batch.next_offset = batch.next_offset.max(last);
+            let next = translated.update_id.map(|id| id.saturating_add(1));
+            batch.next_offset = batch.next_offset.max(next);
             batch.callback_ids.extend(translated.callback_id);
-            for event in translated.events {
-                let size = event.encoded_len();
-                if events.len() >= MAX_EVENTS || bytes + size > MAX_BYTES && !events.is_empty() {
-                    batch.pushes.push(std::mem::take(&mut events));
-                    bytes = 0;
-                }
-                bytes += size;
-                events.push(event);
-            }
+            events.extend(translated.events);
         }
-        if !events.is_empty() {
-            batch.pushes.push(events);
-        }
+        batch.pushes = pushes(events);
         batch
     }
 
@@ -205,6 +195,25 @@ fn read_cursor(cursor: &[u8]) -> Option<i64> {
     offset
 }
 
+/// Events divided into pushes, in order.
+fn pushes(events: Vec<Event>) -> Vec<Vec<Event>> {
+    let mut pushes = Vec::new();
+    let (mut push, mut bytes) = (Vec::new(), 0);
+    for event in events {
+        let size = event.encoded_len();
+        if push.len() >= MAX_EVENTS || (bytes + size > MAX_BYTES && !push.is_empty()) {
+            pushes.push(std::mem::take(&mut push));
+            bytes = 0;
+        }
+        bytes += size;
+        push.push(event);
+    }
+    if !push.is_empty() {
+        pushes.push(push);
+    }
+    pushes
+}
+
 fn updates(response: &HttpResponse) -> Option<Vec<&RawValue>> {
     let answer = Answer::read(response).filter(|answer| answer.ok && response.status == 200)?;
     serde_json::from_str(answer.result?.get()).ok()
@@ -229,5 +238,36 @@ fn retry(problem: &str, after: Duration) -> SessionError {
     SessionError::Retry {
         problem: problem.to_owned(),
         after,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(number: usize, size: usize) -> Event {
+        Event {
+            stable_key: number.to_string(),
+            provider_time: "x".repeat(size),
+            ..Event::default()
+        }
+    }
+
+    fn sizes(events: Vec<Event>) -> Vec<usize> {
+        let all = events.clone();
+        let pushes = pushes(events);
+        assert_eq!(pushes.concat(), all);
+        pushes.iter().map(Vec::len).collect()
+    }
+
+    #[test]
+    fn pushes_are_bounded_and_keep_the_order() {
+        assert_eq!(sizes(Vec::new()), Vec::<usize>::new());
+        assert_eq!(
+            sizes((0..1_001).map(|number| event(number, 0)).collect()),
+            [500, 500, 1]
+        );
+        assert_eq!(sizes((0..5).map(|number| event(number, 400_000)).collect()), [2, 2, 1]);
+        assert_eq!(sizes((0..2).map(|number| event(number, 2_000_000)).collect()), [1, 1]);
     }
 }
