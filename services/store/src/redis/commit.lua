@@ -47,7 +47,7 @@ local function check(groups)
     if kind == "r" then
       k = k + 1
       -- A record begins with its version; an absent one has the empty version.
-      if call("GETRANGE", keys[k], 0, 7) ~= args[a + 2] then
+      if call("GETRANGE", keys[k], "0", "7") ~= args[a + 2] then
         conflicts[#conflicts + 1] = position
         conflicts[#conflicts + 1] = call("GET", keys[k])
       end
@@ -67,12 +67,12 @@ local function insert(first, count)
     return
   end
   if count == 1 then
-    call("ZADD", keys[k - 1], 0, args[first])
+    call("ZADD", keys[k - 1], "0", args[first])
     return
   end
   local members = {}
   for i = first, last, 2 do
-    members[#members + 1] = 0
+    members[#members + 1] = "0"
     members[#members + 1] = args[i]
   end
   call("ZADD", keys[k - 1], slice(members))

@@ -35,7 +35,7 @@ while a < last do
     answers[#answers + 1] = fields(keys[k], args, a + 3, count)
     a = a + 2 + count
   else
-    local members = call(kind, keys[k], args[a + 2], args[a + 3], "LIMIT", 0, args[a + 4])
+    local members = call(kind, keys[k], args[a + 2], args[a + 3], "LIMIT", "0", args[a + 4])
     k = k + 1
     answers[#answers + 1] = members
     answers[#answers + 1] = fields(keys[k], members, 1, #members)

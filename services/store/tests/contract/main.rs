@@ -62,6 +62,7 @@ macro_rules! contracts {
             extremes::large_values,
             extremes::counters_stop_at_their_ends,
             extremes::nothing_asked_nothing_answered,
+            model::random_histories,
         ]);)*
     };
 }

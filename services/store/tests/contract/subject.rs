@@ -22,6 +22,9 @@ use tokio::sync::Mutex;
 
 /// One implementation with what is needed to try it.
 pub(crate) trait Subject: Sized + Send {
+    /// True if time passes only when told.
+    const TIME_STANDS_STILL: bool;
+
     /// Starts one; `None` where its server is not installed.
     async fn start() -> Option<Self>;
 
@@ -60,6 +63,8 @@ pub(crate) struct Memory {
 }
 
 impl Subject for Memory {
+    const TIME_STANDS_STILL: bool = true;
+
     async fn start() -> Option<Self> {
         let clock = StillClock::new();
         let store = Arc::new(MemoryStore::new(clock.clone()));
@@ -94,6 +99,8 @@ impl Embedded {
 }
 
 impl Subject for Embedded {
+    const TIME_STANDS_STILL: bool = true;
+
     async fn start() -> Option<Self> {
         let clock = StillClock::new();
         let folder = tempfile::tempdir().unwrap();
@@ -144,6 +151,8 @@ pub(crate) struct OnRedis {
 }
 
 impl Subject for OnRedis {
+    const TIME_STANDS_STILL: bool = false;
+
     async fn start() -> Option<Self> {
         let redis = Redis::start().await?;
         let store = connect(redis.url()).await;
@@ -185,6 +194,8 @@ async fn shared_cluster() -> Option<Arc<RedisCluster>> {
 }
 
 impl Subject for OnCluster {
+    const TIME_STANDS_STILL: bool = false;
+
     async fn start() -> Option<Self> {
         let cluster = shared_cluster().await?;
         let store = connect(&cluster.url()).await;
