@@ -1,0 +1,134 @@
+//! Protocols over a store in memory, one step after the other; what happens when several run at once is the simulation's.
+
+mod lease;
+mod link;
+mod park;
+
+use omnigate_core::port::store::{Answer, Commit, Outcome, Query, Store, StoreError};
+use omnigate_core::port::{Clock, Entropy};
+use omnigate_core::protocol::Context;
+use omnigate_core::protocol::cache::Cache;
+use omnigate_core::protocol::gateway::{self, GatewayError};
+use omnigate_core::protocol::outbox::Outbox;
+use omnigate_core::shard::Shard;
+use omnigate_core::time::Moment;
+use omnigate_store::memory::MemoryStore;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::task::{Poll, Waker};
+
+#[derive(Default)]
+struct Hands(AtomicI64);
+
+impl Clock for Hands {
+    fn now(&self) -> Moment {
+        Moment(1_800_000_000_000 + self.0.load(Ordering::Relaxed))
+    }
+}
+
+#[derive(Default)]
+struct Counting(AtomicU64);
+
+impl Entropy for Counting {
+    fn bytes(&self) -> [u8; 16] {
+        let count = self.0.fetch_add(1, Ordering::Relaxed) + 1;
+        u128::from(count)
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
+            .to_be_bytes()
+    }
+}
+
+/// A store whose first answer to every commit gets lost, when wanted: every second one.
+struct Forgetful {
+    memory: MemoryStore,
+    loses: bool,
+    commits: AtomicU64,
+}
+
+#[async_trait::async_trait]
+impl Store for Forgetful {
+    async fn read(&self, shard: Shard, queries: Vec<Query>) -> Result<Vec<Answer>, StoreError> {
+        self.memory.read(shard, queries).await
+    }
+
+    async fn commit(&self, shard: Shard, commit: Commit) -> Result<Outcome, StoreError> {
+        assert!(commit.falsifies_itself(), "{commit:?}");
+        let number = self.commits.fetch_add(1, Ordering::Relaxed);
+        let lost = self.loses && number % 2 == 0;
+        if lost && number % 4 == 0 {
+            return Ok(Outcome::Unknown);
+        }
+        let outcome = self.memory.commit(shard, commit).await?;
+        Ok(if lost { Outcome::Unknown } else { outcome })
+    }
+
+    async fn probe(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+struct World {
+    clock: Arc<Hands>,
+    entropy: Counting,
+    store: Forgetful,
+    outbox: Outbox,
+    cache: Cache,
+}
+
+impl World {
+    fn new(loses: bool) -> Self {
+        let clock = Arc::new(Hands::default());
+        Self {
+            store: Forgetful {
+                memory: MemoryStore::new(clock.clone()),
+                loses,
+                commits: AtomicU64::new(0),
+            },
+            entropy: Counting::default(),
+            outbox: Outbox::default(),
+            cache: Cache::new(100),
+            clock,
+        }
+    }
+
+    fn context(&self) -> Context<'_> {
+        Context {
+            store: &self.store,
+            clock: &*self.clock,
+            entropy: &self.entropy,
+            outbox: &self.outbox,
+            cache: &self.cache,
+        }
+    }
+
+    fn pass(&self, milliseconds: i64) {
+        self.clock.0.fetch_add(milliseconds, Ordering::Relaxed);
+    }
+}
+
+/// The memory store never waits, so one poll is enough.
+fn now<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut std::task::Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("the memory store never waits"),
+    }
+}
+
+#[test]
+fn the_number_of_partitions_is_fixed_at_first_start() {
+    for loses in [false, true] {
+        let world = World::new(loses);
+        now(gateway::check(&world.context(), 16)).unwrap();
+        now(gateway::check(&world.context(), 16)).unwrap();
+        let refused = now(gateway::check(&world.context(), 8)).unwrap_err();
+        assert!(matches!(
+            refused,
+            GatewayError::Partitions {
+                configured: 8,
+                stored: 16
+            }
+        ));
+        assert!(refused.to_string().contains("set it back to 16"), "{refused}");
+    }
+}
