@@ -3,8 +3,8 @@
 use crate::oracle::{Oracle, key, read_member};
 use omnigate_core::append::Arrival;
 use omnigate_core::id::{CustomerId, EntryId, EventId};
-use omnigate_core::{identifier, keys};
 use omnigate_core::time::Moment;
+use omnigate_core::{identifier, keys};
 use omnigate_proto::state::v1::EntryRecord;
 use omnigate_proto::v1::{Evidence, Identifier, Message, customer_event, event::Kind};
 use std::collections::{BTreeMap, BTreeSet};
@@ -185,7 +185,9 @@ fn homes_are_consistent(oracle: &Oracle) -> Kept {
         for (member, entry) in by_number {
             let (spot, event) = keys::read_timeline_member(member).unwrap();
             let shown_at = spot.shown_at;
-            ensure(spot.home_seq == entry.home_seq, || format!("event {event} stands elsewhere"))?;
+            ensure(spot.home_seq == entry.home_seq, || {
+                format!("event {event} stands elsewhere")
+            })?;
             let arrival = &oracle.arrivals[&event];
             ensure(shown_at == shown(arrival), || {
                 format!("event {event} is shown at {shown_at}")

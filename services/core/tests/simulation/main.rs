@@ -6,6 +6,13 @@
 //! A failure names its scenario and seed: `OMNIGATE_SIM_SCENARIO=caps OMNIGATE_SIM_SEED=17 cargo test -p omnigate-core
 //! --test simulation -- --nocapture one_schedule` plays it again and tells every step; `OMNIGATE_SIM_BREAKAGE=HomeUnguarded`
 //! does so with a breakage.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test stops where it is surprised"
+)]
 
 mod breakage;
 mod judgement;

@@ -9,6 +9,7 @@ use omnigate_core::shard::Shard;
 use omnigate_proto::state::v1::{Claim, CustomerRecord, EntryRecord, HomeRecord};
 use omnigate_proto::v1::{CustomerEvent, Identifier};
 use prost::Message as _;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) const TENANT: &str = "t";
@@ -46,8 +47,8 @@ impl Oracle {
 
     /// The queue got an event.
     pub(crate) fn pushed(&mut self, arrival: &Arrival) {
-        if !self.arrivals.contains_key(&arrival.id) {
-            self.arrivals.insert(arrival.id, arrival.clone());
+        if let Entry::Vacant(first) = self.arrivals.entry(arrival.id) {
+            first.insert(arrival.clone());
             self.threads
                 .entry(thread_name(arrival))
                 .or_default()
@@ -201,7 +202,7 @@ impl Oracle {
     fn entry(&mut self, key: &Bytes, member: &Bytes, value: &Bytes) {
         let home = CustomerId::from_bytes(&key[1..]).unwrap();
         let entry = EntryRecord::decode(value.clone()).unwrap();
-        let (_, event) = omnigate_core::keys::read_timeline_member(&member).unwrap();
+        let (_, event) = omnigate_core::keys::read_timeline_member(member).unwrap();
         self.first_versions
             .entry((home, member.clone()))
             .or_insert_with(|| value.clone());

@@ -196,7 +196,16 @@ fn goes_to(account: &str, peer: &str, moved_to: &str) -> Event {
 
 fn came_from(account: &str, peer: &str, moved_from: &str) -> Event {
     let moved_from = Some(named(moved_from));
-    event(account, peer, &[], "came", Kind::ProfileUpdate(ProfileUpdate { moved_to: None, moved_from }))
+    event(
+        account,
+        peer,
+        &[],
+        "came",
+        Kind::ProfileUpdate(ProfileUpdate {
+            moved_to: None,
+            moved_from,
+        }),
+    )
 }
 
 /// The same new identifier from several partitions at once.
@@ -324,7 +333,7 @@ fn duplicates(rng: &mut Rng) -> Vec<Push> {
     if let Some(Kind::Message(message)) = &mut echo.kind {
         message.is_echo = true;
     }
-    let originals = vec![
+    let originals = [
         message("bot", chat, &["phone//+84900000001"], "1"),
         message("bot", chat, &[], "2"),
         edit("bot", chat, "2", "better", Some(1)),
