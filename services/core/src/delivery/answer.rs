@@ -29,9 +29,11 @@ pub fn answered(
     random: u8,
 ) -> Option<(DeliveryRecord, Next)> {
     let position = usize::try_from(submission.piece).ok()?;
-    let piece = record.delivery.as_ref()?.pieces.get(position)?;
+    let pieces = &record.delivery.as_ref()?.pieces;
+    let piece = pieces.get(position)?;
     let news = match state_of(record) {
-        DeliveryState::Submitting => true,
+        // A receipt and a recovery may have moved on to the next piece.
+        DeliveryState::Submitting => under_way(pieces) == Some(position),
         // Given up, or about to be sent again: an acceptance is still news. A failure that late proves nothing.
         DeliveryState::Unknown | DeliveryState::Deferred => answer.is_ok() && !receipt::is_proven(piece),
         _ => false,

@@ -1,0 +1,83 @@
+//! Deliberate breakages: each drops one rule. A simulation that stays green under one of them would prove nothing.
+
+/// A rule that is broken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Breakage {
+    /// None: what ships.
+    None,
+    /// An attempt is begun without expecting the delivery that was read.
+    BeginUnguarded,
+    /// Answers, receipts and timers change a delivery without expecting the one that was read.
+    AnswerUnguarded,
+    /// A message is taken back without expecting the delivery that was read.
+    CancelUnguarded,
+    /// A home is written without expecting the one that was read.
+    HomeUnguarded,
+    /// A request is remembered without expecting that it was not.
+    RequestUnguarded,
+    /// The timer of an attempt is not set when it begins.
+    TimerNotMoved,
+    /// What was given up is sent again, whatever the sender allowed.
+    RecoveryResends,
+    /// A message leaves its thread's chain when its attempt begins.
+    ChainLeftAtBegin,
+    /// An answer is taken for the present attempt whichever it belongs to.
+    OlderAnswerTaken,
+    /// A submission of which nobody knows whether it left is taken for one that did not.
+    AmbiguousIsNotSent,
+    /// The provider is called without a durable intent.
+    IntentSkipped,
+    /// The provider is called however little is left of the lease.
+    LeaseIgnored,
+    /// Edge submits after the deadline.
+    DeadlineIgnored,
+    /// Hints get lost and nobody looks at timers.
+    TimersIgnored,
+    /// Receipts that come before our own record are forgotten.
+    EarlyReceiptsForgotten,
+    /// The last receipt counts, whatever was known before.
+    ReceiptsOverwrite,
+    /// A receipt is acknowledged before it is applied.
+    ReceiptAckedEarly,
+    /// Versions repeat.
+    StampsRepeat,
+    /// A commit is cut in half by a crash of the store.
+    HalfCommits,
+    /// An outcome that nobody knows is taken for success.
+    UnknownIsCommitted,
+    /// CustomerEvents are published without having been in the commit.
+    OutboxNotInCommit,
+    /// CustomerEvents are taken out of the outbox before they are published.
+    RemovedBeforePublished,
+    /// Nobody publishes what is left in the outbox.
+    LeftoversForgotten,
+}
+
+impl Breakage {
+    /// All that break something.
+    pub(crate) const ALL: [Self; 23] = [
+        Self::BeginUnguarded,
+        Self::AnswerUnguarded,
+        Self::CancelUnguarded,
+        Self::HomeUnguarded,
+        Self::RequestUnguarded,
+        Self::TimerNotMoved,
+        Self::RecoveryResends,
+        Self::ChainLeftAtBegin,
+        Self::OlderAnswerTaken,
+        Self::AmbiguousIsNotSent,
+        Self::IntentSkipped,
+        Self::LeaseIgnored,
+        Self::DeadlineIgnored,
+        Self::TimersIgnored,
+        Self::EarlyReceiptsForgotten,
+        Self::ReceiptsOverwrite,
+        Self::ReceiptAckedEarly,
+        Self::StampsRepeat,
+        Self::HalfCommits,
+        Self::UnknownIsCommitted,
+        Self::OutboxNotInCommit,
+        Self::RemovedBeforePublished,
+        Self::LeftoversForgotten,
+    ];
+}

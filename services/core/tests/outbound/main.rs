@@ -1,0 +1,90 @@
+//! Outbound messages under random schedules: callers, dispatchers and schedulers that crash, sleep and overlap, hints that
+//! get lost or come twice, a store whose answers get lost, a provider that takes a message and does not say so, receipts
+//! before our own record. The code is what ships; only the store's network, the queues, the clock and the provider are
+//! played.
+//!
+//! `OMNIGATE_SIM_SCHEDULES=100000 cargo test --release -p omnigate-core --test outbound` runs more schedules than the
+//! default. A failure names its seed: `OMNIGATE_SIM_SEED=17 cargo test -p omnigate-core --test outbound -- --nocapture
+//! one_schedule` plays it again and tells every step; `OMNIGATE_SIM_BREAKAGE=BeginUnguarded` does so with a breakage.
+
+mod breakage;
+mod judgement;
+mod oracle;
+mod process;
+mod provider;
+#[path = "../simulation/rng.rs"]
+mod rng;
+mod script;
+mod sim;
+mod world;
+
+use breakage::Breakage;
+use world::run;
+
+/// Schedules when the environment names no other number.
+const SCHEDULES: u64 = 6_000;
+/// Schedules within which a breakage must be caught.
+const PATIENCE: u64 = 4_000;
+/// Schedules are played side by side.
+const SIDES: u64 = 2;
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// Plays a schedule; a panic inside names its seed too.
+fn watched(seed: u64) {
+    struct Name(u64);
+    impl Drop for Name {
+        fn drop(&mut self) {
+            if std::thread::panicking() {
+                eprintln!("OMNIGATE_SIM_SEED={}", self.0);
+            }
+        }
+    }
+    let _name = Name(seed);
+    if let Err(complaint) = run(seed, Breakage::None, false) {
+        panic!("{complaint}");
+    }
+}
+
+fn sweep(side: u64) {
+    let schedules = number("OMNIGATE_SIM_SCHEDULES").unwrap_or(SCHEDULES);
+    let first = number("OMNIGATE_SIM_FIRST").unwrap_or(0);
+    for seed in (first..first + schedules).filter(|seed| seed % SIDES == side) {
+        watched(seed);
+    }
+}
+
+#[test]
+fn even_schedules_keep_every_promise() {
+    sweep(0);
+}
+
+#[test]
+fn odd_schedules_keep_every_promise() {
+    sweep(1);
+}
+
+#[test]
+fn one_schedule() {
+    let Some(seed) = number("OMNIGATE_SIM_SEED") else {
+        return;
+    };
+    let breakage = std::env::var("OMNIGATE_SIM_BREAKAGE").unwrap_or_default();
+    let breakage = Breakage::ALL.into_iter().find(|one| format!("{one:?}") == breakage);
+    run(seed, breakage.unwrap_or(Breakage::None), true).unwrap();
+}
+
+#[test]
+fn every_breakage_is_caught() {
+    let mut missed = Vec::new();
+    for breakage in Breakage::ALL {
+        let caught = (0..PATIENCE).find_map(|seed| Some((seed, run(seed, breakage, false).err()?)));
+        match caught {
+            Some((seed, complaint)) => println!("{breakage:?} caught at seed {seed}: {complaint}"),
+            None => missed.push(breakage),
+        }
+    }
+    assert!(missed.is_empty(), "not caught: {missed:?}");
+}
