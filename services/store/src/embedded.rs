@@ -9,6 +9,9 @@ mod reader;
 mod view;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 use crate::OpenError;
 use omnigate_core::{
     port::{

@@ -133,21 +133,18 @@ impl RedisStore {
     async fn run(&self, shard: Shard, work: Work) -> Result<Done, Failure> {
         let work = Arc::new(work);
         let deadline = Instant::now() + self.settings.deadline;
-        let mut exception = None;
         loop {
-            let asking = exception.is_some();
-            let Some(node) = exception.take().or_else(|| self.routes.of(shard)) else {
+            let Some(node) = self.routes.of(shard) else {
                 self.routes.refresh().await.map_err(Failure::Unavailable)?;
                 return Err(Failure::Unavailable("no redis server holds the shard".to_owned()));
             };
-            let failure = match node.run(shard, Arc::clone(&work), asking, deadline).await {
+            let failure = match node.run(shard, Arc::clone(&work), deadline).await {
                 Err(failure) => failure,
                 done => return done,
             };
             match &failure {
                 Failure::Moved(host) if self.settings.by_shard => self.routes.moved(shard, host),
-                Failure::Ask(host) if self.settings.by_shard => exception = Some(self.routes.at(host)),
-                Failure::TryAgain => time::sleep(MOVING).await,
+                Failure::Moving => time::sleep(MOVING).await,
                 Failure::Unavailable(_) | Failure::Lost(_) | Failure::ReadOnly => {
                     // Perhaps a replica has taken over; the next caller will know.
                     self.routes.refresh().await.ok();
@@ -202,8 +199,8 @@ fn error(failure: Failure) -> StoreError {
     match failure {
         Failure::Unavailable(what) | Failure::Lost(what) => StoreError::Unavailable(what),
         Failure::Senseless => StoreError::Corrupt("redis answered nonsense".to_owned()),
-        Failure::Moved(_) | Failure::Ask(_) => unavailable("redis is a cluster: use redis+cluster://"),
-        Failure::TryAgain => unavailable("the shard is moving between redis servers"),
+        Failure::Moved(_) => unavailable("redis is a cluster: use redis+cluster://"),
+        Failure::Moving => unavailable("the shard is moving between redis servers"),
         Failure::ReadOnly => unavailable("redis follows another server"),
     }
 }

@@ -102,7 +102,7 @@ impl Address {
     /// A client for a Sentinel at `host:port`: they have no databases, and accounts of their own, so none is sent.
     pub(super) fn sentinel_client(&self, host: &str) -> RedisResult<Client> {
         let scheme = if self.access.tls { "rediss" } else { "redis" };
-        Client::open(format!("{scheme}://{host}/"))
+        Client::open(format!("{scheme}://{host}/?protocol=resp3"))
     }
 }
 

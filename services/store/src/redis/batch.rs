@@ -9,7 +9,7 @@ use super::{
 };
 use futures_util::future::join_all;
 use omnigate_core::port::store::{Commit, Query};
-use redis::{Cmd, RedisResult, Value, cmd};
+use redis::{Cmd, RedisResult, Value};
 use std::sync::Arc;
 
 /// Most bytes of one call, unless a single job has more.
@@ -34,7 +34,7 @@ impl Batch {
     /// Ends every job.
     pub(super) async fn run(mut self) {
         let mut jobs = std::mem::take(&mut self.jobs);
-        let kind = |job: &Job| (job.asking, self.settings.by_shard.then_some(job.shard), is_commit(job));
+        let kind = |job: &Job| (self.settings.by_shard.then_some(job.shard), is_commit(job));
         // Stable: what one caller asked first stays first.
         jobs.sort_by_key(kind);
         let mut calls: Vec<Vec<Job>> = Vec::new();
@@ -43,9 +43,7 @@ impl Batch {
             let more = job.weight();
             match calls.last_mut() {
                 Some(call)
-                    if !job.asking
-                        && weight + more <= CALL_BYTES
-                        && call.last().is_some_and(|last| kind(last) == kind(&job)) =>
+                    if weight + more <= CALL_BYTES && call.last().is_some_and(|last| kind(last) == kind(&job)) =>
                 {
                     weight += more;
                     call.push(job);
@@ -62,20 +60,19 @@ impl Batch {
     /// Ends jobs of one kind with one call.
     async fn call(&self, jobs: Vec<Job>) {
         let Some(first) = jobs.first() else { return };
-        let (asking, commits) = (first.asking, is_commit(first));
+        let commits = is_commit(first);
         let names = &self.settings.names;
         let answer = if commits {
             let commits: Vec<_> = jobs
                 .iter()
                 .filter_map(|job| Some((job.shard, as_commit(job)?)))
                 .collect();
-            self.ask(&COMMIT, &commit::encode(names, commits.into_iter()), asking)
-                .await
+            self.ask(&COMMIT, &commit::encode(names, commits.into_iter())).await
         } else {
             let queries = jobs
                 .iter()
                 .flat_map(|job| as_queries(job).iter().map(|query| (job.shard, query)));
-            self.ask(&READ, &read::encode(names, queries), asking).await
+            self.ask(&READ, &read::encode(names, queries)).await
         };
         match answer {
             Ok(Value::Array(elements)) => end(jobs, elements),
@@ -89,12 +86,7 @@ impl Batch {
         }
     }
 
-    async fn ask(&self, script: &Script, call: &Call, asking: bool) -> Result<Value, Failure> {
-        if asking {
-            // The exception holds for the next command only, so this one must not need a second try.
-            let answer = self.send_asking(call.command(script, Form::Text)).await;
-            return answer.map_err(|error| Failure::of(&error));
-        }
+    async fn ask(&self, script: &Script, call: &Call) -> Result<Value, Failure> {
         let answer = match self.send(&call.command(script, Form::Digest)).await {
             // It did not run, so it can be sent again.
             Err(error) if error.code() == Some("NOSCRIPT") => self.send(&call.command(script, Form::Text)).await,
@@ -105,13 +97,6 @@ impl Batch {
 
     async fn send(&self, command: &Cmd) -> RedisResult<Value> {
         command.query_async(&mut self.connection.link.clone()).await
-    }
-
-    async fn send_asking(&self, command: Cmd) -> RedisResult<Value> {
-        let mut commands = redis::pipe();
-        commands.add_command(cmd("ASKING")).ignore().add_command(command);
-        let (answer,) = commands.query_async(&mut self.connection.link.clone()).await?;
-        Ok(answer)
     }
 }
 

@@ -4,7 +4,7 @@ use omnigate_core::{
     port::store::{Answer, Commit, Outcome, Query, Write},
     shard::Shard,
 };
-use redis::{ErrorKind, RedisError, ServerErrorKind};
+use redis::RedisError;
 use std::sync::Arc;
 use tokio::{sync::oneshot, time::Instant};
 
@@ -24,8 +24,6 @@ pub(super) enum Done {
 pub(super) struct Job {
     pub(super) shard: Shard,
     pub(super) work: Arc<Work>,
-    /// True if the server takes it only as an exception, while a slot is moving to it.
-    pub(super) asking: bool,
     /// After this moment it is not sent any more.
     pub(super) deadline: Instant,
     pub(super) reply: oneshot::Sender<Result<Done, Failure>>,
@@ -42,10 +40,8 @@ pub(super) enum Failure {
     Senseless,
     /// It was not done: the shard now lives at this `host:port`.
     Moved(String),
-    /// It was not done: the shard is moving to this `host:port`, which may do it.
-    Ask(String),
-    /// It was not done: the shard is moving; soon it can be done.
-    TryAgain,
+    /// It was not done: the shard is moving to another server. Redis runs no script for it while its keys are in two places.
+    Moving,
     /// It was not done: this server follows another one.
     ReadOnly,
 }
@@ -69,14 +65,13 @@ const REFUSALS: [&str; 12] = [
 
 impl Failure {
     pub(super) fn of(error: &RedisError) -> Self {
-        if let Some((host, _)) = error.redirect_node() {
-            return match error.kind() {
-                ErrorKind::Server(ServerErrorKind::Ask) => Self::Ask(host.to_owned()),
-                _ => Self::Moved(host.to_owned()),
-            };
-        }
         match error.code() {
-            Some("TRYAGAIN") => Self::TryAgain,
+            Some("MOVED") => Self::Moved(
+                error
+                    .redirect_node()
+                    .map_or_else(String::new, |(host, _)| host.to_owned()),
+            ),
+            Some("ASK" | "TRYAGAIN") => Self::Moving,
             Some("READONLY") => Self::ReadOnly,
             // The rest of the server's text may quote keys, which name people.
             Some(code) if REFUSALS.contains(&code) => Self::Unavailable(format!("redis refuses with {code}")),

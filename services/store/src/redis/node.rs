@@ -80,18 +80,11 @@ impl Node {
     }
 
     /// Has work done before the deadline, or learns that it was not sent by then.
-    pub(super) async fn run(
-        &self,
-        shard: Shard,
-        work: Arc<Work>,
-        asking: bool,
-        deadline: Instant,
-    ) -> Result<Done, Failure> {
+    pub(super) async fn run(&self, shard: Shard, work: Arc<Work>, deadline: Instant) -> Result<Done, Failure> {
         let (reply, result) = oneshot::channel();
         let job = Job {
             shard,
             work,
-            asking,
             deadline,
             reply,
         };

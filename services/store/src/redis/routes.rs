@@ -64,19 +64,21 @@ impl Routes {
         table.nodes.get(host).cloned()
     }
 
-    /// The server at `host:port`.
-    pub(super) fn at(&self, host: &str) -> Arc<Node> {
+    /// A server said that a shard now lives at `host:port`; a host that it leaves out is its own.
+    pub(super) fn moved(&self, shard: Shard, to: &str) {
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
-        table.node(host, &self.settings)
-    }
-
-    /// A server said that a shard now lives at `host:port`.
-    pub(super) fn moved(&self, shard: Shard, host: &str) {
-        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
-        table.node(host, &self.settings);
-        if let Some(place) = table.hosts.get_mut(usize::from(shard.number())) {
-            *place = Some(host.to_owned());
-        }
+        let Some(place) = table.hosts.get_mut(usize::from(shard.number())) else {
+            return;
+        };
+        let host = match (
+            place.as_deref().and_then(|host| host.rsplit_once(':')),
+            to.strip_prefix(':'),
+        ) {
+            (Some((host, _)), Some(port)) => format!("{host}:{port}"),
+            _ => to.to_owned(),
+        };
+        *place = Some(host.clone());
+        table.node(&host, &self.settings);
     }
 
     /// `host:port` of each server that holds a shard; for a store that is no cluster what stands for the only one.

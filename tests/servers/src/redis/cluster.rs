@@ -93,18 +93,34 @@ impl RedisCluster {
         Ok(())
     }
 
-    /// Moves a slot, which must hold no keys, to another master.
+    /// Begins to move a slot: keys that are not at the first master are created at the second.
+    ///
+    /// # Errors
+    /// When a master refuses.
+    pub async fn begin_move(&self, slot: u16, from: usize, to: usize) -> io::Result<()> {
+        let ((source, source_id), (target, target_id)) = (self.node(from).await?, self.node(to).await?);
+        expect_ok(&target, &format!("CLUSTER SETSLOT {slot} IMPORTING {source_id}")).await?;
+        expect_ok(&source, &format!("CLUSTER SETSLOT {slot} MIGRATING {target_id}")).await
+    }
+
+    /// Moves a slot, of which no other master may hold keys, to a master.
     ///
     /// # Errors
     /// When a master refuses.
     pub async fn move_slot(&self, slot: u16, to: usize) -> io::Result<()> {
-        let target = self.nodes.get(to).map(Server::addr).unwrap_or_default();
-        let id = command(&target, "CLUSTER MYID").await?;
+        let (target, id) = self.node(to).await?;
         expect_ok(&target, &format!("CLUSTER SETSLOT {slot} NODE {id}")).await?;
         for node in &self.nodes {
             expect_ok(&node.addr(), &format!("CLUSTER SETSLOT {slot} NODE {id}")).await?;
         }
         Ok(())
+    }
+
+    /// `HOST:PORT` and id of a master.
+    async fn node(&self, number: usize) -> io::Result<(String, String)> {
+        let addr = self.nodes.get(number).map(Server::addr).unwrap_or_default();
+        let id = command(&addr, "CLUSTER MYID").await?;
+        Ok((addr, id))
     }
 }
 
