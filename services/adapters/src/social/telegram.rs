@@ -51,7 +51,7 @@ impl Kind for Adapter {
             ));
         }
         let bot = BotSettings::read(&account.settings)?.bot;
-        let webhook = webhook::BotWebhook::new(account.id.clone(), bot.map(|bot| bot.id), settings.secret_token);
+        let webhook = webhook::BotWebhook::new(account.clone(), bot.map(|bot| bot.id), settings.secret_token);
         Ok(Some(Box::new(webhook)))
     }
 
@@ -67,11 +67,7 @@ impl Kind for Adapter {
             return Ok(None);
         }
         let bot = settings.need_bot()?;
-        Ok(Some(Box::new(session::BotSession::new(
-            account.id.clone(),
-            bot,
-            settings,
-        ))))
+        Ok(Some(Box::new(session::BotSession::new(account.clone(), bot, settings))))
     }
 }
 

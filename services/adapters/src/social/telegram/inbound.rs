@@ -7,7 +7,7 @@ mod text;
 mod who;
 
 use super::wire::{About, DeletedMessages, Message as WireMessage, MessageReaction, Str, Update};
-use omnigate_core::{id::hash, time::Moment};
+use omnigate_core::{account::Account, event::normalise, id::hash, time::Moment};
 use omnigate_proto::v1::{AccountNotice, Deletion, Direction, Event, Identifier, Reaction, Unsupported, event::Kind};
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
@@ -15,6 +15,12 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 /// The contract's limit of `Unsupported.raw`.
 const MAX_RAW: usize = 256 * 1024;
+/// Characters kept of a type's name; within the contract's 256 bytes.
+const MAX_TYPE_NAME: usize = 64;
+/// The contract's smallest limit of a text that Telegram sends: handles and payloads.
+const MIN_BOUND: usize = 2048;
+/// A text in NFC is at most three times as long in UTF-8 (Unicode, UAX #15, "Maximum expansion factors").
+const MAX_GROWTH: usize = 3;
 /// Latest second a protobuf timestamp can name: the end of the year 9999.
 const LAST_SECOND: i64 = 253_402_300_799;
 /// Numbers from here on are milliseconds: as seconds they would lie beyond the year 33,000.
@@ -67,7 +73,7 @@ pub(super) struct Translated {
 /// Translates the updates of one bot.
 pub(super) struct Translator<'a> {
     /// Account the updates came through.
-    pub(super) account_id: &'a str,
+    pub(super) account: &'a Account,
     /// The bot's own user id, when known.
     pub(super) bot_id: Option<i64>,
     /// When the updates came.
@@ -95,12 +101,23 @@ impl Translator<'_> {
             translated.callback_id = Some(query.id.to_string());
         }
         match self.known(&update, raw) {
-            Some(events) => {
+            Some(events) if events.iter().all(|event| self.is_acceptable(event, raw.len())) => {
                 translated.events = events;
-                Ok(translated)
             }
-            None => self.unreadable(raw),
+            _ => translated.events = self.unreadable(raw)?.events,
         }
+        Ok(translated)
+    }
+
+    /// Whether ingest will take the event; one that it refuses would be lost. What the contract bounds is at least
+    /// [`MIN_BOUND`] bytes long, so an update that cannot hold as much, not even composed, needs no closer look.
+    fn is_acceptable(&self, event: &Event, update_size: usize) -> bool {
+        let about_nobody = matches!(event.kind, Some(Kind::AccountNotice(_) | Kind::Unsupported(_)));
+        if event.peer.is_none() && !about_nobody {
+            return false;
+        }
+        update_size <= MIN_BOUND / MAX_GROWTH
+            || normalise(&mut event.clone(), self.account, self.received_at, "").is_ok()
     }
 
     /// The events of an update whose kind has a shape here.
@@ -116,7 +133,7 @@ impl Translator<'_> {
         for (name, message, edited) in kinds {
             if let Some(message) = message {
                 let of = MessageUpdate { name, message, edited };
-                return Some(self.message(update.update_id, &of, raw));
+                return Some(self.message(&of, raw));
             }
         }
         let key = update.update_id.to_string();
@@ -152,7 +169,7 @@ impl Translator<'_> {
     /// An event with what all have in common.
     fn event(&self) -> Event {
         Event {
-            account_id: self.account_id.to_owned(),
+            account_id: self.account.id.clone(),
             received_at: Some(self.received_at.to_timestamp()),
             direction: Direction::Inbound.into(),
             ..Event::default()
@@ -262,7 +279,7 @@ impl Translator<'_> {
     fn chat_identifier(&self, id: i64) -> Option<Identifier> {
         (id != 0 && id != -1).then(|| Identifier {
             r#type: "tg_chat".to_owned(),
-            scope: self.account_id.to_owned(),
+            scope: self.account.id.clone(),
             value: id.to_string(),
         })
     }
@@ -271,7 +288,7 @@ impl Translator<'_> {
 /// A fact without a shape, its bytes cut to the contract's limit.
 fn unsupported(type_name: &str, raw: &[u8], reason: &str) -> Kind {
     Kind::Unsupported(Unsupported {
-        type_name: type_name.chars().take(128).collect(),
+        type_name: type_name.chars().take(MAX_TYPE_NAME).collect(),
         raw: bytes::Bytes::copy_from_slice(&raw[..raw.len().min(MAX_RAW)]),
         truncated: raw.len() > MAX_RAW,
         reason: reason.to_owned(),

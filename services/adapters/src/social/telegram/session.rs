@@ -10,6 +10,7 @@ use super::settings::{BotSettings, BotToken};
 use bytes::Bytes;
 use futures_util::future::{Either, select};
 use futures_util::stream::{self, StreamExt as _};
+use omnigate_core::account::Account;
 use omnigate_core::port::adapter::{HttpResponse, PushFailed, Session, SessionError, SessionHost, TransportError};
 use omnigate_proto::v1::Event;
 use prost::Message as _;
@@ -32,7 +33,7 @@ const MAX_BYTES: usize = 1024 * 1024;
 
 /// The poll of one bot.
 pub(super) struct BotSession {
-    account_id: String,
+    account: Account,
     bot_id: i64,
     api: Api,
     poll_timeout_s: u64,
@@ -48,9 +49,9 @@ struct Batch {
 }
 
 impl BotSession {
-    pub(super) fn new(account_id: String, bot: BotToken, settings: BotSettings) -> Self {
+    pub(super) fn new(account: Account, bot: BotToken, settings: BotSettings) -> Self {
         Self {
-            account_id,
+            account,
             bot_id: bot.id,
             api: Api::new(bot, settings.api_url),
             poll_timeout_s: settings.poll_timeout_s,
@@ -78,7 +79,7 @@ impl BotSession {
 
     fn translate(&self, updates: &[&RawValue], host: &dyn SessionHost) -> Batch {
         let translator = Translator {
-            account_id: &self.account_id,
+            account: &self.account,
             bot_id: Some(self.bot_id),
             received_at: host.now(),
         };
@@ -105,7 +106,7 @@ impl BotSession {
             let parameters = vec![("callback_query_id", json!(id))];
             let request = self.api.call("answerCallbackQuery", parameters, ACKNOWLEDGE_TIME);
             if let Err(error) = host.transport().call(request).await {
-                tracing::debug!(account_id = self.account_id, %error, "button press was not acknowledged");
+                tracing::debug!(account_id = self.account.id, %error, "button press was not acknowledged");
             }
         });
         select(host.stopped(), Box::pin(answers)).await;
@@ -175,7 +176,7 @@ impl Session for BotSession {
             self.acknowledge(host, batch.callback_ids).await;
             if offset == Some(next) {
                 tracing::warn!(
-                    account_id = self.account_id,
+                    account_id = self.account.id,
                     "telegram repeats updates that were confirmed"
                 );
                 pause(host).await;

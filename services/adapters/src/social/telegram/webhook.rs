@@ -2,6 +2,7 @@
 
 use super::inbound::Translator;
 use bytes::Bytes;
+use omnigate_core::account::Account;
 use omnigate_core::port::adapter::{Received, Reply, Webhook, WebhookRequest};
 use serde_json::json;
 use subtle::ConstantTimeEq as _;
@@ -11,15 +12,15 @@ const SECRET_HEADER: &str = "x-telegram-bot-api-secret-token";
 
 /// The webhook of one bot.
 pub(super) struct BotWebhook {
-    account_id: String,
+    account: Account,
     bot_id: Option<i64>,
     secret_token: Option<String>,
 }
 
 impl BotWebhook {
-    pub(super) fn new(account_id: String, bot_id: Option<i64>, secret_token: Option<String>) -> Self {
+    pub(super) fn new(account: Account, bot_id: Option<i64>, secret_token: Option<String>) -> Self {
         Self {
-            account_id,
+            account,
             bot_id,
             secret_token,
         }
@@ -50,7 +51,7 @@ impl Webhook for BotWebhook {
             return rejected(400, "the body is empty".to_owned());
         }
         let translator = Translator {
-            account_id: &self.account_id,
+            account: &self.account,
             bot_id: self.bot_id,
             received_at: request.received_at,
         };

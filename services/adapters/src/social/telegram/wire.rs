@@ -221,7 +221,7 @@ pub(super) struct DeletedMessages<'a> {
 #[derive(Deserialize)]
 pub(super) struct BusinessConnection<'a> {
     #[serde(borrow)]
-    pub(super) id: Str<'a>,
+    pub(super) id: ConnectionId<'a>,
     #[serde(default)]
     pub(super) date: i64,
     #[serde(default)]
@@ -271,6 +271,7 @@ pub(super) struct CallbackQuery<'a> {
 /// `MaybeInaccessibleMessage`.
 #[derive(Deserialize)]
 pub(super) struct CallbackMessage<'a> {
+    pub(super) message_id: i64,
     #[serde(borrow)]
     pub(super) chat: Chat<'a>,
     #[serde(borrow)]

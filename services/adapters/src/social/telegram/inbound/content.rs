@@ -4,19 +4,11 @@ use super::super::wire::{Contact as Card, File, Location as Place, Message, Poll
 use super::text::{hidden_links, nfc, part, text_part};
 use super::who::name;
 use omnigate_proto::v1::{Contact, Identifier, Location, Media, MediaKind, Part, Sticker, part::Content};
-use prost::Message as _;
-
-/// Sixteen times what Telegram sends (4096 units), and within the contract's 65,536 bytes with the part's own frame.
-const MAX_TEXT_BYTES: usize = 65_536;
 
 /// The parts of a message; empty when its content has no shape.
 pub(super) fn parts(message: &Message<'_>, chat_identifier: &dyn Fn(i64) -> Option<Identifier>) -> Vec<Part> {
     if let Some(text) = &message.text {
-        let part = text_part(text);
-        if part.encoded_len() > MAX_TEXT_BYTES {
-            return Vec::new();
-        }
-        let mut parts = vec![part];
+        let mut parts = vec![text_part(text)];
         parts.extend(hidden_links(text, &message.entities));
         return parts;
     }
@@ -79,7 +71,7 @@ fn media(message: &Message<'_>) -> Option<Media> {
         kind: kind.into(),
         mime_type: text(file.mime_type.as_deref()),
         size: file.file_size.unwrap_or(0),
-        file_name: text(file.file_name.as_deref()),
+        file_name: nfc(file.file_name.as_deref().unwrap_or_default()).into_owned(),
         caption: nfc(caption).into_owned(),
         duration_ms: file.duration.unwrap_or(0).saturating_mul(1000),
         provider_media_id: file.file_id.to_string(),

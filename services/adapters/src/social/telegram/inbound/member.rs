@@ -45,8 +45,7 @@ impl Translator<'_> {
         event
     }
 
-    /// `callback_query`. The press has an id of its own: two presses of one button are two facts, so the message's id,
-    /// which they share, does not identify it. Telegram gives no time of the press.
+    /// `callback_query`. Telegram gives no time of the press.
     pub(super) fn callback(&self, key: String, query: &CallbackQuery<'_>, raw: &[u8]) -> Event {
         let mut event = Event {
             stable_key: key,
@@ -55,6 +54,7 @@ impl Translator<'_> {
         match &query.message {
             Some(message) => {
                 let business = message.business_connection_id.as_deref();
+                event.provider_message_id = message.message_id.to_string();
                 self.with_chat(&mut event, &message.chat, business, Some(&query.from));
             }
             None => self.with_user(&mut event, &query.from),

@@ -64,7 +64,7 @@ const ABOUT: &[&str] = &[
 
 impl Translator<'_> {
     /// The events of a message of any kind of chat, new or edited; at least one.
-    pub(super) fn message(&self, update_id: i64, of: &MessageUpdate<'_>, raw: &[u8]) -> Vec<Event> {
+    pub(super) fn message(&self, of: &MessageUpdate<'_>, raw: &[u8]) -> Vec<Event> {
         let message = of.message;
         let mut event = self.message_event(of);
         if let Some(kind) = self.service(message) {
@@ -73,11 +73,6 @@ impl Translator<'_> {
         }
         let parts = content::parts(message, &|id| self.chat_identifier(id));
         if parts.is_empty() {
-            // Two edits of one message share its id but are two facts.
-            if of.edited {
-                event.provider_message_id = String::new();
-                event.stable_key = update_id.to_string();
-            }
             event.kind = Some(unsupported(&content_name(of.name, raw), raw, ""));
             return vec![event];
         }
