@@ -58,6 +58,9 @@ enum Unreadable {
     NoRoom,
 }
 
+/// How many times the largest body is read of one that is larger, before its connection is cut.
+const DISCARDED: usize = 8;
+
 /// The only route.
 pub(crate) fn routes(reception: Arc<Reception>) -> Router {
     Router::new()
@@ -134,6 +137,7 @@ impl Reception {
             .get(header::CONTENT_LENGTH)
             .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
         if said.is_some_and(|length| length > limit) {
+            self.discard(body).await;
             return Err(Unreadable::TooLarge);
         }
         let pages = u32::try_from(pages(said.unwrap_or(limit)).max(1)).unwrap_or(u32::MAX);
@@ -144,6 +148,16 @@ impl Reception {
             Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Unreadable::TooLarge),
             Ok(Err(_)) => Err(Unreadable::Broken),
             Ok(Ok(body)) => Ok((body.to_bytes(), room)),
+        }
+    }
+
+    /// Reads on for a while and keeps nothing: a client that is still writing would see its connection reset and not the
+    /// answer.
+    async fn discard(&self, body: Body) {
+        let mut body = Limited::new(body, self.settings.body_bytes.saturating_mul(DISCARDED));
+        let reading = async { while let Some(Ok(_)) = body.frame().await {} };
+        if tokio::time::timeout(self.settings.body_within, reading).await.is_err() {
+            tracing::debug!("a client took too long over a body that is too large");
         }
     }
 

@@ -1,0 +1,101 @@
+//! The gateway end to end, twice from one source: in one process on the embedded back-ends, and as a fleet on RabbitMQ and
+//! Redis.
+
+mod bad_input;
+mod external;
+mod inbound;
+mod outbound;
+mod parked;
+
+use omnigate_rpc::client::Connection;
+use omnigate_sandbox::telegram::TelegramHandle;
+use omnigate_tests::bot;
+use omnigate_tests::gateway::{Gateway, Keys, Shape};
+
+/// Account of bot 1, by webhook.
+pub(crate) const SHOP: &str = "shop";
+/// Account of bot 2, polled.
+pub(crate) const SUPPORT: &str = "support";
+/// Account of the external adapter.
+pub(crate) const KIOSK: &str = "kiosk";
+/// Token of the external adapter.
+pub(crate) const KIOSK_TOKEN: &str = "token-of-the-kiosk-adapter";
+
+/// A gateway with its sandbox and adapter.
+pub(crate) struct World {
+    pub(crate) gateway: Gateway,
+    pub(crate) sandbox: TelegramHandle,
+    pub(crate) polled: TelegramHandle,
+    pub(crate) connection: Connection,
+    pub(crate) kiosk: external::Kiosk,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_process_on_embedded_back_ends() {
+    play(Shape::One).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fleet_on_rabbitmq_and_redis() {
+    play(Shape::Fleet).await;
+}
+
+async fn play(shape: Shape) {
+    let Some(mut world) = World::start(shape).await.unwrap() else {
+        return;
+    };
+    if let Err(error) = world.scenes().await {
+        panic!("{error:?}\n{}", world.gateway.logs());
+    }
+}
+
+impl World {
+    async fn start(shape: Shape) -> anyhow::Result<Option<Self>> {
+        let sandbox = bot::sandbox(2).await?;
+        let polled = bot::bot(&sandbox, 2)?;
+        let kiosk = external::Kiosk::start().await?;
+        let mut keys = Keys::new();
+        bot::account(&mut keys, &sandbox, SHOP, 1, false);
+        bot::account(&mut keys, &sandbox, SUPPORT, 2, true);
+        kiosk.configure(&mut keys);
+        let Some(gateway) = Gateway::start(shape, &keys).await? else {
+            return Ok(None);
+        };
+        bot::point(&sandbox, &gateway, SHOP, 1).await?;
+        let connection = gateway.connect().await?;
+        Ok(Some(Self {
+            gateway,
+            sandbox,
+            polled,
+            connection,
+            kiosk,
+        }))
+    }
+
+    async fn scenes(&mut self) -> anyhow::Result<()> {
+        inbound::a_conversation_becomes_a_timeline(self).await?;
+        inbound::bursts_of_many_people_stay_in_order(self).await?;
+        inbound::what_comes_twice_is_there_once(self).await?;
+        inbound::a_polled_bot_is_served_too(self).await?;
+        inbound::watching_goes_on_where_it_ended(self).await?;
+        outbound::answers_leave_in_order_and_once(self).await?;
+        outbound::a_request_is_answered_the_same_twice(self).await?;
+        outbound::failures_say_why(self).await?;
+        outbound::a_scheduled_message_waits_and_can_be_taken_back(self).await?;
+        external::an_adapter_in_another_process_works_both_ways(self).await?;
+        external::receipts_move_forward_whenever_they_come(self).await?;
+        parked::an_unknown_account_is_parked_and_told(self).await?;
+        bad_input::each_gets_one_clear_error(self).await?;
+        self.a_restart_changes_nothing().await
+    }
+
+    async fn a_restart_changes_nothing(&mut self) -> anyhow::Result<()> {
+        let before = inbound::everything(&self.connection).await?;
+        self.gateway.stop().await?;
+        self.gateway.start_again().await?;
+        self.connection = self.gateway.connect().await?;
+        let after = inbound::everything(&self.connection).await?;
+        anyhow::ensure!(before == after, "timelines changed over a restart");
+        self.gateway.stop().await
+    }
+}

@@ -1,0 +1,75 @@
+//! What could not be applied.
+
+use crate::World;
+use crate::outbound::message;
+use anyhow::ensure;
+use omnigate_proto::v1::event::Kind;
+use omnigate_proto::v1::{
+    DiscardParkedRequest, Event, GetParkedRequest, Identifier, ListParkedRequest, PushRequest, PushStatus,
+    ReplayParkedRequest,
+};
+use omnigate_tests::wait;
+use tonic::Code;
+
+pub(crate) async fn an_unknown_account_is_parked_and_told(world: &World) -> anyhow::Result<()> {
+    let ingest = world.gateway.connect_ingest(&world.gateway.token()?).await?;
+    let event = Event {
+        account_id: "closed-shop".to_owned(),
+        peer: Some(Identifier {
+            r#type: "phone".to_owned(),
+            scope: String::new(),
+            value: "+84900000001".to_owned(),
+        }),
+        provider_message_id: "p1".to_owned(),
+        kind: Some(Kind::Message(message("còn mở cửa không?"))),
+        ..Event::default()
+    };
+    let request = PushRequest {
+        events: vec![event],
+        raw: Vec::new(),
+    };
+    let answer = ingest.ingest().push(request).await?.into_inner();
+    ensure!(answer.results[0].status() == PushStatus::Parked, "{:?}", answer.results);
+    let item = wait::until("a parked item", async || {
+        let page = world
+            .connection
+            .parked()
+            .list_parked(ListParkedRequest::default())
+            .await?
+            .into_inner();
+        let found = page.items.into_iter().find(|item| item.account_id == "closed-shop");
+        Ok(found.ok_or("not listed"))
+    })
+    .await?;
+    ensure!(item.reason == "unknown_account", "{item:?}");
+    let asked = GetParkedRequest {
+        parked_id: item.parked_id.clone(),
+    };
+    let whole = world.connection.parked().get_parked(asked).await?.into_inner().item;
+    ensure!(
+        whole.is_some_and(|whole| whole.event.is_some()),
+        "the item has no event"
+    );
+    let replay = ReplayParkedRequest {
+        parked_id: item.parked_id.clone(),
+        request_id: "replay".to_owned(),
+    };
+    let refused = world.connection.parked().replay_parked(replay).await;
+    ensure!(
+        refused.is_err_and(|status| status.code() == Code::FailedPrecondition),
+        "an item of an account that is still unknown was replayed"
+    );
+    let discard = DiscardParkedRequest {
+        parked_id: item.parked_id,
+        request_id: "discard".to_owned(),
+    };
+    world.connection.parked().discard_parked(discard).await?;
+    let page = world
+        .connection
+        .parked()
+        .list_parked(ListParkedRequest::default())
+        .await?
+        .into_inner();
+    ensure!(page.items.is_empty(), "{:?}", page.items);
+    Ok(())
+}
