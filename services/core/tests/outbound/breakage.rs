@@ -7,6 +7,8 @@ pub(crate) enum Breakage {
     None,
     /// An attempt is begun without expecting the delivery that was read.
     BeginUnguarded,
+    /// Who begins again after an error does not know its own attempt any more.
+    LeaseForgotten,
     /// Answers, receipts and timers change a delivery without expecting the one that was read.
     AnswerUnguarded,
     /// A message is taken back without expecting the delivery that was read.
@@ -55,8 +57,9 @@ pub(crate) enum Breakage {
 
 impl Breakage {
     /// All that break something.
-    pub(crate) const ALL: [Self; 23] = [
+    pub(crate) const ALL: [Self; 24] = [
         Self::BeginUnguarded,
+        Self::LeaseForgotten,
         Self::AnswerUnguarded,
         Self::CancelUnguarded,
         Self::HomeUnguarded,

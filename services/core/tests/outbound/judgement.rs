@@ -30,12 +30,16 @@ fn ensure(holds: bool, complaint: impl FnOnce() -> String) -> Kept {
 fn everything_ended(oracle: &Oracle) -> Kept {
     let mut requests: BTreeMap<MessageId, &String> = BTreeMap::new();
     for (request, (id, _)) in &oracle.accepted {
-        ensure(requests.insert(*id, request).is_none(), || format!("{id} answers two requests"))?;
+        ensure(requests.insert(*id, request).is_none(), || {
+            format!("{id} answers two requests")
+        })?;
     }
     for (id, record) in &oracle.deliveries {
         let state = state_of(record);
         ensure(has_ended(state), || format!("{id} was forgotten in {state:?}"))?;
-        ensure(record.timer_ms == 0 && record.lease.is_empty(), || format!("{id} ended with a timer or lease"))?;
+        ensure(record.timer_ms == 0 && record.lease.is_empty(), || {
+            format!("{id} ended with a timer or lease")
+        })?;
     }
     for (id, home) in &oracle.homes {
         let empty = home.threads.iter().all(|thread| thread.chain.is_empty());
@@ -55,16 +59,31 @@ fn nothing_is_disguised(oracle: &Oracle, provider: &Provider) -> Kept {
         };
         for (number, piece) in one.pieces.iter().enumerate() {
             let proven = is_proven(piece) && !ended_by_us(oracle, *id, number, piece.state());
-            ensure(!proven || taken(number) > 0, || format!("{id} piece {number} was never taken"))?;
+            ensure(!proven || taken(number) > 0, || {
+                format!("{id} piece {number} was never taken")
+            })?;
             let hidden = taken(number) > 0 && !proven && state != DeliveryState::Unknown;
-            ensure(!hidden, || format!("{id} piece {number} was taken and is called {state:?}"))?;
-            ensure(taken(number) < 2 || one.possible_duplicate, || format!("{id} is not marked as a duplicate"))?;
+            ensure(!hidden, || {
+                format!("{id} piece {number} was taken and is called {state:?}")
+            })?;
+            ensure(taken(number) < 2 || one.possible_duplicate, || {
+                format!("{id} is not marked as a duplicate")
+            })?;
         }
         let in_doubt = oracle.in_doubt.contains(id) || provider.in_doubt.contains(id);
-        ensure(state != DeliveryState::Unknown || in_doubt, || format!("{id} is called unknown without need"))?;
+        ensure(state != DeliveryState::Unknown || in_doubt, || {
+            format!("{id} is called unknown without need")
+        })?;
         complete(oracle, provider, *id, record)?;
-        let lapses = oracle.accepted.values().find(|(of, _)| of == id).is_none_or(|(_, call)| call.lasts.as_secs() < 3600);
-        let lapsed = record.history.last().is_some_and(|step| step.detail.contains("its time passed"));
+        let lapses = oracle
+            .accepted
+            .values()
+            .find(|(of, _)| of == id)
+            .is_none_or(|(_, call)| call.lasts.as_secs() < 3600);
+        let lapsed = record
+            .history
+            .last()
+            .is_some_and(|step| step.detail.contains("its time passed"));
         ensure(!lapsed || lapses, || format!("{id} lapsed because it was forgotten"))?;
     }
     Ok(())
@@ -87,7 +106,9 @@ fn complete(oracle: &Oracle, provider: &Provider, id: MessageId, record: &Delive
     let all = (0..crate::provider::pieces(id)).all(|piece| provider.taken.contains_key(&(id, piece)));
     let in_doubt = oracle.in_doubt.contains(&id) || provider.in_doubt.contains(&id);
     let count_lost = in_doubt && record.delivery.as_ref().unwrap().pieces.len() == 1;
-    ensure(!good || all || count_lost, || format!("{id} is called {:?} with pieces missing", state_of(record)))
+    ensure(!good || all || count_lost, || {
+        format!("{id} is called {:?} with pieces missing", state_of(record))
+    })
 }
 
 /// Every receipt that could find its message moved it as far as it says.
@@ -102,10 +123,20 @@ fn receipts_count(oracle: &Oracle) -> Kept {
         let pieces = &oracle.deliveries[&id].delivery.as_ref().unwrap().pieces;
         let state = pieces[usize::try_from(piece).unwrap()].state();
         let says = |said| receipts.iter().any(|receipt| receipt.said == said);
-        let expected = [DeliveryState::Read, DeliveryState::Delivered, DeliveryState::Failed, DeliveryState::Sent];
-        let expected = expected.into_iter().find(|one| says(*one)).unwrap_or(DeliveryState::Accepted);
+        let expected = [
+            DeliveryState::Read,
+            DeliveryState::Delivered,
+            DeliveryState::Failed,
+            DeliveryState::Sent,
+        ];
+        let expected = expected
+            .into_iter()
+            .find(|one| says(*one))
+            .unwrap_or(DeliveryState::Accepted);
         let at_least = expected == DeliveryState::Accepted || further(state, expected) == state;
-        ensure(at_least, || format!("{id} piece {piece} is {state:?} although receipts said {expected:?}"))?;
+        ensure(at_least, || {
+            format!("{id} piece {piece} is {state:?} although receipts said {expected:?}")
+        })?;
     }
     Ok(())
 }
@@ -115,7 +146,9 @@ fn in_order(oracle: &Oracle, provider: &Provider) -> Kept {
     for joined in oracle.joined.values() {
         let place = |id: &MessageId| joined.iter().position(|one| one == id);
         let left: Vec<usize> = provider.order.iter().filter_map(place).collect();
-        ensure(left.is_sorted(), || format!("a thread's messages left in the order {left:?}"))?;
+        ensure(left.is_sorted(), || {
+            format!("a thread's messages left in the order {left:?}")
+        })?;
     }
     Ok(())
 }
@@ -124,7 +157,9 @@ fn everything_is_published(oracle: &Oracle) -> Kept {
     for (id, home) in &oracle.homes {
         for number in 1..=home.home_seq {
             let event = format!("{id}/{number}");
-            ensure(oracle.published.contains_key(&event), || format!("event {event} was not published"))?;
+            ensure(oracle.published.contains_key(&event), || {
+                format!("event {event} was not published")
+            })?;
         }
     }
     Ok(())

@@ -91,7 +91,9 @@ impl Oracle {
         let may_repeat = one.on_unknown() == UnknownPolicy::ResendOnce;
         let copies = provider.copies(id, piece);
         if copies > usize::from(may_repeat) || provider.repetitions(id) + copies > usize::from(may_repeat) {
-            return self.complain(format!("{id} piece {piece} was submitted again although it may have left"));
+            return self.complain(format!(
+                "{id} piece {piece} was submitted again although it may have left"
+            ));
         }
         if copies > 0 && !one.possible_duplicate {
             return self.complain(format!("{id} is not marked as a possible duplicate"));
@@ -179,7 +181,10 @@ impl Oracle {
         let before = self.homes.insert(id, next.clone()).unwrap_or_default();
         let expected: Vec<u64> = (before.home_seq + 1..=next.home_seq).collect();
         if next.home_seq < before.home_seq || numbers != expected {
-            self.complain(format!("home {id} went from {} to {} with {numbers:?}", before.home_seq, next.home_seq));
+            self.complain(format!(
+                "home {id} went from {} to {} with {numbers:?}",
+                before.home_seq, next.home_seq
+            ));
         }
         for (number, thread) in next.threads.iter().enumerate() {
             let old = before.threads.get(number).cloned().unwrap_or_default();
@@ -215,7 +220,11 @@ fn went_back(before: &DeliveryRecord, next: &DeliveryRecord) -> Option<String> {
     for (number, (old, new)) in old.pieces.iter().zip(&new.pieces).enumerate() {
         let ranks = further(new.state(), old.state()) == new.state() || !is_proven(old);
         if !ranks || (is_proven(old) && !is_proven(new)) || new.attempts < old.attempts {
-            return Some(format!("piece {number} went from {:?} to {:?}", old.state(), new.state()));
+            return Some(format!(
+                "piece {number} went from {:?} to {:?}",
+                old.state(),
+                new.state()
+            ));
         }
     }
     let (was, is) = (state_of(before), state_of(next));

@@ -71,7 +71,8 @@ impl Process {
             match send::accept(&self.context(), &request).await {
                 Ok(accepted) => {
                     let id: MessageId = accepted.record.delivery.as_ref().unwrap().message_id.parse().unwrap();
-                    self.sim.say(|| format!("call {} body {} is {id}", call.number, call.body));
+                    self.sim
+                        .say(|| format!("call {} body {} is {id}", call.number, call.body));
                     self.sim.oracle().told_ok(&call, &accepted.record);
                     self.publish(accepted.outgoing).await;
                     self.sim.hint(id);
@@ -79,7 +80,8 @@ impl Process {
                 }
                 Err(NotAccepted::Stop(_)) => pause().await,
                 Err(error) => {
-                    self.sim.say(|| format!("call {} body {}: {error}", call.number, call.body));
+                    self.sim
+                        .say(|| format!("call {} body {}: {error}", call.number, call.body));
                     return Ok(());
                 }
             }
@@ -101,11 +103,14 @@ impl Process {
     pub(crate) async fn dispatch(self: Arc<Self>, id: MessageId) -> Result<(), Stop> {
         loop {
             let began = self.sim.now();
-            let lease = self.sim.bytes();
+            let mut lease = self.sim.bytes();
             let begun = loop {
                 match submit::begin(&self.context(), id, Duration::ZERO, &lease).await {
                     Ok(begun) => break begun,
                     Err(_) => pause().await,
+                }
+                if self.sim.breakage == Breakage::LeaseForgotten {
+                    lease = self.sim.bytes();
                 }
             };
             self.doubt_if_late(id, began);
@@ -118,6 +123,10 @@ impl Process {
                 self.leave_chain(&record, id);
             }
             let answer = self.submit(&record, &submission, began).await;
+            if self.sim.chance(self.sim.faults().slow) {
+                let wait = Duration::from_millis(78_000 + self.sim.rng().next() % 15_000);
+                self.sim.until(self.sim.now() + wait).await;
+            }
             let Some(next) = self.record(&submission, &answer, began).await else {
                 return Ok(());
             };
@@ -206,7 +215,11 @@ impl Process {
                 peer: one.peer.clone(),
                 kind: Some(Kind::Receipt(Receipt {
                     provider_message_id: report.provider_id.clone(),
-                    client_reference: if by_reference { submission.send_key.clone() } else { String::new() },
+                    client_reference: if by_reference {
+                        submission.send_key.clone()
+                    } else {
+                        String::new()
+                    },
                     state: report.state.into(),
                     ..Receipt::default()
                 })),
@@ -297,7 +310,8 @@ impl Process {
             let woken = submit::wake(&self.context(), id, due).await?;
             self.publish(woken.outgoing).await;
             for record in &woken.ready {
-                self.sim.hint(record.delivery.as_ref().unwrap().message_id.parse().unwrap());
+                self.sim
+                    .hint(record.delivery.as_ref().unwrap().message_id.parse().unwrap());
             }
             if let Some(next) = woken.next {
                 self.sim.hint(next);
@@ -364,18 +378,24 @@ impl Process {
 
     /// A breakage: the message leaves its chain as soon as it is begun.
     fn leave_chain(&self, record: &DeliveryRecord, id: MessageId) {
-        self.write_directly(id.shard(), &Bytes::from([b"h".as_slice(), &record.home].concat()), |value| {
-            let mut home = HomeRecord::decode(value).unwrap();
-            for thread in &mut home.threads {
-                delivery::leave(thread, id);
-            }
-            home.encode_to_vec().into()
-        });
+        self.write_directly(
+            id.shard(),
+            &Bytes::from([b"h".as_slice(), &record.home].concat()),
+            |value| {
+                let mut home = HomeRecord::decode(value).unwrap();
+                for thread in &mut home.threads {
+                    delivery::leave(thread, id);
+                }
+                home.encode_to_vec().into()
+            },
+        );
     }
 
     /// A breakage: the receipt's state replaces what was known.
     fn overwrite(&self, arrival: &Arrival) {
-        let Some(Kind::Receipt(receipt)) = &arrival.event.kind else { return };
+        let Some(Kind::Receipt(receipt)) = &arrival.event.kind else {
+            return;
+        };
         let Some((id, piece)) = MessageId::from_send_key(&receipt.client_reference) else {
             return;
         };
@@ -389,7 +409,9 @@ impl Process {
 
     fn write_directly(&self, shard: Shard, key: &Bytes, change: impl FnOnce(Bytes) -> Bytes) {
         let answers = self.sim.memory.read_now(shard, &[Query::Record(key.clone())]);
-        let found = protocol::context::as_record(answers.into_iter().next()).unwrap().unwrap();
+        let found = protocol::context::as_record(answers.into_iter().next())
+            .unwrap()
+            .unwrap();
         let commit = Commit {
             stamp: Stamp::from(self.sim.bytes()),
             expect: vec![Expect::Record {

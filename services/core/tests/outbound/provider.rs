@@ -72,7 +72,9 @@ impl Provider {
 
     /// How often pieces of a message may have left once more.
     pub(crate) fn repetitions(&self, id: MessageId) -> usize {
-        (0..pieces(id)).map(|piece| self.copies(id, piece).saturating_sub(1)).sum()
+        (0..pieces(id))
+            .map(|piece| self.copies(id, piece).saturating_sub(1))
+            .sum()
     }
 
     /// One submission; also what will be reported about it.
@@ -81,7 +83,11 @@ impl Provider {
         if arrived.deadline.is_some_and(|deadline| arrived.now > deadline) {
             return ((count, Err(error(ErrorClass::NotSent)), quickly(rng)), Vec::new());
         }
-        let fate = if rng.per_mille(faulty) { misfortune(rng) } else { Fate::Taken };
+        let fate = if rng.per_mille(faulty) {
+            misfortune(rng)
+        } else {
+            Fate::Taken
+        };
         let taken = !matches!(
             fate,
             Fate::Refused(_) | Fate::NotTakenInDoubt | Fate::NotTakenAnswerLost
@@ -109,7 +115,9 @@ impl Provider {
         }
         let mut accepted = |provider_message_id| SendAccepted {
             provider_message_id,
-            state: rng.pick(&[ReceiptState::Accepted, ReceiptState::Sent, ReceiptState::Unspecified]).into(),
+            state: rng
+                .pick(&[ReceiptState::Accepted, ReceiptState::Sent, ReceiptState::Unspecified])
+                .into(),
         };
         let outcome = match fate {
             Fate::Taken => Ok(accepted(provider_id)),

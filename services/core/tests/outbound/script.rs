@@ -51,7 +51,11 @@ pub(crate) fn draw(rng: &mut Rng) -> Vec<Call> {
         calls.push(call.clone());
         if rng.per_mille(250) {
             let body = u8::from(rng.per_mille(400));
-            calls.push(Call { body, regretted: false, ..call });
+            calls.push(Call {
+                body,
+                regretted: false,
+                ..call
+            });
         }
     }
     for place in 1..calls.len() {

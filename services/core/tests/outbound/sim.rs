@@ -32,6 +32,8 @@ pub(crate) struct Faults {
     pub crash: usize,
     pub doze: usize,
     pub leap: usize,
+    /// Dispatchers stop for so long that their answer comes after it was given up.
+    pub slow: usize,
     /// The provider misbehaves.
     pub provider: usize,
 }
@@ -181,10 +183,7 @@ impl Store for SimStore {
     }
 
     async fn commit(&self, shard: Shard, mut commit: Commit) -> Result<Outcome, StoreError> {
-        assert!(
-            commit.falsifies_itself(),
-            "sent twice it would write twice: {commit:?}"
-        );
+        assert!(commit.falsifies_itself(), "sent twice it would write twice: {commit:?}");
         pause().await;
         self.unless_away()?;
         self.weaken(&mut commit);
@@ -231,7 +230,9 @@ impl SimStore {
 
     /// Breakages of what is written.
     fn weaken(&self, commit: &mut Commit) {
-        let state = delivery(commit).and_then(|record| record.delivery).map(|one| one.state());
+        let state = delivery(commit)
+            .and_then(|record| record.delivery)
+            .map(|one| one.state());
         let unguarded: &[u8] = match (self.0.breakage, state) {
             (Breakage::BeginUnguarded, Some(DeliveryState::Submitting)) => b"d",
             (Breakage::CancelUnguarded, Some(DeliveryState::Cancelled)) => b"dh",
@@ -267,7 +268,11 @@ impl SimStore {
         record.timer_ms = due.0;
         let one = record.delivery.as_mut().unwrap();
         one.state = DeliveryState::Planned.into();
-        for piece in one.pieces.iter_mut().filter(|piece| piece.state() == DeliveryState::Unknown) {
+        for piece in one
+            .pieces
+            .iter_mut()
+            .filter(|piece| piece.state() == DeliveryState::Unknown)
+        {
             piece.state = DeliveryState::Deferred.into();
         }
         let id: MessageId = one.message_id.parse().unwrap();
@@ -326,13 +331,26 @@ fn outline(commit: &Commit, outcome: &Outcome) -> String {
         Outcome::Conflict(_) => "conflict",
     };
     let what = delivery(commit).and_then(|record| record.delivery).map(|one| {
-        let state = one.state().as_str_name().trim_start_matches("DELIVERY_STATE_").to_owned();
+        let state = one
+            .state()
+            .as_str_name()
+            .trim_start_matches("DELIVERY_STATE_")
+            .to_owned();
         let attempts: Vec<String> = one
             .pieces
             .iter()
-            .map(|piece| format!("{}:{}", piece.attempts, piece.state().as_str_name().trim_start_matches("DELIVERY_STATE_")))
+            .map(|piece| {
+                format!(
+                    "{}:{}",
+                    piece.attempts,
+                    piece.state().as_str_name().trim_start_matches("DELIVERY_STATE_")
+                )
+            })
             .collect();
         format!("{} {state} {attempts:?}", one.message_id)
     });
-    format!("expects {expects} writes {writes}: {ended} {}", what.unwrap_or_default())
+    format!(
+        "expects {expects} writes {writes}: {ended} {}",
+        what.unwrap_or_default()
+    )
 }

@@ -68,6 +68,7 @@ pub(crate) fn run(seed: u64, breakage: Breakage, verbose: bool) -> Result<(), St
         crash: rng.pick(&[0, 2, 10]),
         doze: rng.pick(&[0, 10, 50]),
         leap: rng.pick(&[0, 2, 20]),
+        slow: rng.pick(&[0, 0, 100, 400]),
         provider: rng.pick(&[0, 300, 700]),
     };
     let sim = Sim::new(rng.next(), faults, breakage, verbose);
@@ -152,9 +153,28 @@ impl World {
         let now = self.sim.now();
         let mut alarms = self.sim.alarms.lock().unwrap();
         alarms.retain(|at| *at > now);
-        let timers = self.sim.oracle().timers.iter().map(|(_, member)| due(member)).collect::<Vec<_>>();
-        let receipts = self.sim.receipts.lock().unwrap().iter().map(|one| one.at).collect::<Vec<_>>();
-        let next = alarms.iter().copied().chain(timers).chain(receipts).filter(|at| *at > now).min();
+        let timers = self
+            .sim
+            .oracle()
+            .timers
+            .iter()
+            .map(|(_, member)| due(member))
+            .collect::<Vec<_>>();
+        let receipts = self
+            .sim
+            .receipts
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|one| one.at)
+            .collect::<Vec<_>>();
+        let next = alarms
+            .iter()
+            .copied()
+            .chain(timers)
+            .chain(receipts)
+            .filter(|at| *at > now)
+            .min();
         if let Some(next) = next {
             self.sim.clock.reach(next);
         }
@@ -305,7 +325,8 @@ impl World {
             return;
         }
         let one = self.sim.rng().pick(&of_process);
-        self.sim.say(|| format!("process {process} dies, or one of its workers"));
+        self.sim
+            .say(|| format!("process {process} dies, or one of its workers"));
         let mut dead = Vec::new();
         for number in (0..self.tasks.len()).rev() {
             if (whole && self.tasks[number].process == process) || (!whole && number == one) {
