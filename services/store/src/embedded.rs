@@ -16,7 +16,7 @@ use crate::OpenError;
 use omnigate_core::{
     port::{
         Clock,
-        store::{Answer, Commit, Outcome, Query, Store, StoreError},
+        store::{Answer, Commit, Outcome, Query, Stamp, Store, StoreError},
     },
     shard::Shard,
 };
@@ -169,10 +169,16 @@ impl Store for EmbeddedStore {
     }
 
     async fn probe(&self) -> Result<(), StoreError> {
-        if self.commits.as_ref().is_none_or(mpsc::Sender::is_closed) {
-            return Err(stopped());
+        // A commit of nothing writes to the disk like any other, so a full or broken one is found out.
+        let nothing = Commit {
+            stamp: Stamp([0; 8]),
+            expect: Vec::new(),
+            write: Vec::new(),
+        };
+        match self.commit(Shard::new(0), nothing).await? {
+            Outcome::Committed => self.read(Shard::new(0), Vec::new()).await.map(drop),
+            _ => Err(StoreError::Unavailable("the store cannot write".to_owned())),
         }
-        self.read(Shard::new(0), Vec::new()).await.map(drop)
     }
 }
 
@@ -188,14 +194,20 @@ fn builder() -> Builder {
 
 /// Opens the file, which only its owner may read: it holds messages and tokens.
 fn create(path: &Path) -> io::Result<File> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
+    let is_new = !path.try_exists()?;
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    let file = options.open(path)?;
+    if is_new {
+        // Else the file's name could be lost with the power, and with it everything in it.
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(file)
 }
 
 /// Creates the tables of a new file; returns the file's format.

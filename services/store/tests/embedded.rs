@@ -1,5 +1,7 @@
 //! The embedded store's file: who may open it, how fast, and what is in it after a crash.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 use bytes::Bytes;
 use omnigate_core::{
     port::{

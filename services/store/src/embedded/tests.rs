@@ -1,7 +1,7 @@
 use super::{change::Change, view::View, *};
 use bytes::Bytes;
 use omnigate_core::{
-    port::store::{Expect, Shape, Stamp, Write},
+    port::store::{Expect, Shape, Write},
     time::Moment,
 };
 use redb::{ReadableTable, ReadableTableMetadata};

@@ -14,6 +14,7 @@ use omnigate_core::shard::Shard;
 use redis::{AsyncConnectionConfig, Client, PushInfo, PushKind, RedisError, aio::MultiplexedConnection};
 use std::{
     convert::Infallible,
+    io,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -170,7 +171,11 @@ impl Connection {
             .set_connection_timeout(Some(CONNECT))
             .set_response_timeout(Some(response))
             .set_push_sender(notice);
-        let link = client.get_multiplexed_async_connection_with_config(&config).await?;
+        let connect = client.get_multiplexed_async_connection_with_config(&config);
+        // The whole of it: names, connection, encryption and greeting.
+        let link = time::timeout(CONNECT * 2, connect)
+            .await
+            .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
         Ok(Self { link, broken })
     }
 }

@@ -3,6 +3,7 @@
 use crate::{build::*, subject::Subject};
 use bytes::Bytes;
 use omnigate_core::port::store::{Answer, Expect, Found, Outcome, Query, Write};
+use std::ops::Bound;
 
 pub(crate) async fn any_bytes(subject: impl Subject) {
     let store = &*subject.store();
@@ -16,59 +17,62 @@ pub(crate) async fn any_bytes(subject: impl Subject) {
         b(every.repeat(2)),
     ];
     for bytes in odd {
-        let (key, field, member, value) = (bytes.clone(), bytes.clone(), bytes.clone(), bytes.clone());
-        let entry = |present: bool| {
-            vec![
-                Expect::Field {
-                    key: key.clone(),
-                    field: field.clone(),
-                    value: present.then(|| value.clone()),
-                },
-                Expect::Member {
-                    key: key.clone(),
-                    member: member.clone(),
-                    present,
-                },
-            ]
-        };
-        let write = vec![
-            Write::Put {
-                key: key.clone(),
-                value: value.clone(),
-            },
-            Write::SetField {
-                key: key.clone(),
-                field: field.clone(),
-                value: value.clone(),
-            },
-            Write::Insert {
-                key: key.clone(),
-                member: member.clone(),
-                value: value.clone(),
-            },
-        ];
-        committed(store, commit(entry(false), write)).await;
-        committed(store, commit(entry(true), Vec::new())).await;
-        let fields = vec![field.clone()];
+        let bytes = || bytes.clone();
+        committed(store, commit(entries(bytes, false), everywhere(bytes))).await;
+        committed(store, commit(entries(bytes, true), Vec::new())).await;
         let map = Query::Fields {
-            key: key.clone(),
-            fields,
+            key: bytes(),
+            fields: vec![bytes()],
         };
         let index = Query::Range {
-            key: key.clone(),
-            from: std::ops::Bound::Included(member.clone()),
-            to: std::ops::Bound::Included(member.clone()),
+            key: bytes(),
+            from: Bound::Included(bytes()),
+            to: Bound::Included(bytes()),
             limit: 2,
             reverse: false,
         };
-        let answers = store.read(HERE, vec![Query::Record(key), map, index]).await.unwrap();
+        let queries = vec![Query::Record(bytes()), map, index];
+        let answers = store.read(HERE, queries).await.unwrap();
         let Answer::Record(Some(record)) = &answers[0] else {
             panic!("{answers:?}");
         };
-        assert_eq!(record.value, value);
-        assert_eq!(answers[1], Answer::Fields(vec![Some(value.clone())]));
-        assert_eq!(answers[2], Answer::Range(vec![(member, value)]));
+        assert_eq!(record.value, bytes());
+        assert_eq!(answers[1], Answer::Fields(vec![Some(bytes())]));
+        assert_eq!(answers[2], Answer::Range(vec![(bytes(), bytes())]));
     }
+}
+
+/// The same bytes as key, name and value, there or not.
+fn entries(bytes: impl Fn() -> Bytes, present: bool) -> Vec<Expect> {
+    let field = Expect::Field {
+        key: bytes(),
+        field: bytes(),
+        value: present.then(&bytes),
+    };
+    let member = Expect::Member {
+        key: bytes(),
+        member: bytes(),
+        present,
+    };
+    vec![field, member]
+}
+
+fn everywhere(bytes: impl Fn() -> Bytes) -> Vec<Write> {
+    let put = Write::Put {
+        key: bytes(),
+        value: bytes(),
+    };
+    let set = Write::SetField {
+        key: bytes(),
+        field: bytes(),
+        value: bytes(),
+    };
+    let insert = Write::Insert {
+        key: bytes(),
+        member: bytes(),
+        value: bytes(),
+    };
+    vec![put, set, insert]
 }
 
 pub(crate) async fn many_entries_in_one_commit(subject: impl Subject) {

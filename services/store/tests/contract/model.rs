@@ -6,7 +6,7 @@ use crate::{
 };
 use bytes::Bytes;
 use omnigate_core::{
-    port::store::{Answer, Commit, Expect, Query, Shape, Store, Write},
+    port::store::{Answer, Commit, Expect, Query, Shape, Write},
     shard::Shard,
 };
 use omnigate_store::memory::MemoryStore;

@@ -33,6 +33,15 @@ pub(crate) async fn members_come_in_byte_order(subject: impl Subject) {
     assert_eq!(answer(store, reversed).await, Answer::Range(sorted));
 }
 
+/// Lower end, upper end, limit, reversed, and what is there.
+type Case = (
+    Bound<&'static str>,
+    Bound<&'static str>,
+    u32,
+    bool,
+    &'static [&'static str],
+);
+
 pub(crate) async fn bounds_and_limits(subject: impl Subject) {
     use Bound::{Excluded, Included, Unbounded};
     let store = &*subject.store();
@@ -42,7 +51,7 @@ pub(crate) async fn bounds_and_limits(subject: impl Subject) {
         letters.iter().map(|letter| insert("i", letter, letter)).collect(),
     )
     .await;
-    let cases: [(Bound<&str>, Bound<&str>, u32, bool, &[&str]); 18] = [
+    let cases: [Case; 18] = [
         (Unbounded, Unbounded, 9, false, &["a", "b", "bb", "c", "d"]),
         (Included("b"), Unbounded, 9, false, &["b", "bb", "c", "d"]),
         (Excluded("b"), Unbounded, 9, false, &["bb", "c", "d"]),

@@ -1,5 +1,7 @@
 //! What the store on Redis does when connections and servers fail.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod chaos;
 mod cluster;
 mod cuts;
