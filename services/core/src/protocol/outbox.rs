@@ -15,6 +15,8 @@ use std::time::Duration;
 
 /// Most members that one commit takes out on its way.
 const TAKEN_ALONG: usize = 64;
+/// Most pages of a shard's outbox that are looked through for what is left over.
+const MOST_PAGES: usize = 64;
 
 /// CustomerEvents of this process that are published but still stand in the store.
 #[derive(Default)]
@@ -56,6 +58,14 @@ impl Outbox {
         taken
     }
 
+    /// Shards that have more to take out than one commit takes along.
+    #[must_use]
+    pub fn crowded(&self) -> Vec<Shard> {
+        let published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+        let crowded = published.iter().filter(|(_, members)| members.len() > TAKEN_ALONG);
+        crowded.map(|(shard, _)| *shard).collect()
+    }
+
     /// Shards that have some to take out.
     #[must_use]
     pub fn shards(&self) -> Vec<Shard> {
@@ -83,11 +93,17 @@ pub async fn flush(context: &Context<'_>, shard: Shard) -> Result<(), StoreError
     let outcome = context.commit(shard, expect, write.collect()).await;
     match outcome {
         Ok(Ended::Committed(_)) => Ok(()),
-        // The lease holder was faster with the first one; the others have their own turn.
-        Ok(Ended::Conflict(_)) => {
-            context.outbox.published(shard, members[1..].to_vec());
-            Ok(())
-        }
+        // The lease holder was faster with the first one, and perhaps with more: what still stands has its turn later.
+        Ok(Ended::Conflict(_)) => match standing(context, shard, &members).await {
+            Ok(standing) => {
+                context.outbox.published(shard, standing);
+                Ok(())
+            }
+            Err(error) => {
+                context.outbox.published(shard, members);
+                Err(error)
+            }
+        },
         Ok(Ended::Unknown) => {
             context.outbox.published(shard, members);
             Ok(())
@@ -99,27 +115,60 @@ pub async fn flush(context: &Context<'_>, shard: Shard) -> Result<(), StoreError
     }
 }
 
-/// What stands in a shard's outbox although it was committed at least `age` ago, oldest homes first.
+/// Those of the members that are still in the outbox.
+async fn standing(context: &Context<'_>, shard: Shard, members: &[Bytes]) -> Result<Vec<Bytes>, StoreError> {
+    let exactly = |member: &Bytes| Query::Range {
+        key: crate::keys::outbox(),
+        from: Bound::Included(member.clone()),
+        to: Bound::Included(member.clone()),
+        limit: 1,
+        reverse: false,
+    };
+    let answers = context.store.read(shard, members.iter().map(exactly).collect()).await?;
+    let mut standing = Vec::new();
+    for answer in answers {
+        standing.extend(as_range(Some(answer))?.into_iter().map(|(member, _)| member));
+    }
+    standing.sort_unstable();
+    standing.dedup();
+    Ok(standing)
+}
+
+/// What stands in a shard's outbox although it was committed at least `age` ago, oldest homes first. Looks behind those that
+/// are younger, so that a busy home does not hide what others left.
 pub async fn left_over(
     context: &Context<'_>,
     shard: Shard,
     age: Duration,
     limit: u32,
 ) -> Result<Vec<Outgoing>, StoreError> {
-    let query = Query::Range {
-        key: crate::keys::outbox(),
-        from: Bound::Unbounded,
-        to: Bound::Unbounded,
-        limit,
-        reverse: false,
-    };
-    let answers = context.store.read(shard, vec![query]).await?;
-    let members = as_range(answers.into_iter().next())?;
     let now = context.now();
-    let old = members
-        .into_iter()
-        .filter(|(_, event)| committed_at(event).is_none_or(|at| now.since(at) >= age));
-    Ok(old.map(|(member, event)| Outgoing { shard, member, event }).collect())
+    let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut old = Vec::new();
+    let mut from = Bound::Unbounded;
+    for _ in 0..MOST_PAGES {
+        let query = Query::Range {
+            key: crate::keys::outbox(),
+            from,
+            to: Bound::Unbounded,
+            limit,
+            reverse: false,
+        };
+        let members = as_range(context.store.read(shard, vec![query]).await?.into_iter().next())?;
+        let Some((last, _)) = members.last() else {
+            break;
+        };
+        from = Bound::Excluded(last.clone());
+        let is_last_page = members.len() < wanted;
+        let is_old = |event: &Bytes| committed_at(event).is_none_or(|at| now.since(at) >= age);
+        let found = members.into_iter().filter(|(_, event)| is_old(event));
+        old.extend(found.map(|(member, event)| Outgoing { shard, member, event }));
+        if is_last_page || old.len() >= wanted {
+            break;
+        }
+    }
+    old.truncate(wanted);
+    Ok(old)
 }
 
 fn committed_at(event: &Bytes) -> Option<Moment> {

@@ -3,6 +3,7 @@
 
 mod lease;
 mod link;
+mod outbox;
 mod park;
 
 use omnigate_core::port::store::{Answer, Commit, Outcome, Query, Store, StoreError};
