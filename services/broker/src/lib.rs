@@ -2,6 +2,7 @@
 //!
 //! The contract suite in `tests/` states the port's laws once and runs them against both.
 
+pub mod bare;
 pub mod embedded;
 mod parked;
 pub mod rabbitmq;

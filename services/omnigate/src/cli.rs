@@ -335,8 +335,14 @@ pub struct BenchInbound {
     #[arg(long, default_value_t = 10_000)]
     pub customers: usize,
     /// Seconds of each measurement.
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub seconds: u64,
+    /// Rounds of all measurements; medians are told.
+    #[arg(long, default_value_t = 3)]
+    pub rounds: usize,
+    /// Works on servers that an earlier benchmark left its customers on.
+    #[arg(long)]
+    pub again: bool,
     /// How to print.
     #[arg(long, value_enum, default_value_t = Output::Table)]
     pub output: Output,

@@ -26,6 +26,6 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Parked(arguments) => parked::run(&arguments).await,
         Command::Explain(arguments) => explain::run(&arguments).await,
         Command::Demo(arguments) => crate::demo::run(&arguments).await,
-        Command::Bench(_) => anyhow::bail!("not built yet"),
+        Command::Bench(bench) => crate::bench::run(&bench).await,
     }
 }

@@ -1,0 +1,112 @@
+//! The gateway under test: in this process, on free ports, with a folder of its own.
+
+use crate::node::{Listeners, Node};
+use anyhow::Context as _;
+use omnigate_core::account::Account;
+use omnigate_core::port::broker::Broker;
+use omnigate_rpc::auth::read_local_token;
+use omnigate_rpc::client::{Authorized, Connection};
+use omnigate_rpc::v1::ingest_service_client::IngestServiceClient;
+use omnigate_runtime::config::{self, Config};
+use omnigate_runtime::role::{Role, RoleSet};
+use omnigate_runtime::stop::{Outcome, Reason, Stop};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+
+/// The account that all messages come through. Nothing is sent, so nobody answers at its adapter's address.
+pub(super) const ACCOUNT: &str = "bench";
+/// Connections that the pushes share.
+const CONNECTIONS: usize = 4;
+
+/// A way to push.
+pub(super) type Pushes = IngestServiceClient<Authorized>;
+
+/// Servers that the gateway works on; empty for the embedded ones.
+#[derive(Clone, Copy)]
+pub(super) struct Servers<'a> {
+    pub(super) broker: &'a str,
+    pub(super) store: &'a str,
+}
+
+/// A running gateway.
+pub(super) struct Gateway {
+    pub(super) broker: Arc<dyn Broker>,
+    pub(super) account: Account,
+    pub(super) partitions: u16,
+    connections: Vec<Connection>,
+    stop: Stop,
+    running: JoinHandle<Outcome>,
+    _folder: TempDir,
+}
+
+impl Gateway {
+    pub(super) async fn start(servers: Servers<'_>, roles: &RoleSet) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir().context("no temporary folder")?;
+        let config = configure(servers, folder.path())?;
+        let partitions = config.broker.partitions;
+        let listeners = Listeners::bind(&config, roles).await?;
+        let node = Node::start(config, roles, listeners).await?;
+        let address = node.addresses().ingest.context("no ingest listener")?;
+        let token = read_local_token(folder.path())?;
+        let mut connections = Vec::new();
+        for _ in 0..CONNECTIONS {
+            connections.push(Connection::open(&address.to_string(), Some(&token), None).await?);
+        }
+        let account = node.directory().accounts.get(ACCOUNT).cloned();
+        Ok(Self {
+            broker: node.broker().context("no broker")?,
+            account: account.context("no account")?,
+            partitions,
+            connections,
+            stop: node.stop(),
+            running: tokio::spawn(node.run()),
+            _folder: folder,
+        })
+    }
+
+    /// A way to push for the worker of this number.
+    pub(super) fn pushes(&self, worker: usize) -> anyhow::Result<Pushes> {
+        let connection = self.connections.get(worker % CONNECTIONS).context("no connection")?;
+        Ok(connection.ingest())
+    }
+
+    pub(super) async fn stop(self) -> anyhow::Result<()> {
+        self.stop.request(Reason::Asked("measured".to_owned()));
+        drop(self.connections);
+        let outcome = self.running.await?;
+        anyhow::ensure!(outcome.exit_code() == 0, "the gateway did not stop cleanly: {outcome}");
+        Ok(())
+    }
+}
+
+/// The roles for a measurement: all, or ingest alone.
+pub(super) fn roles(ingest_alone: bool) -> RoleSet {
+    match ingest_alone {
+        true => [Role::Ingest].into_iter().collect(),
+        false => Role::all(),
+    }
+}
+
+fn configure(servers: Servers<'_>, folder: &Path) -> anyhow::Result<Config> {
+    let folder = folder.to_string_lossy();
+    let mut env: BTreeMap<String, String> = BTreeMap::new();
+    let mut set = |key: &str, value: &str| {
+        if !value.is_empty() {
+            env.insert(format!("OMNIGATE__{key}"), value.to_owned());
+        }
+    };
+    for listener in ["API", "INGEST", "EDGE", "SESSIONS", "WEBHOOKS", "ADMIN"] {
+        set(&format!("LISTEN__{listener}"), "127.0.0.1:0");
+    }
+    set("DATA_DIR", &folder);
+    set("TENANT", "bench");
+    set("BROKER__URL", servers.broker);
+    set("STORE__URL", servers.store);
+    set("CLUSTER__TOKEN", "nobody-else-speaks-to-it");
+    set(&format!("ACCOUNTS__{}__CHANNEL", ACCOUNT.to_uppercase()), "telegram");
+    set(&format!("ACCOUNTS__{}__ADAPTER", ACCOUNT.to_uppercase()), "grpc://127.0.0.1:9");
+    Ok(config::load(None, &env)?)
+}

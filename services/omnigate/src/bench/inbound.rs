@@ -1,0 +1,206 @@
+//! `omnigate bench inbound`: from the push of a message to its confirm and to its CustomerEvent, beside the simplest loop that
+//! stores messages on the same servers.
+//!
+//! The bare loop and push → confirmed run while nobody reads the queues, which are emptied afterwards; the embedded broker
+//! knows no role alone, so there everything is at work. For push → published an event counts as in flight until its
+//! CustomerEvent was read from the events log.
+
+use super::figures::{Figures, Round};
+use super::gateway::{ACCOUNT, Gateway, Servers, roles};
+use super::load::{Full, Load};
+use super::progress::Progress;
+use super::published::Published;
+use super::traffic::Traffic;
+use crate::cli::BenchInbound;
+use anyhow::Context as _;
+use omnigate_broker::bare;
+use omnigate_core::port::store::Query;
+use omnigate_core::protocol::lease::COMMON;
+use omnigate_core::{keys, topology};
+use omnigate_runtime::clock::SystemClock;
+use omnigate_runtime::{config::Log, telemetry};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Measurements in one round.
+const STEPS: usize = 6;
+
+/// Measures and prints.
+pub(super) async fn run(arguments: &BenchInbound) -> anyhow::Result<()> {
+    let level = std::env::var("OMNIGATE__LOG__LEVEL").unwrap_or_else(|_| "warn".to_owned());
+    let _telemetry = telemetry::init(&Log { format: None, level })?;
+    let bench = Inbound {
+        arguments,
+        servers: Servers {
+            broker: &arguments.broker,
+            store: &arguments.store,
+        },
+        traffic: Arc::new(Traffic::new(ACCOUNT, arguments.customers)),
+        time: Duration::from_secs(arguments.seconds),
+    };
+    anyhow::ensure!(
+        arguments.broker.is_empty() == arguments.store.is_empty(),
+        "--broker and --store go together: give both, or neither for the embedded ones"
+    );
+    bench.nothing_is_there().await?;
+    let mut progress = Progress::new(STEPS * arguments.rounds, bench.time + bench.warm_up());
+    let mut figures = Figures {
+        broker: if bench.embedded() { "embedded" } else { "RabbitMQ" },
+        store: if bench.embedded() { "embedded" } else { "Redis" },
+        concurrency: arguments.concurrency,
+        customers: arguments.customers,
+        seconds: arguments.seconds,
+        resident_at_start_mib: resident()?,
+        rounds: Vec::new(),
+    };
+    for _ in 0..arguments.rounds {
+        figures.rounds.push(bench.round(&mut progress).await?);
+    }
+    drop(progress);
+    figures.print(arguments.output)
+}
+
+struct Inbound<'a> {
+    arguments: &'a BenchInbound,
+    servers: Servers<'a>,
+    traffic: Arc<Traffic>,
+    time: Duration,
+}
+
+impl Inbound<'_> {
+    fn embedded(&self) -> bool {
+        self.servers.broker.is_empty()
+    }
+
+    fn warm_up(&self) -> Duration {
+        self.time / 5
+    }
+
+    /// Refuses servers that somebody works with: what is measured stays there, and their queues are emptied.
+    async fn nothing_is_there(&self) -> anyhow::Result<()> {
+        if self.embedded() || self.arguments.again {
+            return Ok(());
+        }
+        let folder = tempfile::tempdir()?;
+        let store = omnigate_store::open(self.servers.store, folder.path(), Arc::new(SystemClock)).await?;
+        let answers = store.read(COMMON, vec![Query::Record(keys::gateway())]).await?;
+        let record = omnigate_core::protocol::context::as_record(answers.into_iter().next())?;
+        anyhow::ensure!(
+            record.is_none(),
+            "a gateway has worked on this store: the benchmark leaves customers there and empties the broker's queues, \
+             so give it servers of its own (or --again where only a benchmark was before)"
+        );
+        Ok(())
+    }
+
+    async fn round(&self, progress: &mut Progress) -> anyhow::Result<Round> {
+        let mut round = Round::default();
+        if self.embedded() {
+            let gateway = self.start(false).await?;
+            progress.step("bare file");
+            round.bare = self.bare_file(&gateway).await?;
+            self.unified(&gateway, &mut round, progress).await?;
+            self.confirmed(&gateway, &mut round, progress).await?;
+            gateway.stop().await?;
+            return Ok(round);
+        }
+        let ingest = self.start(true).await?;
+        progress.step("bare publisher");
+        round.bare = self.bare_publisher(&ingest).await?;
+        self.purge(&ingest).await?;
+        self.confirmed(&ingest, &mut round, progress).await?;
+        self.purge(&ingest).await?;
+        ingest.stop().await?;
+        let all = self.start(false).await?;
+        self.unified(&all, &mut round, progress).await?;
+        all.stop().await?;
+        Ok(round)
+    }
+
+    async fn start(&self, ingest_alone: bool) -> anyhow::Result<Gateway> {
+        let started = Gateway::start(self.servers, &roles(ingest_alone)).await;
+        started.context("the gateway under test cannot start")
+    }
+
+    async fn confirmed(&self, gateway: &Gateway, round: &mut Round, progress: &mut Progress) -> anyhow::Result<()> {
+        let load = Load {
+            gateway,
+            traffic: Arc::clone(&self.traffic),
+            published: None,
+        };
+        progress.step("push → confirmed");
+        round.confirmed = load.full(self.full(1)).await?;
+        progress.step("push of ten → confirmed");
+        round.confirmed_by_ten = load.full(self.full(10)).await?;
+        Ok(())
+    }
+
+    async fn unified(&self, gateway: &Gateway, round: &mut Round, progress: &mut Progress) -> anyhow::Result<()> {
+        let watching = Published::watch(&gateway.broker, gateway.partitions, &self.traffic);
+        let (published, _reading) = watching.await?;
+        let load = Load {
+            gateway,
+            traffic: Arc::clone(&self.traffic),
+            published: Some(published),
+        };
+        progress.step("every customer writes once");
+        load.everybody(self.arguments.customers, self.arguments.concurrency)
+            .await?;
+        progress.step("push → unified → published");
+        round.published = load.full(self.full(1)).await?;
+        round.resident_mib = resident()?;
+        progress.step("half load");
+        let latencies = load.paced(round.published / 2.0, self.warm_up(), self.time).await?;
+        round.latencies(&latencies);
+        Ok(())
+    }
+
+    fn full(&self, events: usize) -> Full {
+        Full {
+            concurrency: self.arguments.concurrency,
+            events,
+            warm_up: self.warm_up(),
+            time: self.time,
+        }
+    }
+
+    async fn bare_publisher(&self, gateway: &Gateway) -> anyhow::Result<f64> {
+        let messages = self.traffic.bodies(&gateway.account, gateway.partitions)?;
+        let job = bare::Job {
+            messages: &messages,
+            window: self.arguments.concurrency,
+            time: self.time,
+        };
+        Ok(bare::publish_rate(self.servers.broker, &topology::journal(), job).await?)
+    }
+
+    async fn bare_file(&self, gateway: &Gateway) -> anyhow::Result<f64> {
+        let messages = self.traffic.bodies(&gateway.account, gateway.partitions)?;
+        let (window, time) = (self.arguments.concurrency, self.time);
+        let write = move || {
+            let folder = tempfile::tempdir()?;
+            let job = bare::Job {
+                messages: &messages,
+                window,
+                time,
+            };
+            anyhow::Ok(bare::append_rate(folder.path(), job)?)
+        };
+        tokio::task::spawn_blocking(write).await?
+    }
+
+    async fn purge(&self, gateway: &Gateway) -> anyhow::Result<()> {
+        let queues: Vec<_> = topology::partitions(gateway.partitions).map(topology::inbound).collect();
+        Ok(bare::purge(self.servers.broker, &queues).await?)
+    }
+}
+
+/// Resident memory of this process in MiB; nought where the system does not tell.
+fn resident() -> anyhow::Result<f64> {
+    let Ok(status) = std::fs::read_to_string("/proc/self/status") else {
+        return Ok(0.0);
+    };
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib: f64 = line.and_then(|line| line.split_whitespace().next()).unwrap_or("0").parse()?;
+    Ok(kib / 1024.0)
+}

@@ -1,0 +1,86 @@
+//! Sees when messages are published: reads every partition of the events log as a consumer would.
+
+use super::traffic::Traffic;
+use anyhow::Context as _;
+use omnigate_core::port::broker::{Broker, From, LogReader};
+use omnigate_core::topology;
+use omnigate_proto::state::v1::CustomerEventBatch;
+use omnigate_proto::v1::CustomerEvent;
+use omnigate_proto::v1::customer_event::Kind;
+use prost::Message as _;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+/// Locks over which waiting messages are spread.
+const SPREAD: u64 = 16;
+
+type Waiting = Mutex<HashMap<u64, oneshot::Sender<Instant>>>;
+
+/// Who waits for which message.
+pub(super) struct Published {
+    traffic: Arc<Traffic>,
+    waiting: Vec<Waiting>,
+}
+
+impl Published {
+    /// Reads what is published from now on, until the tasks are given up.
+    pub(super) async fn watch(
+        broker: &Arc<dyn Broker>,
+        partitions: u16,
+        traffic: &Arc<Traffic>,
+    ) -> anyhow::Result<(Arc<Self>, JoinSet<()>)> {
+        let published = Arc::new(Self {
+            traffic: Arc::clone(traffic),
+            waiting: (0..SPREAD).map(|_| Waiting::default()).collect(),
+        });
+        let mut tasks = JoinSet::new();
+        for partition in topology::partitions(partitions) {
+            let log = topology::events(partition);
+            let reader = broker.read(&log, From::Next).await;
+            let reader = reader.with_context(|| format!("{log} cannot be read"))?;
+            tasks.spawn(Arc::clone(&published).read(reader));
+        }
+        Ok((published, tasks))
+    }
+
+    /// Tells when a message is published; to be asked before it is pushed.
+    pub(super) fn expect(&self, number: u64) -> oneshot::Receiver<Instant> {
+        let (seen, waits) = oneshot::channel();
+        self.of(number)
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(number, seen);
+        waits
+    }
+
+    fn of(&self, number: u64) -> &Waiting {
+        let place = usize::try_from(number % SPREAD).unwrap_or(0);
+        &self.waiting[place]
+    }
+
+    async fn read(self: Arc<Self>, mut reader: Box<dyn LogReader>) {
+        while let Some(entry) = reader.next().await {
+            let seen = Instant::now();
+            let Ok(batch) = CustomerEventBatch::decode(entry.body) else {
+                continue;
+            };
+            for event in batch.events {
+                if let Some(number) = CustomerEvent::decode(event).ok().and_then(|event| self.number(event)) {
+                    let waiting = self.of(number).lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
+                    // Repeats of an event have nobody waiting any more.
+                    waiting.map(|waiting| waiting.send(seen));
+                }
+            }
+        }
+    }
+
+    fn number(&self, event: CustomerEvent) -> Option<u64> {
+        match event.kind? {
+            Kind::EntryAdded(added) => self.traffic.number(&added.entry?.event?.provider_message_id),
+            _ => None,
+        }
+    }
+}
