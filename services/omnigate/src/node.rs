@@ -139,6 +139,12 @@ impl Node {
         self.metrics.clone()
     }
 
+    /// Its broker, where its roles need one.
+    #[must_use]
+    pub fn broker(&self) -> Option<Arc<dyn Broker>> {
+        self.inside.broker.clone()
+    }
+
     /// Apps and accounts it serves.
     #[must_use]
     pub fn directory(&self) -> Arc<Directory> {
