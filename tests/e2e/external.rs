@@ -1,7 +1,8 @@
 //! An adapter in a process of somebody else's: pushes events, is sent messages, and reports on them.
 
 use crate::outbound::{message, reaches, send};
-use crate::{KIOSK, KIOSK_TOKEN, World};
+use crate::python::Example;
+use crate::{KIOSK, KIOSK_TOKEN, PYTHON, PYTHON_TOKEN, World};
 use anyhow::{Context as _, ensure};
 use omnigate_proto::v1::event::Kind;
 use omnigate_proto::v1::send_message_request::Target;
@@ -219,6 +220,44 @@ pub(crate) async fn receipts_move_forward_whenever_they_come(world: &World) -> a
         })
     })
     .await?;
+    reaches(world, &delivery.message_id, &[DeliveryState::Read]).await?;
+    Ok(())
+}
+
+/// The port that the example in Python listens on is fixed before the gateway starts, because its account names it.
+pub(crate) async fn free_address() -> anyhow::Result<String> {
+    Ok(TcpListener::bind("127.0.0.1:0").await?.local_addr()?.to_string())
+}
+
+pub(crate) async fn an_adapter_in_python_works_both_ways(world: &World) -> anyhow::Result<()> {
+    let ingest = &world.gateway.addresses["listen.ingest"];
+    let Some(mut example) = Example::start(ingest, &world.python, PYTHON, PYTHON_TOKEN)? else {
+        return Ok(());
+    };
+    example.says("listening")?;
+    let phone = "+84933333333";
+    example.writes(phone, "xin chào từ Python")?;
+    example.says("pushed PUSH_STATUS_ACCEPTED")?;
+    let asked = omnigate_proto::v1::ResolveCustomerRequest {
+        identifier: Some(peer(phone)),
+    };
+    let customer = wait::until("the customer of the example", async || {
+        match world.connection.customers().resolve_customer(asked.clone()).await {
+            Ok(answer) => Ok(answer.into_inner().customer.ok_or("no customer")),
+            Err(status) if status.code() == tonic::Code::NotFound => Ok(Err("not found")),
+            Err(status) => Err(status.into()),
+        }
+    })
+    .await?;
+    let request = SendMessageRequest {
+        request_id: "python-1".to_owned(),
+        target: Some(Target::CustomerId(customer.customer_id)),
+        message: Some(message("chào Python")),
+        ..SendMessageRequest::default()
+    };
+    let delivery = send(world, request).await?;
+    let said = example.says("sent")?;
+    ensure!(said == format!("sent {phone} chào Python"), "{said}");
     reaches(world, &delivery.message_id, &[DeliveryState::Read]).await?;
     Ok(())
 }

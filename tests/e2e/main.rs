@@ -6,6 +6,7 @@ mod external;
 mod inbound;
 mod outbound;
 mod parked;
+mod python;
 
 use omnigate_rpc::client::Connection;
 use omnigate_sandbox::telegram::TelegramHandle;
@@ -21,6 +22,11 @@ pub(crate) const KIOSK: &str = "kiosk";
 /// Token of the external adapter.
 pub(crate) const KIOSK_TOKEN: &str = "token-of-the-kiosk-adapter";
 
+/// Account of the example adapter in Python.
+pub(crate) const PYTHON: &str = "python";
+/// Token of the example adapter in Python.
+pub(crate) const PYTHON_TOKEN: &str = "token-of-the-python-adapter";
+
 /// A gateway with its sandbox and adapter.
 pub(crate) struct World {
     pub(crate) gateway: Gateway,
@@ -28,6 +34,7 @@ pub(crate) struct World {
     pub(crate) polled: TelegramHandle,
     pub(crate) connection: Connection,
     pub(crate) kiosk: external::Kiosk,
+    pub(crate) python: String,
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,6 +65,14 @@ impl World {
         bot::account(&mut keys, &sandbox, SHOP, 1, false);
         bot::account(&mut keys, &sandbox, SUPPORT, 2, true);
         kiosk.configure(&mut keys);
+        let python = external::free_address().await?;
+        for (key, value) in [
+            ("channel", "kiosk"),
+            ("adapter", &format!("grpc://{python}")),
+            ("token", PYTHON_TOKEN),
+        ] {
+            keys.insert(format!("accounts.{PYTHON}.{key}"), value.to_owned());
+        }
         let Some(gateway) = Gateway::start(shape, &keys).await? else {
             return Ok(None);
         };
@@ -69,6 +84,7 @@ impl World {
             polled,
             connection,
             kiosk,
+            python,
         }))
     }
 
@@ -84,6 +100,7 @@ impl World {
         outbound::a_scheduled_message_waits_and_can_be_taken_back(self).await?;
         external::an_adapter_in_another_process_works_both_ways(self).await?;
         external::receipts_move_forward_whenever_they_come(self).await?;
+        external::an_adapter_in_python_works_both_ways(self).await?;
         parked::an_unknown_account_is_parked_and_told(self).await?;
         bad_input::each_gets_one_clear_error(self).await?;
         self.a_restart_changes_nothing().await

@@ -221,6 +221,11 @@ impl Inside {
     }
 }
 
+/// An address without its secrets.
+fn shown(url: Option<&ConnectionUrl>) -> String {
+    url.map_or_else(|| "embedded".to_owned(), ConnectionUrl::redacted)
+}
+
 async fn open_store(
     config: &Config,
     clock: &Arc<dyn Clock>,
@@ -228,6 +233,7 @@ async fn open_store(
     health: &Health,
 ) -> Result<Arc<Ports>, StartError> {
     let url = config.store.url.as_ref().map_or("", |url| url.expose());
+    tracing::info!(store = shown(config.store.url.as_ref()), "connecting");
     let store: Arc<dyn Store> = omnigate_store::open(url, &config.data_dir, Arc::clone(clock)).await?;
     let ports = Arc::new(Ports::new(Arc::clone(&store), Arc::clone(clock), Arc::clone(entropy)));
     gateway::check(&ports.context(), config.broker.partitions).await?;
@@ -242,6 +248,7 @@ async fn open_broker(
     health: &Health,
 ) -> Result<Arc<dyn Broker>, StartError> {
     let url = config.broker.url.as_ref().map_or("", |url| url.expose());
+    tracing::info!(broker = shown(config.broker.url.as_ref()), "connecting");
     let broker = omnigate_broker::open(url, &config.data_dir, Arc::clone(clock)).await?;
     let hours = |hours: u32| (hours > 0).then(|| Duration::from_secs(u64::from(hours) * 3600));
     let journal = hours(config.broker.journal_hours);
@@ -283,12 +290,11 @@ pub async fn check_connections(config: &Config, roles: &RoleSet) -> Result<Vec<(
     let health = Health::new();
     let inside = Inside::open(config.clone(), roles, health, Metrics::new()?).await?;
     let mut answered = Vec::new();
-    let of = |url: Option<&ConnectionUrl>| url.map_or_else(|| "embedded".to_owned(), ConnectionUrl::redacted);
     if inside.ports.is_some() {
-        answered.push(("store", of(config.store.url.as_ref())));
+        answered.push(("store", shown(config.store.url.as_ref())));
     }
     if inside.broker.is_some() {
-        answered.push(("broker", of(config.broker.url.as_ref())));
+        answered.push(("broker", shown(config.broker.url.as_ref())));
     }
     Ok(answered)
 }

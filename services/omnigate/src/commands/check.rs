@@ -21,6 +21,7 @@ pub async fn run(arguments: &Check) -> anyhow::Result<u8> {
     let accounts = directory.accounts.len();
     print::aside(&format!("configuration is valid: {accounts} accounts"));
     if !arguments.offline {
+        print::aside("connecting, for 30 seconds at most");
         for (what, address) in node::check_connections(&config, &roles).await? {
             print::aside(&format!("{what} answers: {address}"));
         }

@@ -20,9 +20,15 @@ pub fn aside(text: &str) {
     drop(writeln!(io::stderr(), "{text}"));
 }
 
-/// Says why a command failed, in one line where the cause has one.
+/// Says why a command failed: the error and those of its causes that say something more.
 pub fn failure(error: &anyhow::Error) {
-    aside(&format!("omnigate: {error:#}"));
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    aside(&format!("omnigate: {text}"));
 }
 
 /// Prints messages as JSON lines or as a table.

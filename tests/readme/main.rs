@@ -1,0 +1,155 @@
+//! Every command of the README, run as it stands there against a gateway with a customer; placeholders are filled in.
+
+use anyhow::{Context as _, ensure};
+use omnigate_tests::bot;
+use omnigate_tests::gateway::{Gateway, Keys, Shape};
+use omnigate_tests::process::binary;
+use omnigate_tests::reading::customer;
+use omnigate_tests::wait;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+/// How long a command that goes on by itself is watched.
+const WATCHED: Duration = Duration::from_secs(3);
+
+struct Reader {
+    gateway: Gateway,
+    folder: PathBuf,
+    customer: String,
+    message: String,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_command_of_the_readme_works() {
+    let sandbox = bot::sandbox(1).await.unwrap();
+    let mut keys = Keys::new();
+    bot::account(&mut keys, &sandbox, "shop", 1, false);
+    let gateway = Gateway::start(Shape::One, &keys).await.unwrap().unwrap();
+    bot::point(&sandbox, &gateway, "shop", 1).await.unwrap();
+    let person = sandbox.user("An");
+    person.writes("chào").unwrap();
+    let connection = gateway.connect().await.unwrap();
+    let known = wait::until("a customer", async || {
+        Ok(customer(&connection, "shop", person.id()).await?.ok_or("nobody"))
+    });
+    let customer = known.await.unwrap().customer_id;
+    let folder = gateway.path().join("reader");
+    std::fs::create_dir(&folder).unwrap();
+    let mut reader = Reader {
+        gateway,
+        folder,
+        customer,
+        message: String::new(),
+    };
+    reader.prepare().unwrap();
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    for command in commands(&readme) {
+        reader.run(&command).with_context(|| format!("README: {command}")).unwrap();
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
+}
+
+/// The lines of all `sh` blocks, without their comments.
+fn commands(readme: &str) -> Vec<String> {
+    let mut commands = Vec::new();
+    let mut in_block = false;
+    for line in readme.lines() {
+        match line {
+            "```sh" => in_block = true,
+            "```" => in_block = false,
+            line if in_block => commands.push(line.split(" #").next().unwrap_or(line).trim().to_owned()),
+            _ => {}
+        }
+    }
+    commands
+}
+
+impl Reader {
+    /// The files that the README speaks of.
+    fn prepare(&self) -> anyhow::Result<()> {
+        let configuration = "[accounts.shop]\nchannel = \"telegram\"\nsettings.bot_token = \"1:AAAAAAAAAAAAAAAAAAAAAAAA\"\n\
+             settings.api_url = \"http://127.0.0.1:1\"\n";
+        std::fs::write(self.folder.join("omnigate.toml"), configuration)?;
+        let update = r#"{"update_id":900,"message":{"message_id":900,"date":1700000000,"text":"by hand",
+            "chat":{"id":77,"type":"private","first_name":"Curl"},"from":{"id":77,"is_bot":false,"first_name":"Curl"}}}"#;
+        Ok(std::fs::write(self.folder.join("update.json"), update)?)
+    }
+
+    fn run(&mut self, command: &str) -> anyhow::Result<()> {
+        // What these two run is what runs this test, and what `just` recipes measure.
+        if command == "tests/run" || command == "cargo run --release -- demo" {
+            return self.first_word_exists(command);
+        }
+        let filled = command
+            .replace("cus_…", &self.customer)
+            .replace("msg_…", &self.message)
+            .replace("127.0.0.1:7480", &self.gateway.addresses["listen.webhooks"])
+            .replace("127.0.0.1:7400", &self.gateway.addresses["listen.api"])
+            .replace("Secret-Token: …", &format!("Secret-Token: {}", bot::SECRET))
+            .replace("omnigate-data/token", "\"$OMNIGATE__DATA_DIR/token\"");
+        let goes_on = command.starts_with("omnigate serve") || command.ends_with("--follow");
+        if command.starts_with("grpcurl") && !has("grpcurl") {
+            ensure!(std::env::var_os("CI").is_none(), "grpcurl is missing, and CI is set");
+            return Ok(());
+        }
+        if command.contains("--role") {
+            // Some roles alone need real servers; the end-to-end tests start those.
+            let output = self.shell(&filled, false)?;
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            return ensure_said(&said, "broker.url");
+        }
+        let output = self.shell(&filled, goes_on)?;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        ensure!(output.status.success() || goes_on, "{}{said}", String::from_utf8_lossy(&output.stderr));
+        if command.starts_with("omnigate send") {
+            ensure_said(&said, "SENT")?;
+            self.message = said.split_whitespace().next().unwrap_or_default().to_owned();
+        }
+        Ok(())
+    }
+
+    fn first_word_exists(&self, command: &str) -> anyhow::Result<()> {
+        let word = command.split(' ').next().unwrap_or_default();
+        ensure!(has(word) || root().join(word).exists(), "{word} does not exist");
+        Ok(())
+    }
+
+    /// Runs a line in the reader's folder; one that goes on is interrupted after a while.
+    fn shell(&self, line: &str, goes_on: bool) -> anyhow::Result<Output> {
+        let binary = binary()?;
+        let path = format!(
+            "{}:{}",
+            binary.parent().unwrap_or(Path::new(".")).display(),
+            std::env::var("PATH").unwrap_or_default()
+        );
+        let wrapped = match goes_on {
+            true => format!("timeout -s INT {} {line}", WATCHED.as_secs()),
+            false => line.to_owned(),
+        };
+        let mut shell = Command::new("bash");
+        shell.args(["-c", &wrapped]).current_dir(&self.folder).env("PATH", path).stdin(Stdio::null());
+        shell.env("OMNIGATE_ENDPOINT", &self.gateway.addresses["listen.api"]);
+        if line.starts_with("omnigate serve") {
+            for key in ["API", "INGEST", "EDGE", "SESSIONS", "WEBHOOKS", "ADMIN"] {
+                shell.env(format!("OMNIGATE__LISTEN__{key}"), "127.0.0.1:0");
+            }
+        } else if !line.starts_with("omnigate check") {
+            shell.env("OMNIGATE__DATA_DIR", self.gateway.path().join("data"));
+        }
+        Ok(shell.output()?)
+    }
+}
+
+fn has(command: &str) -> bool {
+    let found = Command::new("bash").args(["-c", &format!("command -v {command}")]).stdout(Stdio::null()).status();
+    found.is_ok_and(|status| status.success())
+}
+
+fn ensure_said(said: &str, word: &str) -> anyhow::Result<()> {
+    ensure!(said.contains(word), "{word:?} is not in: {said}");
+    Ok(())
+}
