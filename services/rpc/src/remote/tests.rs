@@ -8,6 +8,11 @@ use crate::{
 use std::sync::Arc;
 use tokio::{net::TcpListener, task::yield_now};
 
+/// Waits, but not for the limits of server and client, which are longer.
+async fn soon<A>(work: impl Future<Output = A>) -> A {
+    tokio::time::timeout(Duration::from_secs(10), work).await.unwrap()
+}
+
 /// What a caller relies on, wherever the other role runs.
 async fn behaves(port: IngestPort, name: &str) {
     let context = trace::next(None);
@@ -35,13 +40,13 @@ async fn behaves(port: IngestPort, name: &str) {
 
     let mut request = Request::new(asking("hang"));
     request.set_timeout(Duration::from_millis(100));
-    let status = port.push(request).await.unwrap_err();
+    let status = soon(port.push(request)).await.unwrap_err();
     assert_eq!(status.code(), Code::DeadlineExceeded, "{status:?}");
 
     let mut request = Request::new(asking("hang"));
-    let until = Instant::now() + Duration::from_millis(100);
-    request.extensions_mut().insert(Deadline(until));
-    let status = port.push(request).await.unwrap_err();
+    let until = Deadline(Instant::now() + Duration::from_millis(100));
+    request.extensions_mut().insert(until);
+    let status = soon(port.push(request)).await.unwrap_err();
     assert_eq!(
         status.code(),
         Code::DeadlineExceeded,
@@ -64,9 +69,28 @@ async fn a_role_of_this_process_behaves() {
 #[tokio::test]
 async fn a_role_of_another_process_behaves() {
     let running = start(|_| {}).await;
-    let options = Options::with_token("cluster-token");
+    let options = Options {
+        timeout: Duration::from_secs(60),
+        ..Options::with_token("cluster-token")
+    };
     let port = Ingest::connect(&running.address.to_string(), &options).unwrap();
     behaves(Arc::new(port), "cluster").await;
+}
+
+#[tokio::test]
+async fn a_server_that_never_answers_is_a_deadline_not_a_cancellation() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let silent = tokio::spawn(async move {
+        let (_kept_open, _) = listener.accept().await.unwrap();
+        std::future::pending::<()>().await;
+    });
+    let port = Ingest::connect(&address, &Options::with_token("cluster-token")).unwrap();
+    let mut request = Request::new(asking(""));
+    request.set_timeout(Duration::from_millis(50));
+    let status = soon(port.push(request)).await.unwrap_err();
+    assert_eq!(status.code(), Code::DeadlineExceeded, "{status:?}");
+    silent.abort();
 }
 
 #[tokio::test]
