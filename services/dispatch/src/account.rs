@@ -142,10 +142,11 @@ impl Line {
             if self.known().is_none() {
                 return Rest::AdapterAway;
             }
+            // An account without hints holds no place.
+            inbox.wait().await;
             let Some(place) = self.place().await else {
                 return Rest::Stopping;
             };
-            inbox.wait().await;
             let token = match self.token().await {
                 Ok(token) => token,
                 Err(rest) => return rest,

@@ -11,6 +11,8 @@ use tokio::{sync::mpsc, task::JoinSet};
 
 /// One hint in this many is taken from the bulk lane first, so that it never starves.
 const BULK_TURN: u32 = 8;
+/// Hints of a lane at hand: enough that the other lane does not go first only because a task had no turn.
+const AT_HAND: usize = 32;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -32,7 +34,7 @@ impl Inbox {
     pub(crate) fn open(broker: &Arc<dyn Broker>, account_id: &str, prefetch: u16) -> Self {
         let mut pumps = JoinSet::new();
         let mut source = |lane| {
-            let (sender, arrivals) = mpsc::channel(1);
+            let (sender, arrivals) = mpsc::channel(AT_HAND);
             let queue = topology::outbound(account_id, lane);
             pumps.spawn(pump(Arc::clone(broker), queue, prefetch, sender));
             Source { arrivals, held: None }

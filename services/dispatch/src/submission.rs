@@ -99,7 +99,7 @@ impl Way {
             let next = match begun {
                 Begun::Nothing => return self.done("nothing"),
                 Begun::Lapsed(changed) => {
-                    self.line.shared.news.tell(changed);
+                    self.line.shared.news.tell(*changed);
                     return self.done("lapsed");
                 }
                 Begun::NotYet(at) => Next::At(at),

@@ -20,7 +20,7 @@ pub enum Begun {
     /// Yes: call the provider within the lease, then [`answer`].
     Go(Box<DeliveryRecord>, Submission),
     /// No: it lapsed.
-    Lapsed(Changed),
+    Lapsed(Box<Changed>),
     /// Not before this moment.
     NotYet(Moment),
     /// Not now: another one goes first, somebody else has it, it has ended, or there is no such message.
@@ -59,7 +59,7 @@ pub async fn begin(context: &Context<'_>, id: MessageId, interval: Duration, lea
                     }
                 });
                 if let Some(changed) = lapsed.await? {
-                    return Ok(Begun::Lapsed(changed));
+                    return Ok(Begun::Lapsed(Box::new(changed)));
                 }
             }
             Begin::NotYet(at) => return Ok(Begun::NotYet(at)),

@@ -7,6 +7,14 @@
 //! default. A failure names its seed: `OMNIGATE_SIM_SEED=17 cargo test -p omnigate-core --test outbound -- --nocapture
 //! one_schedule` plays it again and tells every step; `OMNIGATE_SIM_BREAKAGE=BeginUnguarded` does so with a breakage.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a schedule that surprises ends its test and says where"
+)]
+
 mod breakage;
 mod judgement;
 mod oracle;

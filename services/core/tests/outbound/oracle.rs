@@ -103,7 +103,8 @@ impl Oracle {
         let present = one.pieces.get(number).is_some_and(|one| one.attempts == attempt);
         let under_way = state_of(record) == DeliveryState::Submitting && present;
         // A receipt of the attempt before may settle a repetition that is on its way.
-        if !under_way && !(settled && copies > 0) {
+        let overtaken = settled && copies > 0;
+        if !under_way && !overtaken {
             return self.complain(format!(
                 "{id} piece {piece} attempt {attempt} was submitted after it was given up, in {:?}",
                 state_of(record)

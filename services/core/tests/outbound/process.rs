@@ -116,7 +116,7 @@ impl Process {
             self.doubt_if_late(id, began);
             let (record, submission) = match begun {
                 Begun::Go(record, submission) => (record, submission),
-                Begun::Lapsed(changed) => return self.tell(changed).await,
+                Begun::Lapsed(changed) => return self.tell(*changed).await,
                 Begun::NotYet(_) | Begun::Nothing => return Ok(()),
             };
             if self.sim.breakage == Breakage::ChainLeftAtBegin {

@@ -1,0 +1,151 @@
+//! A store in memory that can be away.
+
+use bytes::Bytes;
+use omnigate_core::port::store::{
+    Answer, Commit, Expect, Found, Key, Outcome, Query, Store, StoreError, Versioned, Write,
+};
+use omnigate_core::shard::Shard;
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard};
+
+#[derive(Default)]
+pub(crate) struct FakeStore {
+    pub(crate) away: AtomicBool,
+    pub(crate) reads: AtomicUsize,
+    shards: Mutex<BTreeMap<Shard, Things>>,
+}
+
+#[derive(Default)]
+struct Things {
+    records: BTreeMap<Key, Versioned>,
+    fields: BTreeMap<(Key, Bytes), Bytes>,
+    members: BTreeMap<Key, BTreeMap<Bytes, Bytes>>,
+}
+
+impl FakeStore {
+    fn shards(&self) -> MutexGuard<'_, BTreeMap<Shard, Things>> {
+        self.shards.lock().unwrap()
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        if self.away.load(Ordering::SeqCst) {
+            return Err(StoreError::Unavailable("the test says so".into()));
+        }
+        Ok(())
+    }
+
+    /// Members of an index in all shards.
+    pub(crate) fn members(&self, key: &Key) -> usize {
+        self.shards()
+            .values()
+            .map(|things| things.members.get(key).map_or(0, BTreeMap::len))
+            .sum()
+    }
+}
+
+impl Things {
+    fn answer(&self, query: &Query) -> Answer {
+        match query {
+            Query::Record(key) => Answer::Record(self.records.get(key).cloned()),
+            Query::Fields { key, fields } => {
+                let value = |field: &Bytes| self.fields.get(&(key.clone(), field.clone())).cloned();
+                Answer::Fields(fields.iter().map(value).collect())
+            }
+            Query::Range {
+                key,
+                from,
+                to,
+                limit,
+                reverse,
+            } => {
+                let empty = BTreeMap::new();
+                let members = self.members.get(key).unwrap_or(&empty);
+                let range = members.range::<Bytes, (Bound<Bytes>, Bound<Bytes>)>((from.clone(), to.clone()));
+                let pair = |(member, value): (&Bytes, &Bytes)| (member.clone(), value.clone());
+                let limit = usize::try_from(*limit).unwrap();
+                Answer::Range(if *reverse {
+                    range.rev().take(limit).map(pair).collect()
+                } else {
+                    range.take(limit).map(pair).collect()
+                })
+            }
+            Query::Counter(_) => Answer::Counter(0),
+        }
+    }
+
+    fn failure(&self, expect: &Expect) -> Option<Found> {
+        match expect {
+            Expect::Record { key, stamp } => {
+                let found = self.records.get(key);
+                (found.map(|one| one.stamp) != *stamp).then(|| Found::Record(found.cloned()))
+            }
+            Expect::Field { key, field, value } => {
+                let found = self.fields.get(&(key.clone(), field.clone()));
+                (found != value.as_ref()).then(|| Found::Field(found.cloned()))
+            }
+            Expect::Member { key, member, present } => {
+                let found = self.members.get(key).and_then(|members| members.get(member));
+                (found.is_some() != *present).then(|| Found::Member(found.cloned()))
+            }
+        }
+    }
+
+    fn write(&mut self, commit: &Commit) {
+        for write in commit.write.iter().cloned() {
+            match write {
+                Write::Put { key, value } => {
+                    let stamp = commit.stamp;
+                    self.records.insert(key, Versioned { stamp, value });
+                }
+                Write::SetField { key, field, value } => {
+                    self.fields.insert((key, field), value);
+                }
+                Write::RemoveField { key, field } => {
+                    self.fields.remove(&(key, field));
+                }
+                Write::Insert { key, member, value } => {
+                    self.members.entry(key).or_default().insert(member, value);
+                }
+                Write::Remove { key, member } => {
+                    self.members.entry(key).or_default().remove(&member);
+                }
+                Write::Delete { key, .. } => {
+                    self.records.remove(&key);
+                }
+                Write::Add { .. } | Write::Expire { .. } => {}
+            }
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl Store for FakeStore {
+    async fn read(&self, shard: Shard, queries: Vec<Query>) -> Result<Vec<Answer>, StoreError> {
+        self.check()?;
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        let mut shards = self.shards();
+        let things = shards.entry(shard).or_default();
+        Ok(queries.iter().map(|query| things.answer(query)).collect())
+    }
+
+    async fn commit(&self, shard: Shard, commit: Commit) -> Result<Outcome, StoreError> {
+        self.check()?;
+        let mut shards = self.shards();
+        let things = shards.entry(shard).or_default();
+        let failures = commit.expect.iter().enumerate();
+        let found: Vec<_> = failures
+            .filter_map(|(number, expect)| Some((number, things.failure(expect)?)))
+            .collect();
+        if !found.is_empty() {
+            return Ok(Outcome::Conflict(found));
+        }
+        things.write(&commit);
+        Ok(Outcome::Committed)
+    }
+
+    async fn probe(&self) -> Result<(), StoreError> {
+        self.check()
+    }
+}

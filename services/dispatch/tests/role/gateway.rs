@@ -1,0 +1,201 @@
+//! A gateway in which nothing but the dispatcher is real.
+
+use crate::fakes::{FakeBroker, FakeStore, TestClock, TestEntropy};
+use omnigate_core::account::{Account, AdapterRef, Directory, Limits, Settings as AccountSettings};
+use omnigate_core::id::MessageId;
+use omnigate_core::identity::Named;
+use omnigate_core::port::Clock as _;
+use omnigate_core::protocol::cache::Cache;
+use omnigate_core::protocol::outbox::Outbox;
+use omnigate_core::protocol::send::{self, Request, Target};
+use omnigate_core::protocol::{self, Context, publish};
+use omnigate_dispatch::{Dispatch, Metrics, Ports, Settings};
+use omnigate_proto::state::v1::DeliveryRecord;
+use omnigate_proto::v1::{
+    DeliveryState, Evidence, Identifier, Lane, Message, Part, SendRequest, Text, UnknownPolicy, part,
+};
+use omnigate_rpc::v1::adapter_service_server::AdapterService;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) struct Gateway {
+    pub(crate) store: Arc<FakeStore>,
+    pub(crate) broker: FakeBroker,
+    pub(crate) clock: Arc<TestClock>,
+    entropy: Arc<TestEntropy>,
+    outbox: Outbox,
+    cache: Cache,
+}
+
+/// A dispatcher that runs.
+pub(crate) struct Running {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    /// Stops it and waits until it has.
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        self.task.await.unwrap();
+    }
+}
+
+impl Gateway {
+    pub(crate) fn new() -> Self {
+        Self {
+            store: Arc::default(),
+            broker: FakeBroker::default(),
+            clock: Arc::new(TestClock::new()),
+            entropy: Arc::default(),
+            outbox: Outbox::default(),
+            cache: Cache::new(8),
+        }
+    }
+
+    fn context(&self) -> Context<'_> {
+        Context {
+            store: self.store.as_ref(),
+            clock: self.clock.as_ref(),
+            entropy: self.entropy.as_ref(),
+            outbox: &self.outbox,
+            cache: &self.cache,
+        }
+    }
+
+    pub(crate) fn dispatch(&self, adapter: Arc<dyn AdapterService>, limits: Limits) -> Running {
+        self.dispatch_with(adapter, limits, Settings::default())
+    }
+
+    pub(crate) fn dispatch_with(
+        &self,
+        adapter: Arc<dyn AdapterService>,
+        limits: Limits,
+        settings: Settings,
+    ) -> Running {
+        let account = Account {
+            id: "bot".into(),
+            tenant_id: "t".into(),
+            channel: "telegram".into(),
+            display_name: String::new(),
+            adapter: AdapterRef::Builtin,
+            app_id: "bot".into(),
+            settings: AccountSettings::default(),
+            limits,
+        };
+        let mut directory = Directory::default();
+        directory.accounts.insert("bot".into(), account);
+        let ports = Ports {
+            store: self.store.clone(),
+            broker: Arc::new(self.broker.clone()),
+            adapters: Arc::new(move |_| Some(Arc::clone(&adapter))),
+            clock: self.clock.clone(),
+            entropy: self.entropy.clone(),
+            metrics: Metrics::new(&prometheus::Registry::new()).unwrap(),
+        };
+        let dispatch = Dispatch::new(ports, Arc::new(directory), settings);
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
+        let task = tokio::spawn(async move { dispatch.run(stopped).await });
+        Running { stop, task }
+    }
+
+    /// Accepts a message for a peer and hints it.
+    pub(crate) async fn send(&self, name: &str, peer: &str) -> MessageId {
+        self.send_through(name, peer, Lane::Transactional, UnknownPolicy::Report)
+            .await
+    }
+
+    pub(crate) async fn send_through(
+        &self,
+        name: &str,
+        peer: &str,
+        lane: Lane,
+        on_unknown: UnknownPolicy,
+    ) -> MessageId {
+        let now = self.clock.now();
+        let named = Named {
+            identifier: Identifier {
+                r#type: "tg_chat".into(),
+                scope: "bot".into(),
+                value: peer.into(),
+            },
+            evidence: Evidence::Stated,
+            provider_form: String::new(),
+        };
+        let request = Request {
+            tenant_id: "t".into(),
+            request_id: name.into(),
+            body_hash: [0; 32],
+            target: Target::Identifier {
+                named,
+                account_id: "bot".into(),
+                channel: "telegram".into(),
+            },
+            message: message(name),
+            send_at: now,
+            expire_at: now + Duration::from_secs(24 * 3600),
+            lane,
+            on_unknown,
+            traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into(),
+            trace_id: "0af7651916cd43dd8448eb211c80319c".into(),
+        };
+        let accepted = send::accept(&self.context(), &request).await.unwrap();
+        publish::hint(&self.broker, &accepted.record).await.unwrap();
+        id_of(&accepted.record)
+    }
+
+    /// Hints a message once more.
+    pub(crate) async fn hint(&self, id: MessageId) {
+        let record = self.record(id).await;
+        publish::hint(&self.broker, &record).await.unwrap();
+    }
+
+    pub(crate) async fn record(&self, id: MessageId) -> DeliveryRecord {
+        protocol::delivery::get(&self.context(), id).await.unwrap().unwrap()
+    }
+
+    /// Waits until a message is in a state.
+    pub(crate) async fn until(&self, id: MessageId, state: DeliveryState) {
+        eventually(|| async { self.record(id).await.delivery.unwrap().state() == state }).await;
+    }
+}
+
+/// Waits until something holds; the runtime's clock runs ahead while nothing else happens.
+pub(crate) async fn eventually<F: Future<Output = bool>>(holds: impl Fn() -> F) {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(300);
+    while !holds().await {
+        assert!(tokio::time::Instant::now() < deadline, "did not happen");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+fn message(text: &str) -> Message {
+    let text = Text {
+        text: text.into(),
+        ..Text::default()
+    };
+    let content = Some(part::Content::Text(text));
+    Message {
+        parts: vec![Part {
+            content,
+            ..Part::default()
+        }],
+        ..Message::default()
+    }
+}
+
+/// The words of a submission.
+pub(crate) fn text(request: &SendRequest) -> String {
+    let message = request.message.as_ref().unwrap();
+    match message.parts[0].content.as_ref().unwrap() {
+        part::Content::Text(text) => text.text.clone(),
+        other => panic!("not a text: {other:?}"),
+    }
+}
+
+fn id_of(record: &DeliveryRecord) -> MessageId {
+    record.delivery.as_ref().unwrap().message_id.parse().unwrap()
+}
