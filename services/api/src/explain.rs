@@ -2,7 +2,7 @@
 
 use crate::{Api, problems};
 use omnigate_core::id::{EntryId, MessageId};
-use omnigate_core::protocol::{delivery, read};
+use omnigate_core::protocol::{delivery, entries};
 use omnigate_core::time::Moment;
 use omnigate_proto::state::v1::{DeliveryRecord, EntryRecord};
 use omnigate_proto::v1::{Entry, ExplainMessageResponse, StoryStep};
@@ -19,9 +19,9 @@ impl Api {
         let entry_id: EntryId = id
             .parse()
             .map_err(|_| Problem::invalid("message_id", "must be a message id (msg_…) or an entry id (ent_…)"))?;
-        let found = read::entry(&self.context(), tenant_id, entry_id).await;
+        let found = entries::entry(&self.context(), tenant_id, entry_id).await;
         let (entry, record) = found.map_err(|error| problems::store(&error))?.ok_or_else(missing)?;
-        match read::delivery_of(&record) {
+        match entries::delivery_of(&record) {
             Some(message) => Ok(of_delivery(id, &self.delivery(tenant_id, message).await?)),
             None => Ok(of_entry(id, &entry, &record)),
         }

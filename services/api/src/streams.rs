@@ -3,6 +3,7 @@
 use crate::resume::Resume;
 use crate::{Api, problems};
 use futures_util::stream::{self, BoxStream, SelectAll, StreamExt as _};
+use omnigate_core::customer_event;
 use omnigate_core::port::broker::{Broker, LogEntry};
 use omnigate_core::shard::Partition;
 use omnigate_core::time::Moment;
@@ -70,7 +71,7 @@ fn unpack(
     let events = batch
         .events
         .into_iter()
-        .filter_map(|event| CustomerEvent::decode(event).ok());
+        .filter_map(|event| customer_event::read(event).ok());
     let wanted = events.filter(|event| {
         let at = event.at.as_ref().map(Moment::from_timestamp);
         event.tenant_id == tenant_id && at.zip(began).is_none_or(|(at, began)| at >= began)

@@ -4,7 +4,7 @@ use crate::{Api, as_limit, problems};
 use bytes::Bytes;
 use futures_util::stream::{BoxStream, StreamExt as _};
 use omnigate_core::id::{EntryId, ThreadId};
-use omnigate_core::protocol::read::{self, View};
+use omnigate_core::protocol::entries::{self, View};
 use omnigate_proto::v1::customer_event::Kind;
 use omnigate_proto::v1::list_entries_request::Of;
 use omnigate_proto::v1::{
@@ -40,7 +40,7 @@ impl TimelineService for Api {
             order.as_bytes(),
         ];
         let after = self.tokens.cursor(&query, &request.page_token)?.map(Bytes::from);
-        let found = read::entries(&self.context(), &views, after, as_limit(size), request.oldest_first).await;
+        let found = entries::page(&self.context(), &views, after, as_limit(size), request.oldest_first).await;
         let found = found.map_err(|error| problems::store(&error))?;
         let last = found.last().filter(|_| found.len() >= size);
         let next = last.map(|(position, _)| self.tokens.token(&query, position));
@@ -54,7 +54,7 @@ impl TimelineService for Api {
         let tenant_id = problems::tenant(&request)?;
         let id = request.into_inner().entry_id;
         let id: EntryId = problems::id("entry_id", &id)?;
-        let found = read::entry(&self.context(), &tenant_id, id).await;
+        let found = entries::entry(&self.context(), &tenant_id, id).await;
         let found = found.map_err(|error| problems::store(&error))?;
         let (entry, _) = found.ok_or_else(|| Problem::not_found("ENTRY_NOT_FOUND", "there is no such entry"))?;
         Ok(Response::new(GetEntryResponse { entry: Some(entry) }))
@@ -94,7 +94,7 @@ impl Api {
         let missing = || Problem::not_found("THREAD_NOT_FOUND", "there is no such thread");
         let id: ThreadId = problems::id("thread_id", id)?;
         let account = self.account_of(tenant_id, id).ok_or_else(missing)?;
-        let found = read::thread_view(&self.context(), id, &account.id).await;
+        let found = entries::thread_view(&self.context(), id, &account.id).await;
         found.map_err(|error| problems::store(&error))?.ok_or_else(missing)
     }
 }

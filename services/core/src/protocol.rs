@@ -9,6 +9,7 @@ pub mod append;
 pub mod cache;
 pub mod context;
 pub mod delivery;
+pub mod entries;
 pub mod gateway;
 pub mod lease;
 pub mod outbox;
