@@ -16,11 +16,13 @@ pub(crate) struct Lines<S> {
     /// Lines with work that nobody does.
     ready: VecDeque<String>,
     events: usize,
+    bytes: usize,
 }
 
 #[derive(Debug)]
 struct Open<S> {
     left: usize,
+    bytes: usize,
     settle: S,
 }
 
@@ -52,6 +54,7 @@ impl<S> Default for Lines<S> {
             lines: HashMap::new(),
             ready: VecDeque::new(),
             events: 0,
+            bytes: 0,
         }
     }
 }
@@ -60,11 +63,14 @@ impl<S> Lines<S> {
     /// Takes a message in; gives back what can be settled, in order.
     pub(crate) fn add(&mut self, settle: S, items: Vec<Item>) -> Vec<S> {
         let number = self.first + u64::try_from(self.messages.len()).unwrap_or(u64::MAX);
+        let bytes = items.iter().map(|item| item.stamped.event.len()).sum();
         self.messages.push_back(Open {
             left: items.len(),
+            bytes,
             settle,
         });
         self.events += items.len();
+        self.bytes += bytes;
         for item in items {
             let line = self.lines.entry(item.line.clone()).or_default();
             if line.waiting.is_empty() && !line.busy {
@@ -123,7 +129,9 @@ impl<S> Lines<S> {
     fn settled(&mut self) -> Vec<S> {
         let mut settled = Vec::new();
         while self.messages.front().is_some_and(|message| message.left == 0) {
-            settled.extend(self.messages.pop_front().map(|message| message.settle));
+            let Some(message) = self.messages.pop_front() else { break };
+            self.bytes -= message.bytes;
+            settled.push(message.settle);
             self.first += 1;
         }
         settled
@@ -132,6 +140,11 @@ impl<S> Lines<S> {
     /// Events in hand.
     pub(crate) const fn events(&self) -> usize {
         self.events
+    }
+
+    /// Bytes of messages in hand: each is held until all its events are done.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// True when nothing is in hand.
@@ -197,6 +210,25 @@ mod tests {
         assert_eq!(lines.end(a), Vec::<i32>::new());
         assert_eq!(lines.end(b), vec![1, 2]);
         assert!(lines.is_empty() && lines.events() == 0);
+    }
+
+    #[test]
+    fn the_bytes_of_a_message_are_in_hand_until_it_is_settled() {
+        let mut lines = Lines::default();
+        let sized = |line, bytes: usize| {
+            let mut item = item(line, false, false);
+            item.stamped.event = vec![0; bytes].into();
+            item
+        };
+        lines.add(1, vec![sized("a", 10), sized("b", 5)]);
+        lines.add(2, vec![sized("c", 100)]);
+        let runs: Vec<Run> = std::iter::from_fn(|| lines.start()).collect();
+        let mut left = Vec::new();
+        for run in runs.into_iter().rev() {
+            lines.end(run.done);
+            left.push(lines.bytes());
+        }
+        assert_eq!(left, [115, 115, 0]);
     }
 
     #[test]

@@ -5,6 +5,9 @@ use crate::intake;
 use crate::lines::{Done, Lines};
 use crate::publisher::Publishers;
 use crate::work::{Ended, Worker};
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
 use omnigate_core::port::broker::{Delivery, QueueName, Settle, Settled, Subscription};
 use omnigate_core::shard::Partition;
 use omnigate_core::topology;
@@ -58,6 +61,9 @@ struct Reading<'a> {
     deliveries: mpsc::Receiver<Delivery>,
     lines: Lines<Box<dyn Settle>>,
     running: JoinSet<(Done, Ended)>,
+    /// Acknowledgements on their way. Each takes the broker a round trip or a write, and nothing waits for that. Bounded by
+    /// the prefetch.
+    settling: FuturesUnordered<BoxFuture<'static, Settled>>,
     /// Owns the subscription; ends with this.
     _reader: JoinSet<()>,
 }
@@ -81,6 +87,7 @@ impl<'a> Reading<'a> {
             deliveries,
             lines: Lines::default(),
             running: JoinSet::new(),
+            settling: FuturesUnordered::new(),
             _reader: reader,
         }
     }
@@ -92,19 +99,24 @@ impl<'a> Reading<'a> {
         let mut deadline: Option<Instant> = None;
         loop {
             self.start(settings.concurrency);
-            if deadline.is_some() && self.lines.is_empty() {
+            if deadline.is_some() && self.lines.is_empty() && self.settling.is_empty() {
                 return;
             }
-            let reads = deadline.is_none() && self.lines.events() < settings.events_in_hand;
+            let room = self.lines.events() < settings.events_in_hand && self.lines.bytes() < settings.bytes_in_hand;
+            let reads = deadline.is_none() && room;
             tokio::select! {
                 () = stop.cancelled(), if deadline.is_none() => deadline = Some(Instant::now() + settings.drain_within),
                 Some(ended) = self.running.join_next() => match ended {
-                    Ok((done, Ended::Done)) => self.end(done).await,
+                    Ok((done, Ended::Done)) => self.end(done),
                     Ok((_, Ended::Away)) => return,
                     Err(error) => {
                         tracing::error!(queue = %self.queue, %error, "a worker ended early, its events come again");
                         return;
                     }
+                },
+                Some(settled) = self.settling.next() => if settled == Settled::Stale {
+                    // It comes again and will be found done.
+                    tracing::debug!(queue = %self.queue, "a message was given back before it was acknowledged");
                 },
                 delivery = self.deliveries.recv(), if reads => match delivery {
                     Some(delivery) => self.add(delivery).await,
@@ -125,7 +137,7 @@ impl<'a> Reading<'a> {
         {
             let worker = self.worker.clone();
             self.running
-                .spawn(async move { (run.done, worker.run(&run.items).await) });
+                .spawn(async move { (run.done, worker.run(run.items).await) });
         }
     }
 
@@ -135,7 +147,7 @@ impl<'a> Reading<'a> {
             Ok(items) => {
                 self.in_hand(items.len(), 1);
                 let settled = self.lines.add(delivery.settle, items);
-                self.acknowledge(settled).await;
+                self.acknowledge(settled);
             }
             Err(error) => {
                 tracing::error!(queue = %self.queue, %error, "a message is no batch of events and is parked");
@@ -147,19 +159,16 @@ impl<'a> Reading<'a> {
         }
     }
 
-    async fn end(&mut self, done: Done) {
+    fn end(&mut self, done: Done) {
         let before = self.lines.events();
         let settled = self.lines.end(done);
         self.in_hand(before - self.lines.events(), -1);
-        self.acknowledge(settled).await;
+        self.acknowledge(settled);
     }
 
-    async fn acknowledge(&self, settled: Vec<Box<dyn Settle>>) {
+    fn acknowledge(&self, settled: Vec<Box<dyn Settle>>) {
         for settle in settled {
-            if settle.ack().await == Settled::Stale {
-                // It comes again and will be found done.
-                tracing::debug!(queue = %self.queue, "a message was given back before it was acknowledged");
-            }
+            self.settling.push(settle.ack());
         }
     }
 

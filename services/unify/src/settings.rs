@@ -14,6 +14,8 @@ pub struct Settings {
     pub prefetch: u16,
     /// Events in hand, each partition; beyond it no further message is read.
     pub events_in_hand: usize,
+    /// Bytes of messages in hand, each partition; beyond it no further message is read.
+    pub bytes_in_hand: usize,
     /// Threads worked on at once, each partition.
     pub concurrency: usize,
     /// Homes, and as many owners, kept in memory.
@@ -39,8 +41,10 @@ impl Default for Settings {
         Self {
             partitions: DEFAULT_PARTITIONS,
             owner: String::new(),
-            prefetch: 64,
+            // Messages of ingest hold up to 256 KiB: those of all partitions are 64 MiB.
+            prefetch: 16,
             events_in_hand: 10_000,
+            bytes_in_hand: 2 * 1024 * 1024,
             concurrency: 64,
             cache: 50_000,
             lease: Duration::from_secs(6),

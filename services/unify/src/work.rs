@@ -11,6 +11,7 @@ use omnigate_core::append::Arrival;
 use omnigate_core::port::store::StoreError;
 use omnigate_core::protocol::append::Applied;
 use omnigate_core::protocol::{Stop, append, park, receipt};
+use omnigate_proto::state::v1::Stamped;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,19 +60,60 @@ pub(crate) struct Worker {
     pub(crate) origin: Arc<str>,
 }
 
+/// Why an event is parked.
+struct Fault<'a> {
+    reason: &'a str,
+    detail: &'a str,
+    attempts: u32,
+}
+
+/// What the events of a run have in common.
+#[derive(Clone, Copy)]
+enum Kind {
+    Append,
+    Receipt,
+}
+
 impl Worker {
-    pub(crate) async fn run(&self, items: &[Item]) -> Ended {
-        if items.iter().all(|item| !item.suspicious) {
-            match self.apply(items).await {
+    pub(crate) async fn run(&self, items: Vec<Item>) -> Ended {
+        let (mut kind, mut suspicious) = (Kind::Append, false);
+        let (mut stamped, mut arrivals) = (Vec::new(), Vec::new());
+        for item in items {
+            match item.work {
+                Work::Append(arrival) => arrivals.push(arrival),
+                Work::Receipt(arrival) => {
+                    kind = Kind::Receipt;
+                    arrivals.push(arrival);
+                }
+                Work::Unfit(reason, words) => {
+                    let (detail, attempts) = (words.as_str(), 0);
+                    return self
+                        .park(
+                            &item.stamped,
+                            None,
+                            &Fault {
+                                reason,
+                                detail,
+                                attempts,
+                            },
+                        )
+                        .await;
+                }
+            }
+            suspicious |= item.suspicious;
+            stamped.push(item.stamped);
+        }
+        if !suspicious {
+            match self.apply(kind, &arrivals).await {
                 Ok(()) => return Ended::Done,
                 Err(Failure::Away) => return self.away(),
                 Err(Failure::Own { words, .. }) => {
-                    tracing::warn!(events = items.len(), error = words, "events are tried one by one");
+                    tracing::warn!(events = arrivals.len(), error = words, "events are tried one by one");
                 }
             }
         }
-        for item in items {
-            if self.alone(item).await == Ended::Away {
+        for (stamped, arrival) in stamped.iter().zip(&arrivals) {
+            if self.alone(kind, stamped, arrival).await == Ended::Away {
                 return Ended::Away;
             }
         }
@@ -84,26 +126,16 @@ impl Worker {
     }
 
     /// Resolve, commit, publish. A panic is a failure like any other.
-    async fn apply(&self, items: &[Item]) -> Result<(), Failure> {
-        let arrivals: Vec<Arrival> = items
-            .iter()
-            .filter_map(|item| match &item.work {
-                Work::Append(arrival) | Work::Receipt(arrival) => Some(arrival.clone()),
-                Work::Unfit(..) => None,
-            })
-            .collect();
+    async fn apply(&self, kind: Kind, arrivals: &[Arrival]) -> Result<(), Failure> {
         let Some(first) = arrivals.first() else {
-            return Err(Failure::Own {
-                words: "it cannot be read".to_owned(),
-                patience: 0,
-            });
+            return Ok(());
         };
         let span = tracing::info_span!("apply", trace_id = first.event.trace_id);
         let context = self.engine.context();
         let decided = async {
-            match items.first().map(|item| &item.work) {
-                Some(Work::Receipt(receipt)) => receipt::apply(&context, receipt).await,
-                _ => append::apply(&context, &arrivals).await,
+            match kind {
+                Kind::Append => append::apply(&context, arrivals).await,
+                Kind::Receipt => receipt::apply(&context, first).await,
             }
         };
         let decided = AssertUnwindSafe(Box::pin(decided.instrument(span)))
@@ -124,11 +156,8 @@ impl Worker {
     }
 
     /// Tries one event until it is applied or parked.
-    async fn alone(&self, item: &Item) -> Ended {
-        let arrival = match &item.work {
-            Work::Unfit(reason, words) => return self.park(item, reason, words, 0).await,
-            Work::Append(arrival) | Work::Receipt(arrival) => arrival,
-        };
+    async fn alone(&self, kind: Kind, stamped: &Stamped, arrival: &Arrival) -> Ended {
+        const REASON: &str = "attempts_exhausted";
         let most = self.engine.settings.attempts;
         let (mut failure, mut patience) = (String::new(), 1);
         loop {
@@ -137,16 +166,26 @@ impl Worker {
                 Err(Stop::Store(StoreError::Unavailable(_))) => return self.away(),
                 // What cannot be counted must not be tried for ever.
                 Err(error) => {
-                    return self.park(item, "attempts_exhausted", &error.to_string(), 0).await;
+                    let fault = Fault {
+                        reason: REASON,
+                        detail: &error.to_string(),
+                        attempts: 0,
+                    };
+                    return self.park(stamped, Some(arrival), &fault).await;
                 }
             };
             if attempt > most.saturating_mul(patience) {
-                let words = if failure.is_empty() {
+                let detail = if failure.is_empty() {
                     "no attempt came to an end"
                 } else {
                     &failure
                 };
-                return self.park(item, "attempts_exhausted", words, attempt - 1).await;
+                let fault = Fault {
+                    reason: REASON,
+                    detail,
+                    attempts: attempt - 1,
+                };
+                return self.park(stamped, Some(arrival), &fault).await;
             }
             if attempt > 1 {
                 let wait = self
@@ -156,13 +195,13 @@ impl Worker {
                     .saturating_mul(1 << (attempt - 2).min(16));
                 tokio::time::sleep(self.engine.around(wait.min(LONGEST_WAIT))).await;
             }
-            match self.apply(std::slice::from_ref(item)).await {
+            match self.apply(kind, std::slice::from_ref(arrival)).await {
                 Ok(()) => return self.forget(arrival).await,
                 Err(Failure::Away) => return self.away(),
                 Err(Failure::Own {
                     words,
                     patience: granted,
-                }) => (failure, patience) = (words, granted.max(1)),
+                }) => (failure, patience) = (words, granted),
             }
         }
     }
@@ -175,9 +214,14 @@ impl Worker {
         Ended::Done
     }
 
-    async fn park(&self, item: &Item, reason: &str, detail: &str, attempts: u32) -> Ended {
+    async fn park(&self, stamped: &Stamped, arrival: Option<&Arrival>, fault: &Fault<'_>) -> Ended {
+        let Fault {
+            reason,
+            detail,
+            attempts,
+        } = *fault;
         let unfit = park::Unfit {
-            stamped: &item.stamped,
+            stamped,
             reason,
             detail,
             attempts,
@@ -186,15 +230,11 @@ impl Worker {
         match park::park_event(&self.engine.context(), &unfit).await {
             Ok(parked_id) => {
                 tracing::error!(%parked_id, reason, detail, attempts, "an event was parked");
-                match &item.work {
-                    Work::Append(arrival) | Work::Receipt(arrival) => {
-                        self.engine.metrics.parked(&arrival.event.channel);
-                        self.forget(arrival).await
-                    }
-                    Work::Unfit(..) => {
-                        self.engine.metrics.parked("");
-                        Ended::Done
-                    }
+                let channel = arrival.map_or("", |arrival| &arrival.event.channel);
+                self.engine.metrics.parked(channel);
+                match arrival {
+                    Some(arrival) => self.forget(arrival).await,
+                    None => Ended::Done,
                 }
             }
             Err(Stop::Store(StoreError::Unavailable(_))) => self.away(),
