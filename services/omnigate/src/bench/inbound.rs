@@ -27,7 +27,7 @@ const STEPS: usize = 6;
 
 /// Measures and prints.
 pub(super) async fn run(arguments: &BenchInbound) -> anyhow::Result<()> {
-    let level = std::env::var("OMNIGATE__LOG__LEVEL").unwrap_or_else(|_| "warn".to_owned());
+    let level = std::env::var("OMNIGATE__LOG__LEVEL").unwrap_or_else(|_| "error".to_owned());
     let _telemetry = telemetry::init(&Log { format: None, level })?;
     let bench = Inbound {
         arguments,
