@@ -92,12 +92,18 @@ impl RabbitBroker {
         let link = Link::start(uri, options.clone());
         link.first(deadline).await?;
         let around = Surroundings {
-            publisher: Publisher { link, limit: options.publish_limit },
+            publisher: Publisher {
+                link,
+                limit: options.publish_limit,
+            },
             parked: QueueName(declare::parked_queue(&options.namespace)),
             namespace: options.namespace,
             clock: options.clock,
         };
-        Ok(Self { around: Arc::new(around), connect_limit: options.connect_limit })
+        Ok(Self {
+            around: Arc::new(around),
+            connect_limit: options.connect_limit,
+        })
     }
 
     fn link(&self) -> &Link {
@@ -121,13 +127,16 @@ impl RabbitBroker {
     fn route(&self, queue: &QueueName) -> ShortString {
         let topology = self.link().topology();
         let spec = topology.queues.iter().find(|spec| spec.name == *queue);
-        spec.and_then(|spec| spec.journal.as_ref()).map(|journal| own(&journal.0)).unwrap_or_default()
+        spec.and_then(|spec| spec.journal.as_ref())
+            .map(|journal| own(&journal.0))
+            .unwrap_or_default()
     }
 }
 
 fn parse(url: &str) -> Result<AMQPUri, BrokerError> {
-    let mut uri: AMQPUri =
-        url.parse().map_err(|error: String| BrokerError::Unusable(format!("broker.url is no amqp url: {error}")))?;
+    let mut uri: AMQPUri = url
+        .parse()
+        .map_err(|error: String| BrokerError::Unusable(format!("broker.url is no amqp url: {error}")))?;
     uri.query.heartbeat.get_or_insert(HEARTBEAT);
     if uri.scheme == AMQPScheme::AMQPS {
         // Fails when there is one already, which is as good.
@@ -141,7 +150,8 @@ async fn greet(uri: &AMQPUri, deadline: Instant) -> Result<(), BrokerError> {
     const PAUSE: Duration = Duration::from_millis(250);
     loop {
         let greeted = tokio::time::timeout_at(deadline, probe::check_server(uri)).await;
-        let greeted = greeted.unwrap_or_else(|_elapsed| Err(BrokerError::Unavailable("greeting: no answer".to_owned())));
+        let greeted =
+            greeted.unwrap_or_else(|_elapsed| Err(BrokerError::Unavailable("greeting: no answer".to_owned())));
         match greeted {
             Err(BrokerError::Unavailable(_)) if Instant::now() + PAUSE < deadline => tokio::time::sleep(PAUSE).await,
             greeted => return greeted,
@@ -175,19 +185,32 @@ impl Broker for RabbitBroker {
     async fn publish(&self, messages: Vec<Publication>) -> Vec<Result<(), PublishError>> {
         let outgoing = messages
             .iter()
-            .map(|Publication { queue, body, traceparent }| {
-                let key = ShortString::try_new(queue.0.as_str()).ok()?;
-                Some(message::plain(self.route(queue), key, body.clone(), traceparent))
-            })
+            .map(
+                |Publication {
+                     queue,
+                     body,
+                     traceparent,
+                 }| {
+                    let key = ShortString::try_new(queue.0.as_str()).ok()?;
+                    Some(message::plain(self.route(queue), key, body.clone(), traceparent))
+                },
+            )
             .collect();
         let outcomes = self.send(outgoing).await;
         let answers = outcomes.into_iter().zip(&messages);
-        answers.map(|(outcome, message)| answer(outcome, &message.queue.0, true)).collect()
+        answers
+            .map(|(outcome, message)| answer(outcome, &message.queue.0, true))
+            .collect()
     }
 
     async fn subscribe(&self, queue: &QueueName, prefetch: u16) -> Result<Box<dyn Subscription>, BrokerError> {
         let channel = self.channel().await?;
-        let ordered = self.link().topology().queues.iter().any(|spec| spec.name == *queue && spec.ordered);
+        let ordered = self
+            .link()
+            .topology()
+            .queues
+            .iter()
+            .any(|spec| spec.name == *queue && spec.ordered);
         let around = Arc::clone(&self.around);
         let subscribed = within(Subscribed::new(channel, queue.clone(), ordered, prefetch, around)).await?;
         Ok(Box::new(subscribed))
@@ -199,7 +222,11 @@ impl Broker for RabbitBroker {
             .into_iter()
             .map(|entry| Some(message::plain(ShortString::default(), key.clone()?, entry, "")))
             .collect();
-        self.send(outgoing).await.into_iter().map(|outcome| answer(outcome, &log.0, false)).collect()
+        self.send(outgoing)
+            .await
+            .into_iter()
+            .map(|outcome| answer(outcome, &log.0, false))
+            .collect()
     }
 
     async fn read(&self, log: &LogName, from: From) -> Result<Box<dyn LogReader>, BrokerError> {
@@ -216,8 +243,19 @@ impl RabbitBroker {
     /// Publishes what has a way; the rest, whose names are too long for any queue, counts as returned.
     async fn send(&self, outgoing: Vec<Option<Outgoing>>) -> Vec<Outcome> {
         let has_way: Vec<bool> = outgoing.iter().map(Option::is_some).collect();
-        let mut outcomes = self.around.publisher.publish(outgoing.into_iter().flatten().collect()).await.into_iter();
-        let mut outcome = |has_way| if has_way { outcomes.next() } else { Some(Outcome::Returned) };
+        let mut outcomes = self
+            .around
+            .publisher
+            .publish(outgoing.into_iter().flatten().collect())
+            .await
+            .into_iter();
+        let mut outcome = |has_way| {
+            if has_way {
+                outcomes.next()
+            } else {
+                Some(Outcome::Returned)
+            }
+        };
         has_way.into_iter().filter_map(|has_way| outcome(has_way)).collect()
     }
 }

@@ -54,7 +54,10 @@ async fn declare_parked(channel: &Channel, namespace: &str) -> Result<(), Broker
 async fn declare_rung(channel: &Channel, namespace: &str, rung: Duration) -> Result<(), BrokerError> {
     let name = ladder::name(namespace, rung);
     let mut arguments = quorum(ladder::MAX_WAITING);
-    arguments.insert("x-message-ttl".into(), i64::try_from(rung.as_millis()).unwrap_or(i64::MAX).into());
+    arguments.insert(
+        "x-message-ttl".into(),
+        i64::try_from(rung.as_millis()).unwrap_or(i64::MAX).into(),
+    );
     // To the default exchange with the key they were published with: the name of the queue they come from.
     dead_letter(&mut arguments, None);
     let queue = queue(channel, &name, arguments).await?;
@@ -65,7 +68,10 @@ async fn declare_rung(channel: &Channel, namespace: &str, rung: Duration) -> Res
 async fn declare_log(channel: &Channel, log: &LogSpec) -> Result<(), BrokerError> {
     let mut arguments = FieldTable::default();
     arguments.insert("x-queue-type".into(), text("stream"));
-    arguments.insert("x-max-age".into(), text(&format!("{}s", log.retention.as_secs().max(1))));
+    arguments.insert(
+        "x-max-age".into(),
+        text(&format!("{}s", log.retention.as_secs().max(1))),
+    );
     arguments.insert("x-stream-max-segment-size-bytes".into(), SEGMENT_BYTES.into());
     queue(channel, &log.name.0, arguments).await.map(drop)
 }
@@ -110,21 +116,31 @@ fn text(text: &str) -> AMQPValue {
 
 async fn queue(channel: &Channel, name: &str, arguments: FieldTable) -> Result<ShortString, BrokerError> {
     let short = short(name)?;
-    let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+    let options = QueueDeclareOptions {
+        durable: true,
+        ..QueueDeclareOptions::default()
+    };
     let declared = channel.queue_declare(short.clone(), options, arguments).await;
     declared.map_err(|error| refused("queue", name, &error))?;
     Ok(short)
 }
 
 async fn exchange(channel: &Channel, name: &str, kind: ExchangeKind) -> Result<(), BrokerError> {
-    let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
-    let declared = channel.exchange_declare(short(name)?, kind, options, FieldTable::default()).await;
+    let options = ExchangeDeclareOptions {
+        durable: true,
+        ..ExchangeDeclareOptions::default()
+    };
+    let declared = channel
+        .exchange_declare(short(name)?, kind, options, FieldTable::default())
+        .await;
     declared.map_err(|error| refused("exchange", name, &error))
 }
 
 async fn bind(channel: &Channel, queue: &ShortString, exchange: &str, key: ShortString) -> Result<(), BrokerError> {
     let options = QueueBindOptions::default();
-    let bound = channel.queue_bind(queue.clone(), own(exchange), key, options, FieldTable::default()).await;
+    let bound = channel
+        .queue_bind(queue.clone(), own(exchange), key, options, FieldTable::default())
+        .await;
     bound.map_err(|error| refused("binding to", exchange, &error))
 }
 

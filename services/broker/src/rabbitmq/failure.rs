@@ -12,7 +12,11 @@ pub(super) fn failure(doing: &str, error: &Error) -> BrokerError {
     match error.kind() {
         ErrorKind::ProtocolError(refusal) => {
             let text = format!("{doing}: {}", refusal.get_message());
-            if is_lasting(refusal.kind()) { BrokerError::Unusable(text) } else { BrokerError::Unavailable(text) }
+            if is_lasting(refusal.kind()) {
+                BrokerError::Unusable(text)
+            } else {
+                BrokerError::Unavailable(text)
+            }
         }
         ErrorKind::AuthProviderError(_) | ErrorKind::ChannelsLimitReached | ErrorKind::InvalidProtocolVersion(_) => {
             BrokerError::Unusable(format!("{doing}: {error}"))
@@ -25,10 +29,16 @@ pub(super) fn failure(doing: &str, error: &Error) -> BrokerError {
 fn is_lasting(kind: &AMQPErrorKind) -> bool {
     match kind {
         AMQPErrorKind::Soft(soft) => {
-            matches!(soft, AMQPSoftError::ACCESSREFUSED | AMQPSoftError::NOTFOUND | AMQPSoftError::PRECONDITIONFAILED)
+            matches!(
+                soft,
+                AMQPSoftError::ACCESSREFUSED | AMQPSoftError::NOTFOUND | AMQPSoftError::PRECONDITIONFAILED
+            )
         }
         AMQPErrorKind::Hard(hard) => {
-            matches!(hard, AMQPHardError::NOTALLOWED | AMQPHardError::NOTIMPLEMENTED | AMQPHardError::COMMANDINVALID)
+            matches!(
+                hard,
+                AMQPHardError::NOTALLOWED | AMQPHardError::NOTIMPLEMENTED | AMQPHardError::COMMANDINVALID
+            )
         }
     }
 }
@@ -45,7 +55,10 @@ pub(super) fn is_mismatch(error: &Error) -> bool {
 pub(super) fn short(name: &str) -> Result<ShortString, BrokerError> {
     ShortString::try_new(name).map_err(|_| {
         let start: String = name.chars().take(40).collect();
-        BrokerError::Unusable(format!("a name has {} bytes, but must have 1 to 255: {start}…", name.len()))
+        BrokerError::Unusable(format!(
+            "a name has {} bytes, but must have 1 to 255: {start}…",
+            name.len()
+        ))
     })
 }
 

@@ -119,7 +119,14 @@ impl<'a> Lane<'a> {
             self.last_number += 1;
             let bytes = message.body.len();
             self.bytes += bytes;
-            self.places.insert(self.last_number, Place { job: self.last_job, index, bytes });
+            self.places.insert(
+                self.last_number,
+                Place {
+                    job: self.last_job,
+                    index,
+                    bytes,
+                },
+            );
             let mut sending: Sending<'a> = Box::pin(publish(self.channel, self.last_number, message));
             // The first poll puts it on the wire, so that order is that of this loop.
             match sending.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
@@ -128,7 +135,14 @@ impl<'a> Lane<'a> {
             }
         }
         let outcomes = (0..count).map(|_| Outcome::Unknown(String::new())).collect();
-        self.open.insert(self.last_job, Open { outcomes, left: count, answer: job.answer });
+        self.open.insert(
+            self.last_job,
+            Open {
+                outcomes,
+                left: count,
+                answer: job.answer,
+            },
+        );
     }
 
     /// Answers what is confirmed, once it is known which of it was returned.
@@ -164,8 +178,15 @@ impl<'a> Lane<'a> {
     }
 
     fn note_returned(&mut self, confirmed: &Confirmed) {
-        let Ok(Confirmation::Ack(Some(message)) | Confirmation::Nack(Some(message))) = &confirmed.result else { return };
-        let number = message.delivery.properties.message_id().as_ref().and_then(|number| number.as_str().parse().ok());
+        let Ok(Confirmation::Ack(Some(message)) | Confirmation::Nack(Some(message))) = &confirmed.result else {
+            return;
+        };
+        let number = message
+            .delivery
+            .properties
+            .message_id()
+            .as_ref()
+            .and_then(|number| number.as_str().parse().ok());
         if let Some(number) = number {
             self.returned.insert(number);
         }
@@ -180,9 +201,13 @@ impl<'a> Lane<'a> {
             Ok(Confirmation::NotRequested) => Outcome::Unknown("no confirms".to_owned()),
             Err(error) => Outcome::Unknown(error.to_string()),
         };
-        let Some(place) = self.places.remove(&confirmed.number) else { return };
+        let Some(place) = self.places.remove(&confirmed.number) else {
+            return;
+        };
         self.bytes = self.bytes.saturating_sub(place.bytes);
-        let Some(open) = self.open.get_mut(&place.job) else { return };
+        let Some(open) = self.open.get_mut(&place.job) else {
+            return;
+        };
         open.outcomes[place.index] = outcome;
         open.left -= 1;
         if open.left == 0
@@ -195,9 +220,17 @@ impl<'a> Lane<'a> {
 }
 
 async fn publish(channel: &Channel, number: u64, message: Outgoing) -> Confirmed {
-    let Outgoing { exchange, key, body, properties } = message;
+    let Outgoing {
+        exchange,
+        key,
+        body,
+        properties,
+    } = message;
     let properties = properties.with_message_id(number.to_string().into());
-    let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+    let options = BasicPublishOptions {
+        mandatory: true,
+        ..BasicPublishOptions::default()
+    };
     let sent = channel.basic_publish(exchange, key, options, &body, properties).await;
     // The library has its own copy now.
     drop(body);

@@ -50,7 +50,10 @@ impl Session {
         declare(&consuming, &options.namespace, topology).await?;
         let (mut channels, mut lanes) = (Vec::new(), Vec::new());
         for _ in 0..options.lanes.max(1) {
-            let channel = publishing.create_channel().await.map_err(|error| failure("opening a channel", &error))?;
+            let channel = publishing
+                .create_channel()
+                .await
+                .map_err(|error| failure("opening a channel", &error))?;
             let confirming = channel.confirm_select(ConfirmSelectOptions::default()).await;
             confirming.map_err(|error| failure("asking for confirms", &error))?;
             let (sender, jobs) = mpsc::channel(LANE_QUEUE);
@@ -58,7 +61,12 @@ impl Session {
             channels.push(channel);
             lanes.push(sender);
         }
-        Ok(Self { publishing, consuming, channels, lanes })
+        Ok(Self {
+            publishing,
+            consuming,
+            channels,
+            lanes,
+        })
     }
 
     /// The lane of a queue or stream: always the same, so that order is kept.
@@ -112,7 +120,12 @@ impl Link {
     /// Starts the supervisor.
     pub(super) fn start(uri: AMQPUri, options: Options) -> Self {
         let (sender, state) = watch::channel(State::Down(BrokerError::Unavailable("not connected yet".to_owned())));
-        let link = Self { state, topology: Arc::default(), doubt: Arc::default(), stop: CancellationToken::new() };
+        let link = Self {
+            state,
+            topology: Arc::default(),
+            doubt: Arc::default(),
+            stop: CancellationToken::new(),
+        };
         let supervisor = Supervisor {
             uri,
             options,

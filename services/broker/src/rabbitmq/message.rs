@@ -44,15 +44,26 @@ impl Received {
             tag: delivery.delivery_tag,
             attempt: u32::try_from(attempt).unwrap_or(u32::MAX),
             due: headers.and_then(|headers| number(headers, DUE)).map(Moment),
-            traceparent: headers.and_then(|headers| text(headers, TRACEPARENT)).unwrap_or_default(),
+            traceparent: headers
+                .and_then(|headers| text(headers, TRACEPARENT))
+                .unwrap_or_default(),
             body: delivery.data.into(),
         }
     }
 
     /// Reads a delivery from the parked queue. What the broker itself dead-lettered is encoded as if we had parked it.
     pub(super) fn parked(mut delivery: Delivery, now: Moment) -> Self {
-        let ours = delivery.properties.kind().as_ref().is_some_and(|kind| kind.as_str() == PARKED);
-        let death = delivery.properties.headers().as_ref().and_then(newest_death).filter(|_| !ours);
+        let ours = delivery
+            .properties
+            .kind()
+            .as_ref()
+            .is_some_and(|kind| kind.as_str() == PARKED);
+        let death = delivery
+            .properties
+            .headers()
+            .as_ref()
+            .and_then(newest_death)
+            .filter(|_| !ours);
         let returns = delivery.redelivered;
         let body = Bytes::from(std::mem::take(&mut delivery.data));
         let mut received = Self::new(delivery);
@@ -61,7 +72,11 @@ impl Received {
             let limited = death.reason == parked::DELIVERY_LIMIT;
             let origin = Origin {
                 queue: &death.queue,
-                attempts: if limited { received.attempt.max(parked::MAX_ATTEMPTS) } else { received.attempt },
+                attempts: if limited {
+                    received.attempt.max(parked::MAX_ATTEMPTS)
+                } else {
+                    received.attempt
+                },
                 traceparent: &received.traceparent,
             };
             received.body = parked::encode(&body, &death.reason, origin, death.at.unwrap_or(now));
@@ -75,7 +90,11 @@ impl Received {
 
 /// An entry received from a stream: its offset and body.
 pub(super) fn entry(delivery: Delivery) -> Option<(u64, Bytes)> {
-    let offset = delivery.properties.headers().as_ref().and_then(|headers| number(headers, OFFSET))?;
+    let offset = delivery
+        .properties
+        .headers()
+        .as_ref()
+        .and_then(|headers| number(headers, OFFSET))?;
     Some((u64::try_from(offset).ok()?, delivery.data.into()))
 }
 
@@ -86,13 +105,19 @@ struct Death {
 }
 
 fn newest_death(headers: &FieldTable) -> Option<Death> {
-    let AMQPValue::FieldArray(deaths) = headers.inner().get(DEATHS)? else { return None };
-    let AMQPValue::FieldTable(death) = deaths.as_slice().first()? else { return None };
+    let AMQPValue::FieldArray(deaths) = headers.inner().get(DEATHS)? else {
+        return None;
+    };
+    let AMQPValue::FieldTable(death) = deaths.as_slice().first()? else {
+        return None;
+    };
     let seconds = death.inner().get("time").and_then(AMQPValue::as_timestamp);
     Some(Death {
         reason: text(death, "reason")?,
         queue: text(death, "queue")?,
-        at: seconds.and_then(|seconds| i64::try_from(seconds).ok()).map(|seconds| Moment(seconds.saturating_mul(1000))),
+        at: seconds
+            .and_then(|seconds| i64::try_from(seconds).ok())
+            .map(|seconds| Moment(seconds.saturating_mul(1000))),
     })
 }
 
@@ -110,19 +135,34 @@ impl Later<'_> {
         let mut headers = traced(self.traceparent);
         headers.insert(ATTEMPTS.into(), AMQPValue::LongLongInt(self.attempts.into()));
         headers.insert(DUE.into(), AMQPValue::LongLongInt(self.due.0));
-        Outgoing { exchange, key: queue, body: self.body.clone(), properties: properties(headers) }
+        Outgoing {
+            exchange,
+            key: queue,
+            body: self.body.clone(),
+            properties: properties(headers),
+        }
     }
 }
 
 /// A message for a queue or a stream.
 pub(super) fn plain(exchange: ShortString, key: ShortString, body: Bytes, traceparent: &str) -> Outgoing {
-    Outgoing { exchange, key, body, properties: properties(traced(traceparent)) }
+    Outgoing {
+        exchange,
+        key,
+        body,
+        properties: properties(traced(traceparent)),
+    }
 }
 
 /// A message for the parked queue.
 pub(super) fn parked(key: ShortString, item: Bytes, traceparent: &str) -> Outgoing {
     let properties = properties(traced(traceparent)).with_type(PARKED.into());
-    Outgoing { exchange: ShortString::default(), key, body: item, properties }
+    Outgoing {
+        exchange: ShortString::default(),
+        key,
+        body: item,
+        properties,
+    }
 }
 
 fn traced(traceparent: &str) -> FieldTable {
@@ -135,7 +175,11 @@ fn traced(traceparent: &str) -> FieldTable {
 
 fn properties(headers: FieldTable) -> BasicProperties {
     let properties = BasicProperties::default().with_delivery_mode(PERSISTENT);
-    if headers.inner().is_empty() { properties } else { properties.with_headers(headers) }
+    if headers.inner().is_empty() {
+        properties
+    } else {
+        properties.with_headers(headers)
+    }
 }
 
 fn number(headers: &FieldTable, name: &str) -> Option<i64> {

@@ -25,14 +25,18 @@ const START: [u8; 6] = [0, 10, 0, 10, 0, 9];
 pub(super) async fn check_server(uri: &AMQPUri) -> Result<(), BrokerError> {
     let failed = |error: io::Error| BrokerError::Unavailable(format!("greeting: {error}"));
     let properties = greet(uri).await.map_err(failed)?;
-    let says = properties.as_ref().map(|properties| (text(properties, "product"), text(properties, "version")));
+    let says = properties
+        .as_ref()
+        .map(|properties| (text(properties, "product"), text(properties, "version")));
     match says {
         Some((product, version)) if product == "RabbitMQ" && is_new_enough(&version) => Ok(()),
         Some((product, version)) => Err(BrokerError::Unusable(format!(
             "the server is {product} {version}, but RabbitMQ {}.{} or newer is needed",
             OLDEST.0, OLDEST.1
         ))),
-        None => Err(BrokerError::Unusable("the server does not answer as a message broker".to_owned())),
+        None => Err(BrokerError::Unusable(
+            "the server does not answer as a message broker".to_owned(),
+        )),
     }
 }
 
@@ -51,7 +55,9 @@ async fn greet(uri: &AMQPUri) -> io::Result<Option<FieldTable>> {
     }
     let mut payload = vec![0; size];
     stream.read_exact(&mut payload).await?;
-    let Some(properties) = payload.strip_prefix(&START) else { return Ok(None) };
+    let Some(properties) = payload.strip_prefix(&START) else {
+        return Ok(None);
+    };
     Ok(parse_field_table(properties).ok().map(|(_, properties)| properties))
 }
 
@@ -73,7 +79,13 @@ mod tests {
 
     #[test]
     fn versions_are_compared_as_numbers() {
-        for (version, enough) in [("3.10.8", true), ("3.9.29", false), ("4.0.5", true), ("3.13.0-rc.2", true), ("", false)] {
+        for (version, enough) in [
+            ("3.10.8", true),
+            ("3.9.29", false),
+            ("4.0.5", true),
+            ("3.13.0-rc.2", true),
+            ("", false),
+        ] {
             assert_eq!(is_new_enough(version), enough, "{version}");
         }
     }

@@ -73,13 +73,20 @@ impl Publisher {
                     part.indices.push(index);
                     part.messages.push(message);
                 }
-                None => parts.push(Part { lane, indices: vec![index], messages: vec![message] }),
+                None => parts.push(Part {
+                    lane,
+                    indices: vec![index],
+                    messages: vec![message],
+                }),
             }
         }
         let mut waiting = Vec::with_capacity(parts.len());
         for part in parts {
             let (answer, answered) = oneshot::channel();
-            let job = Job { messages: part.messages, answer };
+            let job = Job {
+                messages: part.messages,
+                answer,
+            };
             let accepted = matches!(timeout_at(deadline, part.lane.send(job)).await, Ok(Ok(())));
             waiting.push((part.indices, accepted.then_some(answered)));
         }

@@ -1,9 +1,10 @@
 //! Settles the deliveries of one subscription.
 //!
-//! One task owns that. It takes the settlements that gathered, acknowledges neighbours with one frame, and then asks the
-//! broker something harmless on the same channel: once that is answered, the broker has the acknowledgements. Only then
-//! they count as done; without an answer they are stale.
+//! One task owns that. It puts settlements on the wire at once, neighbours with one frame, and then asks the broker
+//! something harmless on the same channel: once that is answered, the broker has what was sent before. Only then they count
+//! as done; without an answer they are stale. One question covers all that gathered while the one before was on its way.
 
+use futures_util::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
 use lapin::{
     Channel,
     options::{BasicAckOptions, BasicNackOptions, BasicQosOptions},
@@ -22,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 /// Settlements in one round at most.
 const ROUND: usize = 1024;
-/// A round that the broker does not answer by then is stale.
+/// A question that the broker does not answer by then leaves its settlements stale.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 const CLOSE_LIMIT: Duration = Duration::from_secs(1);
 
@@ -57,50 +58,71 @@ pub(super) async fn run(
     mut commands: mpsc::UnboundedReceiver<Command>,
     stop: CancellationToken,
 ) {
-    let mut round = Vec::new();
-    loop {
+    let (mut round, mut sent) = (Vec::new(), Vec::new());
+    // One at a time.
+    let mut question = FuturesUnordered::new();
+    let mut open = true;
+    while open || !sent.is_empty() || !question.is_empty() {
+        if question.is_empty() && !sent.is_empty() {
+            question.push(ask(&channel, prefetch, std::mem::take(&mut sent)));
+        }
         tokio::select! {
             biased;
-            count = commands.recv_many(&mut round, ROUND) => if count == 0 { break },
-            () = stop.cancelled() => {
-                // What was settled before the end still counts; what comes later is stale.
-                commands.close();
-                continue;
+            Some(()) = question.next(), if !question.is_empty() => {}
+            count = commands.recv_many(&mut round, ROUND), if open => {
+                open = count > 0;
+                send(&channel, unsettled, round.drain(..), &mut sent);
             }
+            // What was settled before the end still counts; what comes later is stale.
+            () = stop.cancelled(), if !commands.is_closed() => commands.close(),
         }
-        settle(&channel, prefetch, unsettled, round.drain(..)).await;
     }
     // On failure the connection is gone, which gives everything back too.
     drop(timeout(CLOSE_LIMIT, channel.close(200, "done".into())).await);
 }
 
-async fn settle(channel: &Channel, prefetch: u16, unsettled: &Unsettled, commands: impl Iterator<Item = Command>) {
-    let (mut acks, mut returns) = (Vec::new(), Vec::new());
+/// Puts settlements on the wire. Nothing is awaited: a failure ends the channel, and then the question fails too.
+fn send(
+    channel: &Channel,
+    unsettled: &Unsettled,
+    commands: impl Iterator<Item = Command>,
+    sent: &mut Vec<oneshot::Sender<Settled>>,
+) {
+    let mut acknowledged = Vec::new();
+    let mut tags = unsettled.tags();
     for command in commands {
         match command {
-            Command::Ack(tag, answer) => acks.push((tag, answer)),
-            Command::Return(tag) => returns.push(tag),
+            Command::Ack(tag, answer) => {
+                tags.remove(&tag);
+                acknowledged.push(tag);
+                sent.push(answer);
+            }
+            // At once: an acknowledgement that follows may cover its neighbours.
+            Command::Return(tag) => {
+                tags.remove(&tag);
+                let options = BasicNackOptions {
+                    requeue: true,
+                    ..BasicNackOptions::default()
+                };
+                drop(channel.basic_nack(tag, options).now_or_never());
+            }
         }
     }
-    // Before the acknowledgements, which may cover their neighbours.
-    for tag in &returns {
-        let options = BasicNackOptions { requeue: true, ..BasicNackOptions::default() };
-        if channel.basic_nack(*tag, options).await.is_err() {
-            tracing::debug!("delivery not given back: its channel is gone, and it with that");
-        }
+    for (tag, multiple) in frames(acknowledged, tags.first().copied()) {
+        drop(channel.basic_ack(tag, BasicAckOptions { multiple }).now_or_never());
     }
-    let frames = {
-        let mut tags = unsettled.tags();
-        for tag in returns.iter().chain(acks.iter().map(|(tag, _)| tag)) {
-            tags.remove(tag);
-        }
-        frames(acks.iter().map(|(tag, _)| *tag).collect(), tags.first().copied())
+}
+
+/// Answers settlements once the broker has them.
+async fn ask(channel: &Channel, prefetch: u16, sent: Vec<oneshot::Sender<Settled>>) {
+    // It concerns only consumers that begin later, of which there are none on this channel.
+    let asked = timeout(ANSWER_LIMIT, channel.basic_qos(prefetch, BasicQosOptions::default())).await;
+    let settled = if matches!(asked, Ok(Ok(()))) {
+        Settled::Done
+    } else {
+        Settled::Stale
     };
-    if acks.is_empty() {
-        return;
-    }
-    let settled = if acknowledge(channel, prefetch, frames).await { Settled::Done } else { Settled::Stale };
-    for (_, answer) in acks {
+    for answer in sent {
         // Nobody waits any more: it is settled all the same.
         let _gone = answer.send(settled);
     }
@@ -118,19 +140,6 @@ fn frames(mut tags: Vec<u64>, oldest_unsettled: Option<u64>) -> Vec<(u64, bool)>
     frames
 }
 
-/// True when the broker has them.
-async fn acknowledge(channel: &Channel, prefetch: u16, frames: Vec<(u64, bool)>) -> bool {
-    for (tag, multiple) in frames {
-        if let Err(error) = channel.basic_ack(tag, BasicAckOptions { multiple }).await {
-            tracing::debug!(error = &error as &dyn std::error::Error, "not acknowledged; it comes again");
-            return false;
-        }
-    }
-    // It concerns only consumers that begin later, of which there are none on this channel.
-    let asked = channel.basic_qos(prefetch, BasicQosOptions::default());
-    matches!(timeout(ANSWER_LIMIT, asked).await, Ok(Ok(())))
-}
-
 #[cfg(test)]
 mod tests {
     use super::frames;
@@ -139,7 +148,10 @@ mod tests {
     fn one_frame_covers_neighbours_and_never_what_is_unsettled() {
         assert_eq!(frames(vec![3, 1, 2], None), [(3, true)]);
         assert_eq!(frames(vec![3, 1, 2], Some(4)), [(3, true)]);
-        assert_eq!(frames(vec![5, 3, 1, 2, 6], Some(4)), [(3, true), (5, false), (6, false)]);
+        assert_eq!(
+            frames(vec![5, 3, 1, 2, 6], Some(4)),
+            [(3, true), (5, false), (6, false)]
+        );
         assert_eq!(frames(vec![5], Some(4)), [(5, false)]);
         assert_eq!(frames(vec![5], Some(7)), [(5, false)]);
         assert_eq!(frames(vec![], Some(1)), []);

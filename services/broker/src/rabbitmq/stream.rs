@@ -31,7 +31,10 @@ impl Reader {
     /// Begins to read.
     pub(super) async fn new(channel: Channel, log: &LogName, from: From) -> Result<Self, BrokerError> {
         let failed = |error: lapin::Error| failure(&format!("reading {log}"), &error);
-        channel.basic_qos(PREFETCH, BasicQosOptions::default()).await.map_err(failed)?;
+        channel
+            .basic_qos(PREFETCH, BasicQosOptions::default())
+            .await
+            .map_err(failed)?;
         let mut arguments = FieldTable::default();
         let offset = match from {
             From::Oldest => AMQPValue::LongString("first".into()),
@@ -43,14 +46,22 @@ impl Reader {
         let consuming = channel.basic_consume(short(&log.0)?, ShortString::default(), options, arguments);
         let consumer = consuming.await.map_err(failed)?;
         let from = if let From::Offset(offset) = from { offset } else { 0 };
-        Ok(Self { channel, consumer, from, unacknowledged: 0 })
+        Ok(Self {
+            channel,
+            consumer,
+            from,
+            unacknowledged: 0,
+        })
     }
 
     async fn receive(&mut self) -> Option<(u64, Bytes)> {
         let delivery = self.consumer.next().await?.ok()?;
         self.unacknowledged += 1;
         if self.unacknowledged >= ACKNOWLEDGE {
-            self.channel.basic_ack(delivery.delivery_tag, BasicAckOptions { multiple: true }).await.ok()?;
+            self.channel
+                .basic_ack(delivery.delivery_tag, BasicAckOptions { multiple: true })
+                .await
+                .ok()?;
             self.unacknowledged = 0;
         }
         message::entry(delivery)

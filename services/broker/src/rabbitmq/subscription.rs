@@ -85,17 +85,37 @@ impl Subscribed {
         let prefetch = prefetch.max(1);
         let doing = format!("subscribing to {name}");
         let failed = |error: lapin::Error| failure(&doing, &error);
-        channel.basic_qos(prefetch, BasicQosOptions::default()).await.map_err(failed)?;
+        channel
+            .basic_qos(prefetch, BasicQosOptions::default())
+            .await
+            .map_err(failed)?;
         let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
         let consuming = channel.basic_consume(short(&name.0)?, ShortString::default(), options, arguments);
         let consumer = consuming.await.map_err(failed)?;
         let (commands, receiver) = mpsc::unbounded_channel();
         let (unsettled, stop) = (Arc::<Unsettled>::default(), CancellationToken::new());
-        let (tags, stopped) = (Arc::clone(&unsettled), stop.clone());
-        tokio::spawn(async move { settler::run(channel, prefetch, &tags, receiver, stopped).await });
+        let (tags, stopped, held) = (Arc::clone(&unsettled), stop.clone(), consumer.clone());
+        tokio::spawn(async move {
+            settler::run(channel, prefetch, &tags, receiver, stopped).await;
+            // Dropping the last handle cancels the consumer. Before its channel is closed that would let the next consumer
+            // of an ordered queue begin with later messages, while this one's are still out.
+            drop(held);
+        });
         let (given_back, woken) = (Mutex::default(), Notify::new());
-        let source = Arc::new(Source { name, ordered, around, commands, given_back, woken });
-        Ok(Self { source, consumer, unsettled, _stop: stop.drop_guard() })
+        let source = Arc::new(Source {
+            name,
+            ordered,
+            around,
+            commands,
+            given_back,
+            woken,
+        });
+        Ok(Self {
+            source,
+            consumer,
+            unsettled,
+            _stop: stop.drop_guard(),
+        })
     }
 
     /// The next message, given back or new.
@@ -132,15 +152,23 @@ impl Subscription for Subscribed {
     async fn next(&mut self) -> Option<Delivery> {
         loop {
             let received = self.receive().await?;
-            let early = received.due.map(|due| due.since(self.source.around.clock.now())).unwrap_or_default();
-            let settling = Box::new(Settling { source: Arc::clone(&self.source), received: Some(received) });
+            let early = received
+                .due
+                .map(|due| due.since(self.source.around.clock.now()))
+                .unwrap_or_default();
+            let settling = Box::new(Settling {
+                source: Arc::clone(&self.source),
+                received: Some(received),
+            });
             if early > NEARLY_DUE {
                 if settling.climb().await == Settled::Stale {
                     tokio::time::sleep(MOVE_AGAIN).await;
                 }
                 continue;
             }
-            tokio::time::sleep(early).await;
+            if !early.is_zero() {
+                tokio::time::sleep(early).await;
+            }
             if settling.is_spent() {
                 if settling.park(parked::DELIVERY_LIMIT).await == Settled::Stale {
                     tokio::time::sleep(MOVE_AGAIN).await;
@@ -150,7 +178,12 @@ impl Subscription for Subscribed {
             let Some(received) = &settling.received else { continue };
             let (body, traceparent) = (received.body.clone(), received.traceparent.clone());
             let attempt = received.attempt;
-            return Some(Delivery { body, traceparent, attempt, settle: settling });
+            return Some(Delivery {
+                body,
+                traceparent,
+                attempt,
+                settle: settling,
+            });
         }
     }
 }
@@ -169,7 +202,9 @@ impl Settling {
     }
 
     async fn acknowledge(&mut self) -> Settled {
-        let Some(received) = self.received.take() else { return Settled::Stale };
+        let Some(received) = self.received.take() else {
+            return Settled::Stale;
+        };
         let (answer, answered) = oneshot::channel();
         if self.source.commands.send(Command::Ack(received.tag, answer)).is_err() {
             return Settled::Stale;
@@ -189,11 +224,18 @@ impl Settling {
     }
 
     async fn delay(&mut self, due: Moment, attempts: u32) -> Settled {
-        let Some(received) = &self.received else { return Settled::Stale };
+        let Some(received) = &self.received else {
+            return Settled::Stale;
+        };
         let left = due.since(self.source.around.clock.now());
         let rung = ladder::name(&self.source.around.namespace, ladder::rung(left));
         let Received { body, traceparent, .. } = received;
-        let later = Later { body, traceparent, attempts, due };
+        let later = Later {
+            body,
+            traceparent,
+            attempts,
+            due,
+        };
         let outgoing = later.outgoing(own(&rung), own(&self.source.name.0));
         self.move_on(outgoing).await
     }
@@ -218,7 +260,9 @@ impl Settle for Settling {
             tracing::debug!(queue = %self.source.name, "an ordered queue cannot delay; given back");
             return Settled::Stale;
         }
-        let Some(attempt) = self.received.as_ref().map(|received| received.attempt) else { return Settled::Stale };
+        let Some(attempt) = self.received.as_ref().map(|received| received.attempt) else {
+            return Settled::Stale;
+        };
         let due = self.source.around.clock.now() + after;
         self.delay(due, attempt).await
     }
@@ -241,7 +285,9 @@ impl Settle for Settling {
 
 impl Drop for Settling {
     fn drop(&mut self) {
-        let Some(mut received) = self.received.take() else { return };
+        let Some(mut received) = self.received.take() else {
+            return;
+        };
         if self.source.ordered {
             received.attempt = received.attempt.saturating_add(1);
             self.source.given_back().insert(received.tag, received);

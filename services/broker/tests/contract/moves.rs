@@ -77,7 +77,7 @@ pub(crate) async fn a_retry_survives_a_restart(mut rig: Rig) {
 struct FoundParked {
     item: ParkedItem,
     delivery: Delivery,
-    _subscription: Box<dyn Subscription>,
+    holder: Box<dyn Subscription>,
 }
 
 /// The parked item that came from a queue. Others, of other tests on the same broker, are given back.
@@ -92,7 +92,7 @@ async fn parked_from(rig: &Rig, origin: &QueueName) -> FoundParked {
             return FoundParked {
                 item,
                 delivery,
-                _subscription: subscription,
+                holder: subscription,
             };
         }
         others.push(delivery);
@@ -126,7 +126,7 @@ pub(crate) async fn what_is_parked_keeps_its_reason(mut rig: Rig) {
         let FoundParked {
             item,
             delivery,
-            _subscription,
+            holder: _holder,
         } = parked_from(&rig, &queue).await;
         assert_eq!(
             (item.reason.as_str(), item.detail.as_str()),
@@ -147,16 +147,17 @@ pub(crate) async fn what_is_parked_stays_until_acknowledged(rig: Rig) {
         Settled::Done
     );
     drop(parked_from(&rig, &queue).await);
-    let again = parked_from(&rig, &queue).await;
+    let FoundParked { delivery, holder, .. } = parked_from(&rig, &queue).await;
     assert_eq!(
-        again.delivery.settle.park("undecodable").await,
+        delivery.settle.park("undecodable").await,
         Settled::Stale,
         "parked already"
     );
+    drop(holder);
     let FoundParked {
         item,
         delivery,
-        _subscription,
+        holder: _holder,
     } = parked_from(&rig, &queue).await;
     assert_eq!((item.body.as_ref(), item.detail.as_str()), (&b"bad"[..], ""));
     ack(delivery).await;
@@ -185,7 +186,7 @@ pub(crate) async fn a_poison_body_does_not_loop_for_ever(rig: Rig) {
         let FoundParked {
             item,
             delivery,
-            _subscription,
+            holder: _holder,
         } = parked_from(&rig, &queue).await;
         assert_eq!(
             (item.reason.as_str(), item.body.as_ref()),

@@ -94,7 +94,10 @@ impl Rig {
             Kind::Embedded(folder) => Arc::new(EmbeddedBroker::open(folder.path(), Arc::new(WallClock)).unwrap()),
             Kind::Rabbit { url, namespace, .. } => {
                 let namespace = namespace.clone();
-                let options = Options { namespace, ..Options::new(Arc::new(WallClock)) };
+                let options = Options {
+                    namespace,
+                    ..Options::new(Arc::new(WallClock))
+                };
                 Arc::new(RabbitBroker::connect(url, options).await.unwrap())
             }
         }
