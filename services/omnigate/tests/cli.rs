@@ -1,0 +1,174 @@
+//! The command line: help with examples, clear errors, and what works offline.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+fn omnigate(folder: &Path, arguments: &[&str], input: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_omnigate"))
+        .args(arguments)
+        .current_dir(folder)
+        .env_clear()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+fn said(output: &Output) -> (String, String) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (text(&output.stdout), text(&output.stderr))
+}
+
+fn fails(folder: &Path, arguments: &[&str], input: &str) -> String {
+    let output = omnigate(folder, arguments, input);
+    assert!(!output.status.success(), "{arguments:?} must fail");
+    said(&output).1
+}
+
+const UPDATE: &str = r#"{"update_id":1,"message":{"message_id":5,"date":1700000000,"text":"chào",
+    "chat":{"id":42,"type":"private","first_name":"An"},"from":{"id":42,"is_bot":false,"first_name":"An"}}}"#;
+
+#[test]
+fn every_command_has_help_with_an_example() {
+    let folder = tempfile::tempdir().unwrap();
+    for command in [
+        "demo",
+        "serve",
+        "check",
+        "normalize",
+        "send",
+        "customers list",
+        "customers get",
+        "customers timeline",
+        "accounts list",
+        "parked list",
+        "parked show",
+        "parked replay",
+        "parked discard",
+        "explain",
+        "bench inbound",
+    ] {
+        let mut arguments: Vec<&str> = command.split(' ').collect();
+        arguments.push("--help");
+        let output = omnigate(folder.path(), &arguments, "");
+        let (help, _) = said(&output);
+        assert!(
+            output.status.success() && help.contains("Example: omnigate "),
+            "{command}: {help}"
+        );
+    }
+}
+
+#[test]
+fn a_payload_is_normalised_offline() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = omnigate(
+        folder.path(),
+        &["normalize", "--channel", "telegram", "--no-verify"],
+        UPDATE,
+    );
+    let (events, reply) = said(&output);
+    assert!(output.status.success() && reply.starts_with("200"), "{reply}");
+    let event: serde_json::Value = serde_json::from_str(events.trim()).unwrap();
+    assert_eq!(event["message"]["parts"][0]["text"]["text"], "chào");
+    assert_eq!(event["peer"]["value"], "42");
+}
+
+#[test]
+fn a_payload_is_verified_with_the_account_of_a_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let configuration = "[accounts.shop]\nchannel = \"telegram\"\nsettings.bot_token = \"1:AAAAAAAAAAAAAAAAAAAAAAAA\"\n\
+         settings.secret_token = \"right\"\n";
+    std::fs::write(folder.path().join("omnigate.toml"), configuration).unwrap();
+    let normalize = |secret: &str| {
+        let header = format!("X-Telegram-Bot-Api-Secret-Token: {secret}");
+        let configured = ["--config", "omnigate.toml", "--account", "shop"];
+        let arguments = [
+            &["normalize", "--channel", "telegram", "--header", &header],
+            &configured[..],
+        ]
+        .concat();
+        omnigate(folder.path(), &arguments, UPDATE)
+    };
+    assert!(normalize("right").status.success());
+    let forged = normalize("wrong");
+    assert!(!forged.status.success() && said(&forged).1.starts_with("401"));
+    assert!(said(&forged).0.is_empty(), "nothing of a forged payload is shown");
+}
+
+#[test]
+fn bad_input_gets_one_line_that_says_what_and_where() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bad.toml");
+    for (configuration, words) in [
+        ("[brokr]\nurl = \"x\"\n", &["bad.toml", "brokr", "broker"][..]),
+        ("[broker]\npartitions = \"many\"\n", &["broker.partitions"]),
+        (
+            "[accounts.shop]\nchannel = \"telgram\"\n",
+            &["accounts.shop", "telgram", "telegram"],
+        ),
+        (
+            "[accounts.shop]\nchannel = \"telegram\"\nsettings.bot_tokn = \"x\"\n",
+            &["accounts.shop", "bot_tokn", "bot_token"],
+        ),
+        (
+            "[accounts.shop]\nchannel = \"telegram\"\nsettings.bot_token = { env = \"NOT_SET\" }\n",
+            &["accounts.shop", "bot_token", "NOT_SET"],
+        ),
+    ] {
+        std::fs::write(&file, configuration).unwrap();
+        let error = fails(folder.path(), &["check", "--offline", "--config", "bad.toml"], "");
+        assert!(
+            words.iter().all(|word| error.contains(word)),
+            "{configuration}: {error}"
+        );
+    }
+    let error = fails(folder.path(), &["normalize", "--channel", "viber"], "{}");
+    assert!(error.contains("viber") && error.contains("telegram"), "{error}");
+    let error = fails(folder.path(), &["customers", "list", "--endpoint", "127.0.0.1:1"], "");
+    assert!(error.contains("127.0.0.1:1") && error.lines().count() == 1, "{error}");
+    let error = fails(folder.path(), &["serve", "--role", "unify"], "");
+    assert!(error.contains("broker.url") && error.contains("store.url"), "{error}");
+    let error = fails(folder.path(), &["serve", "--role", "nobody"], "");
+    assert!(error.contains("nobody") && error.contains("scheduler"), "{error}");
+}
+
+#[test]
+fn the_effective_configuration_is_shown_without_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let configuration =
+        "[accounts.shop]\nchannel = \"telegram\"\nsettings.bot_token = \"1:AAAAAAAAAAAAAAAAAAAAAAAA\"\n";
+    std::fs::write(folder.path().join("omnigate.toml"), configuration).unwrap();
+    let output = omnigate(
+        folder.path(),
+        &["check", "--offline", "--dump", "--config", "omnigate.toml"],
+        "",
+    );
+    let (dump, _) = said(&output);
+    assert!(output.status.success() && dump.contains("[accounts.shop]"), "{dump}");
+    assert!(!dump.contains("AAAAAAAA"), "{dump}");
+}
+
+#[test]
+fn the_whole_show_plays_and_is_there_again_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let play = || {
+        let output = omnigate(folder.path(), &["demo", "--once"], "");
+        let (shown, problems) = said(&output);
+        assert!(output.status.success(), "{shown}\n{problems}");
+        shown
+    };
+    let timelines = |shown: &str| {
+        let from = shown.find("\nAn Nguyễn").unwrap();
+        shown[from..].to_owned()
+    };
+    let first = play();
+    assert!(first.contains("sent twice: 0"), "{first}");
+    assert!(first.contains("answered 401"), "{first}");
+    let second = play();
+    assert_eq!(timelines(&first), timelines(&second));
+}
