@@ -89,6 +89,12 @@ impl Proxy {
         self.line.state.send_modify(|state| state.down = false);
     }
 
+    /// True from a cut until it heals.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.line.state.borrow().down
+    }
+
     /// Holds all bytes back; connections stay open.
     pub fn pause(&self) {
         self.line.state.send_modify(|state| state.paused = true);

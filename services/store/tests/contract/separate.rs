@@ -81,5 +81,8 @@ pub(crate) async fn deleting_one_leaves_the_others(subject: impl Subject) {
         expected[position] = nothing()[position].clone();
         written(store, vec![delete(shape, "k"), delete(shape, "absent")]).await;
         assert_eq!(store.read(HERE, everything_of("k")).await.unwrap(), expected);
+        let (map, index) = (shape != Shape::Map, shape != Shape::Index);
+        let expect = vec![is_field("k", "x", map.then_some("2")), is_member("k", "x", index)];
+        committed(store, commit(expect, Vec::new())).await;
     }
 }

@@ -81,7 +81,7 @@ async fn connections_cut_at_random_bytes() {
             Direction::ToClient
         };
         proxy.cut_after_bytes(bytes, direction);
-        until("the cut", || async { (proxy.connections() == 0).then_some(()) }).await;
+        until("the cut", || async { proxy.is_cut().then_some(()) }).await;
         proxy.heal();
         ready(&*store).await;
     }
