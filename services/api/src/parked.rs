@@ -2,9 +2,8 @@
 
 use crate::{Api, as_limit, problems};
 use omnigate_core::id::ParkedId;
-use omnigate_core::port::broker::{Publication, PublishError, QueueName};
+use omnigate_core::port::broker::{Publication, PublishError};
 use omnigate_core::protocol::park;
-use omnigate_core::shard::Partition;
 use omnigate_core::{event, partition, topology};
 use omnigate_proto::state::v1::{EventBatch, Stamped};
 use omnigate_proto::v1::{
@@ -91,14 +90,6 @@ impl Api {
 
     /// The item as a message for the queue it belongs to.
     fn replayed(&self, item: &ParkedItem) -> Result<Publication, Problem> {
-        // What the broker itself gave up goes back as it was.
-        if item.origin.starts_with(&topology::inbound(Partition(0)).0[..INBOUND]) {
-            return Ok(Publication {
-                queue: QueueName(item.origin.clone()),
-                body: item.body.clone(),
-                traceparent: String::new(),
-            });
-        }
         let stamped = match item.reason.as_str() {
             "unknown_account" => self.stamped_again(item)?,
             _ => park::stamped(item).ok_or_else(unreadable)?,
@@ -135,9 +126,6 @@ impl Api {
         })
     }
 }
-
-/// Length of the part of an inbound queue's name that all share.
-const INBOUND: usize = "omnigate.inbound.".len();
 
 fn unreadable() -> Problem {
     Problem::failed_precondition(
