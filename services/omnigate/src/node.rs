@@ -169,7 +169,7 @@ impl Inside {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new()?);
         let directory = Arc::new(config.directory());
-        let keys = tokens::keys(&config)?;
+        let keys = tokens::keys(&config, roles)?;
         let uses_store = [Role::Unify, Role::Dispatch, Role::Scheduler, Role::Api]
             .iter()
             .any(|role| roles.contains(role));

@@ -2,6 +2,7 @@
 
 use omnigate_rpc::auth::{Caller, LocalTokenError, Scope, Scopes, Tokens, UnknownScope, ensure_local_token};
 use omnigate_runtime::config::Config;
+use omnigate_runtime::role::{Role, RoleSet};
 
 /// The tokens of a process, and the secret that page tokens are made with.
 pub(super) struct Keys {
@@ -25,12 +26,15 @@ pub enum KeysError {
     },
 }
 
-/// Tokens of the configuration, of accounts with an adapter of their own, of the gateway's own roles, and the local one,
-/// which is made at the first start.
-pub(super) fn keys(config: &Config) -> Result<Keys, KeysError> {
-    let local = ensure_local_token(&config.data_dir)?;
+/// Tokens of the configuration, of accounts with an adapter of their own, of the gateway's own roles, and, where people
+/// call, the local one, which is made at the first start. Other roles need no writable folder.
+pub(super) fn keys(config: &Config, roles: &RoleSet) -> Result<Keys, KeysError> {
     let mut tokens = Tokens::new();
-    tokens.add(&local, Caller::new("local", &config.tenant, Scopes::all()));
+    let mut page_secret = String::new();
+    if roles.contains(&Role::Api) || roles.contains(&Role::Ingest) {
+        page_secret = ensure_local_token(&config.data_dir)?;
+        tokens.add(&page_secret, Caller::new("local", &config.tenant, Scopes::all()));
+    }
     for token in &config.tokens.0 {
         let tenant = token.tenant.as_ref().unwrap_or(&config.tenant);
         let scopes = token
@@ -62,7 +66,6 @@ pub(super) fn keys(config: &Config) -> Result<Keys, KeysError> {
             );
         }
     }
-    let mut page_secret = local;
     if let Some(cluster) = &config.cluster.token {
         tokens.add(cluster.expose(), Caller::internal());
         cluster.expose().clone_into(&mut page_secret);
