@@ -1,14 +1,16 @@
-//! Builds CustomerEvents. An event's bytes are spliced in as they travelled, so that a process that does not know a field
-//! does not strip it.
+//! Builds CustomerEvents, and reads them. An event's bytes are spliced in as they travelled, so that a process that does
+//! not know a field does not strip it.
 
 use crate::id::{CustomerId, EntryId, EventId, MessageId};
 use crate::time::Moment;
 use bytes::{Bytes, BytesMut};
 use omnigate_proto::state::v1::EntryRecord;
 use omnigate_proto::v1::{
-    CustomerCreated, CustomerEvent, Delivery, DeliveryChanged, Entry, EntryReaction, IdentifierAttached,
-    IdentifierEvidence, Profile, customer_event::Kind,
+    CustomerCreated, CustomerEvent, Delivery, DeliveryChanged, Entry, EntryReaction, Event, IdentifierAttached,
+    IdentifierEvidence, Profile, Unsupported, customer_event::Kind, event,
 };
+use prost::DecodeError;
+use prost::Message as _;
 use prost::encoding::{WireType, encode_key, encode_varint};
 
 /// Field of `CustomerEvent` that holds `EntryAdded`.
@@ -108,6 +110,53 @@ fn as_u64(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
 }
 
+/// An event as readers see it. A kind that this version does not know is shown as unsupported, with its bytes.
+#[must_use]
+pub fn readable(bytes: &Bytes) -> Event {
+    let mut read = Event::decode(bytes.clone()).unwrap_or_default();
+    if read.kind.is_none() {
+        read.kind = Some(event::Kind::Unsupported(Unsupported {
+            type_name: "newer".to_owned(),
+            raw: bytes.clone(),
+            ..Unsupported::default()
+        }));
+    }
+    read
+}
+
+/// A CustomerEvent as readers see it, with its event [`readable`].
+pub fn read(bytes: Bytes) -> Result<CustomerEvent, DecodeError> {
+    let mut read = CustomerEvent::decode(bytes.clone())?;
+    if let Some(Kind::EntryAdded(added)) = &mut read.kind
+        && let Some(entry) = &mut added.entry
+        && entry.event.as_ref().is_some_and(|event| event.kind.is_none())
+    {
+        let AroundAdded { added } = AroundAdded::decode(bytes)?;
+        let event = added.and_then(|added| added.entry).map(|entry| entry.event);
+        entry.event = event.map(|event| readable(&event));
+    }
+    Ok(read)
+}
+
+/// A CustomerEvent of which nothing is read but the bytes of its event.
+#[derive(Clone, PartialEq, prost::Message)]
+struct AroundAdded {
+    #[prost(message, optional, tag = "12")]
+    added: Option<AroundEntry>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct AroundEntry {
+    #[prost(message, optional, tag = "1")]
+    entry: Option<AroundEvent>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct AroundEvent {
+    #[prost(bytes = "bytes", tag = "2")]
+    event: Bytes,
+}
+
 /// An entry as readers see it, without its event.
 #[must_use]
 pub fn entry(home: CustomerId, event: EventId, shown_at: Moment, record: &EntryRecord) -> Entry {
@@ -146,24 +195,76 @@ pub fn entry(home: CustomerId, event: EventId, shown_at: Moment, record: &EntryR
 mod tests {
     use super::*;
     use crate::shard::Shard;
-    use omnigate_proto::v1::Event;
-    use prost::Message as _;
 
     #[test]
     fn the_event_inside_keeps_fields_this_version_does_not_know() {
         let home = CustomerId::new(Moment(5), Shard::new(7), [1; 16]);
-        let mut event = Event { account_id: "bot".into(), ..Event::default() }.encode_to_vec();
+        let mut event = Event {
+            account_id: "bot".into(),
+            ..Event::default()
+        }
+        .encode_to_vec();
         let mut unknown = BytesMut::new();
         open_field(&mut unknown, 900, 3);
         unknown.extend_from_slice(b"new");
         event.extend_from_slice(&unknown);
-        let record = EntryRecord { event: event.clone().into(), thread_seq: 3, ..EntryRecord::default() };
-        let happened = Happened { tenant_id: "t", home, home_seq: 4, at: Moment(9), trace_id: "x" };
+        let record = EntryRecord {
+            event: event.clone().into(),
+            thread_seq: 3,
+            ..EntryRecord::default()
+        };
+        let happened = Happened {
+            tenant_id: "t",
+            home,
+            home_seq: 4,
+            at: Moment(9),
+            trace_id: "x",
+        };
         let bytes = happened.entry_added(EventId([2; 16]), Moment(8), &record);
         let read = CustomerEvent::decode(bytes.clone()).unwrap();
-        let Some(Kind::EntryAdded(added)) = read.kind else { panic!("an entry was added") };
+        let Some(Kind::EntryAdded(added)) = read.kind else {
+            panic!("an entry was added")
+        };
         let entry = added.entry.unwrap();
         assert_eq!((entry.thread_seq, entry.event.unwrap().account_id.as_str()), (3, "bot"));
-        assert!(bytes.windows(event.len()).any(|window| window == event), "the event's bytes travel unchanged");
+        assert!(
+            bytes.windows(event.len()).any(|window| window == event),
+            "the event's bytes travel unchanged"
+        );
+    }
+
+    #[test]
+    fn a_kind_this_version_does_not_know_is_read_with_its_bytes() {
+        let home = CustomerId::new(Moment(5), Shard::new(7), [1; 16]);
+        let mut event = BytesMut::from(
+            &Event {
+                account_id: "bot".into(),
+                ..Event::default()
+            }
+            .encode_to_vec()[..],
+        );
+        open_field(&mut event, 57, 3);
+        event.extend_from_slice(b"new");
+        let record = EntryRecord {
+            event: event.clone().freeze(),
+            ..EntryRecord::default()
+        };
+        let happened = Happened {
+            tenant_id: "t",
+            home,
+            home_seq: 4,
+            at: Moment(9),
+            trace_id: "x",
+        };
+        let read = read(happened.entry_added(EventId([2; 16]), Moment(8), &record)).unwrap();
+        let Some(Kind::EntryAdded(added)) = read.kind else {
+            panic!("an entry was added")
+        };
+        let shown = added.entry.unwrap().event.unwrap();
+        assert_eq!(shown.account_id, "bot");
+        let Some(event::Kind::Unsupported(unsupported)) = shown.kind else {
+            panic!("shown as unsupported")
+        };
+        assert_eq!(unsupported.raw, event);
     }
 }

@@ -11,8 +11,7 @@ use crate::time::Moment;
 use crate::timeline::{Place, SPOT};
 use bytes::Bytes;
 use omnigate_proto::state::v1::{EntryRecord, HomeRecord};
-use omnigate_proto::v1::event::Kind;
-use omnigate_proto::v1::{Entry, Event, Unsupported};
+use omnigate_proto::v1::Entry;
 use prost::Message as _;
 use std::ops::Bound;
 
@@ -155,19 +154,11 @@ async fn entries_of(
     Ok(found)
 }
 
-/// An entry as readers see it. A kind that this version does not know is shown as unsupported, with its bytes.
+/// An entry as readers see it.
 #[must_use]
 pub fn to_entry(home: CustomerId, event: EventId, shown_at: Moment, record: &EntryRecord) -> Entry {
     let mut entry = customer_event::entry(home, event, shown_at, record);
-    let mut read = Event::decode(record.event.clone()).unwrap_or_default();
-    if read.kind.is_none() {
-        read.kind = Some(Kind::Unsupported(Unsupported {
-            type_name: "newer".to_owned(),
-            raw: record.event.clone(),
-            ..Unsupported::default()
-        }));
-    }
-    entry.event = Some(read);
+    entry.event = Some(customer_event::readable(&record.event));
     entry
 }
 
