@@ -29,7 +29,11 @@ pub(crate) async fn run(shared: &Shared, stop: &CancellationToken) {
     let queue = topology::parked();
     let mut pause = FIRST_PAUSE;
     while !stop.is_cancelled() {
-        match shared.ports.broker.subscribe(&queue, PREFETCH).await {
+        let subscribed = stop.run_until_cancelled(shared.ports.broker.subscribe(&queue, PREFETCH));
+        let Some(subscribed) = subscribed.await else {
+            return;
+        };
+        match subscribed {
             Ok(mut subscription) => {
                 while let Some(Some(delivery)) = stop.run_until_cancelled(subscription.next()).await {
                     if !carry(shared, delivery, stop).await {

@@ -24,12 +24,15 @@ pub(crate) enum Act {
     Never,
 }
 
+/// A submission, its traceparent, and when it came.
+pub(crate) type Sent = (SendRequest, String, Instant);
+
 pub(crate) struct FakeAdapter {
     broker: FakeBroker,
     pieces: u32,
     pub(crate) away: AtomicBool,
     pub(crate) acts: Mutex<VecDeque<Act>>,
-    pub(crate) sent: Mutex<Vec<(SendRequest, String, Instant)>>,
+    sent: Mutex<Vec<Sent>>,
     /// Calls wait for a permit.
     pub(crate) gate: Semaphore,
 }
@@ -48,6 +51,10 @@ impl FakeAdapter {
 
     pub(crate) fn will(&self, act: Act) {
         self.acts.lock().unwrap().push_back(act);
+    }
+
+    pub(crate) fn sent(&self) -> Vec<Sent> {
+        self.sent.lock().unwrap().clone()
     }
 
     pub(crate) fn count(&self) -> usize {

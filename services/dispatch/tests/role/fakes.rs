@@ -1,6 +1,10 @@
 //! Stand-ins for what a role reaches through ports.
 
+#![allow(dead_code, reason = "shared with the tests of role scheduler")]
+
+#[path = "fakes/broker.rs"]
 mod broker;
+#[path = "fakes/store.rs"]
 mod store;
 
 pub(crate) use broker::FakeBroker;

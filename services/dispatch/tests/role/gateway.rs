@@ -179,10 +179,7 @@ fn message(text: &str) -> Message {
     };
     let content = Some(part::Content::Text(text));
     Message {
-        parts: vec![Part {
-            content,
-            ..Part::default()
-        }],
+        parts: vec![Part { content }],
         ..Message::default()
     }
 }

@@ -31,7 +31,7 @@ async fn a_hinted_message_leaves_once_however_often_it_is_hinted() {
     eventually(|| async { gateway.broker.left() == 0 }).await;
     assert_eq!(adapter.count(), 1);
     {
-        let sent = adapter.sent.lock().unwrap();
+        let sent = adapter.sent();
         let (request, trace, _) = &sent[0];
         assert_eq!((text(request).as_str(), request.attempt, request.piece), ("one", 1, 0));
         assert!(trace.starts_with("00-0af7651916cd43dd8448eb211c80319c-") && !trace.contains("b7ad6b7169203331"));
@@ -63,13 +63,12 @@ async fn messages_of_a_thread_leave_in_order_piece_by_piece() {
     }
     let running = gateway.dispatch(adapter.clone(), Limits::default());
     eventually(|| async { adapter.count() == 6 }).await;
-    let sent = adapter.sent.lock().unwrap();
+    let sent = adapter.sent();
     let order: Vec<(String, u32)> = sent.iter().map(|(one, ..)| (text(one), one.piece)).collect();
     let expected = ["a", "b", "c"]
         .iter()
         .flat_map(|name| [((*name).to_owned(), 0), ((*name).to_owned(), 1)]);
     assert_eq!(order, expected.collect::<Vec<_>>());
-    drop(sent);
     running.stop().await;
 }
 
@@ -100,10 +99,9 @@ async fn a_throttled_account_rests() {
     gateway.until(first, DeliveryState::Deferred).await;
     let second = gateway.send("two", "43").await;
     gateway.until(second, DeliveryState::Sent).await;
-    let sent = adapter.sent.lock().unwrap();
+    let sent = adapter.sent();
     let rested = sent[1].2 - sent[0].2;
     assert!(rested >= Duration::from_millis(19_900), "{rested:?}");
-    drop(sent);
     running.stop().await;
 }
 
@@ -120,7 +118,7 @@ async fn nothing_leaves_faster_than_the_account_may() {
     };
     let running = gateway.dispatch(adapter.clone(), limits);
     eventually(|| async { adapter.count() == 60 }).await;
-    let sent = adapter.sent.lock().unwrap();
+    let sent = adapter.sent();
     for window in sent.windows(22) {
         let took = window[21].2 - window[0].2;
         assert!(
@@ -128,7 +126,6 @@ async fn nothing_leaves_faster_than_the_account_may() {
             "22 messages in {took:?} at 10 a second"
         );
     }
-    drop(sent);
     running.stop().await;
 }
 
@@ -145,12 +142,11 @@ async fn a_thread_is_written_to_no_faster_than_it_may() {
     };
     let running = gateway.dispatch(adapter.clone(), limits);
     eventually(|| async { adapter.count() == 3 }).await;
-    let sent = adapter.sent.lock().unwrap();
+    let sent = adapter.sent();
     assert!(
         sent.windows(2)
             .all(|pair| pair[1].2 - pair[0].2 >= Duration::from_millis(990))
     );
-    drop(sent);
     running.stop().await;
 }
 
@@ -250,10 +246,9 @@ async fn the_bulk_lane_gets_what_is_left_and_never_starves() {
     };
     let running = gateway.dispatch(adapter.clone(), limits);
     eventually(|| async { adapter.count() == 160 }).await;
-    let sent = adapter.sent.lock().unwrap();
+    let sent = adapter.sent();
     let bulk = sent[..80].iter().filter(|(one, ..)| text(one).starts_with('b')).count();
     assert!((5..=15).contains(&bulk), "{bulk} of the first 80");
-    drop(sent);
     running.stop().await;
 }
 

@@ -1,0 +1,200 @@
+//! A gateway in which nothing but schedulers is real.
+
+use crate::fakes::{FakeBroker, FakeStore, TestClock, TestEntropy};
+use bytes::Bytes;
+use omnigate_core::account::{Account, AdapterRef, Directory, Limits, Settings as AccountSettings};
+use omnigate_core::id::MessageId;
+use omnigate_core::identity::Named;
+use omnigate_core::port::Clock as _;
+use omnigate_core::port::broker::{Broker as _, Publication};
+use omnigate_core::protocol::cache::Cache;
+use omnigate_core::protocol::outbox::Outbox;
+use omnigate_core::protocol::send::{self, Request, Target};
+use omnigate_core::protocol::submit::{self, Begun};
+use omnigate_core::protocol::{self, Context};
+use omnigate_core::topology;
+use omnigate_proto::state::v1::Parked;
+use omnigate_proto::v1::{DeliveryState, Evidence, Identifier, Lane, Message, ParkedItem, UnknownPolicy};
+use omnigate_scheduler::{Metrics, Ports, Scheduler, Sessions, Settings};
+use prost::Message as _;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) struct Gateway {
+    pub(crate) store: Arc<FakeStore>,
+    pub(crate) broker: FakeBroker,
+    pub(crate) clock: Arc<TestClock>,
+    entropy: Arc<TestEntropy>,
+    outbox: Outbox,
+    cache: Cache,
+}
+
+/// A scheduler that runs.
+pub(crate) struct Running {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+    registry: prometheus::Registry,
+}
+
+impl Running {
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        self.task.await.unwrap();
+    }
+
+    /// Ends it without a word.
+    pub(crate) fn kill(self) {
+        self.task.abort();
+    }
+
+    /// Groups of shards it holds.
+    pub(crate) fn groups(&self) -> usize {
+        let families = self.registry.gather();
+        let held = families
+            .iter()
+            .find(|family| family.name() == "omnigate_scheduler_groups");
+        held.map_or(0, |family| family.get_metric()[0].get_gauge().get_value() as usize)
+    }
+}
+
+impl Gateway {
+    pub(crate) fn new() -> Self {
+        Self {
+            store: Arc::default(),
+            broker: FakeBroker::default(),
+            clock: Arc::new(TestClock::new()),
+            entropy: Arc::default(),
+            outbox: Outbox::default(),
+            cache: Cache::new(8),
+        }
+    }
+
+    pub(crate) fn context(&self) -> Context<'_> {
+        Context {
+            store: self.store.as_ref(),
+            clock: self.clock.as_ref(),
+            entropy: self.entropy.as_ref(),
+            outbox: &self.outbox,
+            cache: &self.cache,
+        }
+    }
+
+    fn ports(&self, registry: &prometheus::Registry) -> Ports {
+        Ports {
+            store: self.store.clone(),
+            broker: Arc::new(self.broker.clone()),
+            clock: self.clock.clone(),
+            entropy: self.entropy.clone(),
+            metrics: Metrics::new(registry).unwrap(),
+        }
+    }
+
+    pub(crate) fn schedule(&self) -> Running {
+        self.schedule_for(directory())
+    }
+
+    pub(crate) fn schedule_without_accounts(&self) -> Running {
+        self.schedule_for(Directory::default())
+    }
+
+    fn schedule_for(&self, directory: Directory) -> Running {
+        let registry = prometheus::Registry::new();
+        let scheduler = Scheduler::new(self.ports(&registry), Arc::new(directory), Settings::default());
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
+        let task = tokio::spawn(async move { scheduler.run(stopped).await });
+        Running { stop, task, registry }
+    }
+
+    pub(crate) fn sessions(&self) -> Sessions {
+        let ports = self.ports(&prometheus::Registry::new());
+        Sessions::new(ports, Arc::new(directory()), &Settings::default())
+    }
+
+    /// Accepts a message; its hint gets lost.
+    pub(crate) async fn send(&self, name: &str, peer: &str, after: Duration) -> MessageId {
+        let send_at = self.clock.now() + after;
+        let named = Named {
+            identifier: Identifier {
+                r#type: "tg_chat".into(),
+                scope: "bot".into(),
+                value: peer.into(),
+            },
+            evidence: Evidence::Stated,
+            provider_form: String::new(),
+        };
+        let request = Request {
+            tenant_id: "t".into(),
+            request_id: name.into(),
+            body_hash: [0; 32],
+            target: Target::Identifier {
+                named,
+                account_id: "bot".into(),
+                channel: "telegram".into(),
+            },
+            message: Message::default(),
+            send_at,
+            expire_at: send_at + Duration::from_secs(240),
+            lane: Lane::Transactional,
+            on_unknown: UnknownPolicy::Report,
+            traceparent: String::new(),
+            trace_id: String::new(),
+        };
+        let accepted = send::accept(&self.context(), &request).await.unwrap();
+        accepted.record.delivery.unwrap().message_id.parse().unwrap()
+    }
+
+    /// Begins a submission that nobody will report on.
+    pub(crate) async fn begin(&self, id: MessageId) {
+        let begun = submit::begin(&self.context(), id, Duration::ZERO, &[1; 16])
+            .await
+            .unwrap();
+        assert!(matches!(begun, Begun::Go(..)));
+    }
+
+    pub(crate) async fn state(&self, id: MessageId) -> DeliveryState {
+        let record = protocol::delivery::get(&self.context(), id).await.unwrap().unwrap();
+        record.delivery.unwrap().state()
+    }
+
+    pub(crate) async fn park(&self, item: &ParkedItem) {
+        let item = item.encode_to_vec().into();
+        self.park_body(Parked { item }.encode_to_vec().into()).await;
+    }
+
+    pub(crate) async fn park_body(&self, body: Bytes) {
+        let publication = Publication {
+            queue: topology::parked(),
+            body,
+            traceparent: String::new(),
+        };
+        self.broker.publish(vec![publication]).await;
+    }
+}
+
+fn directory() -> Directory {
+    let account = Account {
+        id: "bot".into(),
+        tenant_id: "t".into(),
+        channel: "telegram".into(),
+        display_name: String::new(),
+        adapter: AdapterRef::Builtin,
+        app_id: "bot".into(),
+        settings: AccountSettings::default(),
+        limits: Limits::default(),
+    };
+    let mut directory = Directory::default();
+    directory.accounts.insert("bot".into(), account);
+    directory
+}
+
+/// Waits until something holds; the runtime's clock runs ahead while nothing else happens.
+pub(crate) async fn eventually<F: Future<Output = bool>>(holds: impl Fn() -> F) {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(600);
+    while !holds().await {
+        assert!(tokio::time::Instant::now() < deadline, "did not happen");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
