@@ -26,14 +26,16 @@ impl Gate {
         })
     }
 
-    /// Lets a load in, or nothing of it.
+    /// Lets a load in, or nothing of it. One that is larger than the limit is let in when nothing else is held: refused
+    /// once, it would be refused for ever.
     pub(crate) fn enter(self: &Arc<Self>, load: Load) -> Option<Permit> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let sum = Load {
             events: held.events.saturating_add(load.events),
             bytes: held.bytes.saturating_add(load.bytes),
         };
-        if sum.events > self.limit.events || sum.bytes > self.limit.bytes {
+        let fits = sum.events <= self.limit.events && sum.bytes <= self.limit.bytes;
+        if !fits && *held != Load::default() {
             return None;
         }
         *held = sum;
@@ -105,7 +107,11 @@ mod tests {
         assert!(gate.enter(load(5, 1)).is_none());
         assert!(gate.enter(load(1, 91)).is_none());
         assert_eq!(gate.held(), load(6, 10));
+        assert!(gate.enter(load(11, 1)).is_none());
         drop(first);
+        let alone = gate.enter(load(11, 1)).unwrap();
+        assert!(gate.enter(load(1, 1)).is_none());
+        drop(alone);
         assert!(gate.enter(load(10, 100)).is_some());
     }
 

@@ -29,7 +29,7 @@ impl Default for Settings {
         Self {
             partitions: DEFAULT_PARTITIONS,
             batch_events: 512,
-            batch_bytes: 1024 * 1024,
+            batch_bytes: 256 * 1024,
             in_flight_events: 100_000,
             in_flight_bytes: 128 * 1024 * 1024,
             confirm_within: Duration::from_secs(10),
