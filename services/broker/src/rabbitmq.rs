@@ -249,14 +249,14 @@ impl RabbitBroker {
             .publish(outgoing.into_iter().flatten().collect())
             .await
             .into_iter();
-        let mut outcome = |has_way| {
+        let outcome = |has_way| {
             if has_way {
                 outcomes.next()
             } else {
                 Some(Outcome::Returned)
             }
         };
-        has_way.into_iter().filter_map(|has_way| outcome(has_way)).collect()
+        has_way.into_iter().filter_map(outcome).collect()
     }
 }
 

@@ -57,8 +57,8 @@ impl Store for Forgetful {
     async fn commit(&self, shard: Shard, commit: Commit) -> Result<Outcome, StoreError> {
         assert!(commit.falsifies_itself(), "{commit:?}");
         let number = self.commits.fetch_add(1, Ordering::Relaxed);
-        let lost = self.loses && number % 2 == 0;
-        if lost && number % 4 == 0 {
+        let lost = self.loses && number.is_multiple_of(2);
+        if lost && number.is_multiple_of(4) {
             return Ok(Outcome::Unknown);
         }
         let outcome = self.memory.commit(shard, commit).await?;
