@@ -108,9 +108,19 @@ impl Process {
         self.env.insert(key.to_owned(), value.to_owned());
     }
 
-    fn has_ended(&mut self) -> Option<String> {
+    /// How it ended, if it did so by itself.
+    pub fn has_ended(&mut self) -> Option<String> {
         let status = self.child.as_mut()?.try_wait().ok()??;
         Some(status.to_string())
+    }
+
+    /// Its resident memory in bytes; `None` while it does not run.
+    #[must_use]
+    pub fn resident_bytes(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.as_ref()?.id())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        let kib: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
+        Some(kib * 1024)
     }
 
     /// Ends it at once, as a crash would.
