@@ -55,7 +55,7 @@ pub(super) async fn run(
     channel: Channel,
     prefetch: u16,
     unsettled: &Unsettled,
-    mut commands: mpsc::UnboundedReceiver<Command>,
+    mut commands: mpsc::Receiver<Command>,
     stop: CancellationToken,
 ) {
     let (mut round, mut sent) = (Vec::new(), Vec::new());

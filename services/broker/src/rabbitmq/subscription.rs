@@ -48,7 +48,7 @@ struct Source {
     name: QueueName,
     ordered: bool,
     around: Arc<Surroundings>,
-    commands: mpsc::UnboundedSender<Command>,
+    commands: mpsc::Sender<Command>,
     /// Of an ordered queue: what was given back, by its place in the order. The broker would put it behind others that it
     /// has sent already, so it is delivered again from here.
     given_back: Mutex<BTreeMap<u64, Received>>,
@@ -92,7 +92,8 @@ impl Subscribed {
         let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
         let consuming = channel.basic_consume(short(&name.0)?, ShortString::default(), options, arguments);
         let consumer = consuming.await.map_err(failed)?;
-        let (commands, receiver) = mpsc::unbounded_channel();
+        // Each unsettled delivery is settled once, so there are never more commands than deliveries may be unsettled.
+        let (commands, receiver) = mpsc::channel(2 * usize::from(prefetch).max(1));
         let (unsettled, stop) = (Arc::<Unsettled>::default(), CancellationToken::new());
         let (tags, stopped, held) = (Arc::clone(&unsettled), stop.clone(), consumer.clone());
         tokio::spawn(async move {
@@ -206,7 +207,12 @@ impl Settling {
             return Settled::Stale;
         };
         let (answer, answered) = oneshot::channel();
-        if self.source.commands.send(Command::Ack(received.tag, answer)).is_err() {
+        if self
+            .source
+            .commands
+            .try_send(Command::Ack(received.tag, answer))
+            .is_err()
+        {
             return Settled::Stale;
         }
         answered.await.unwrap_or(Settled::Stale)
@@ -292,7 +298,7 @@ impl Drop for Settling {
             received.attempt = received.attempt.saturating_add(1);
             self.source.given_back().insert(received.tag, received);
             self.source.woken.notify_one();
-        } else if self.source.commands.send(Command::Return(received.tag)).is_err() {
+        } else if self.source.commands.try_send(Command::Return(received.tag)).is_err() {
             tracing::debug!(queue = %self.source.name, "given back already: its subscription has ended");
         }
     }
