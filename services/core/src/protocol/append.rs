@@ -214,18 +214,19 @@ async fn append_at(
         if home.value.as_ref().is_some_and(|record| birth_is_gone(record, thread)) {
             return Ok(None);
         }
-        let appended = append(state, tenant_id, thread, arrivals, now);
+        let mut appended = append(state, tenant_id, thread, arrivals, now);
         if appended.applied.is_empty() {
             return Ok(Some(appended));
         }
         let (expect, write) = commit_of(id, home.stamp, &appended);
         match context.commit(id.shard(), expect, write).await? {
             Ended::Committed(stamp) => {
+                // Nobody after this asks for the record: it goes to the cache without being copied.
                 let home = Loaded {
                     stamp: Some(stamp),
-                    value: Some(appended.home.clone()),
+                    value: Some(std::mem::take(&mut appended.home)),
                 };
-                context.cache.keep_home(id, &home);
+                context.cache.keep_home(id, home);
                 return Ok(Some(appended));
             }
             Ended::Conflict(found) => {

@@ -52,14 +52,14 @@ impl Cache {
     }
 
     /// Keeps a home.
-    pub(super) fn keep_home(&self, id: CustomerId, home: &Loaded<HomeRecord>) {
+    pub(super) fn keep_home(&self, id: CustomerId, home: Loaded<HomeRecord>) {
         let small = home
             .value
             .as_ref()
             .is_none_or(|record| record.threads.len() <= SMALL_HOME);
         let mut homes = self.homes.lock().unwrap_or_else(PoisonError::into_inner);
         if small {
-            homes.put(id, home.clone());
+            homes.put(id, home);
         } else {
             homes.remove(&id);
         }

@@ -199,7 +199,7 @@ async fn write(
                     stamp: Some(stamp),
                     value: Some(home),
                 };
-                context.cache.keep_home(loaded.home_id, &home);
+                context.cache.keep_home(loaded.home_id, home);
             }
             Ok(Some(Changed {
                 record: change.record,
