@@ -46,7 +46,7 @@ impl Clock for WallClock {
 async fn main() -> Result<(), Failure> {
     let folder = tempfile::tempdir()?;
     if let Some(url) = std::env::args().nth(1) {
-        return measure(&url.replace("://", " "), &url, folder.path()).await;
+        return measure(url.rsplit('@').next().unwrap_or_default(), &url, folder.path()).await;
     }
     measure("embedded", "", folder.path()).await?;
     for fsync in [Fsync::EverySecond, Fsync::Always] {

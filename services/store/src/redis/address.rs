@@ -79,6 +79,10 @@ impl Address {
             return Err("a cluster has only database 0");
         }
         let (credentials, database) = (credentials.to_owned(), database.to_owned());
+        if tls {
+            // Fails if the process has chosen one already, which is as good.
+            rustls::crypto::ring::default_provider().install_default().ok();
+        }
         let access = Access {
             tls,
             credentials,
