@@ -13,10 +13,16 @@ pub(super) struct Round {
     pub(super) bare: f64,
     /// Events per second from push to confirm, one event a push.
     pub(super) confirmed: f64,
+    /// Processor time of this process for each, pushing side included, in microseconds.
+    pub(super) confirmed_cpu_us: f64,
     /// The same with ten events a push.
     pub(super) confirmed_by_ten: f64,
+    /// …
+    pub(super) confirmed_by_ten_cpu_us: f64,
     /// Events per second from push to CustomerEvent, one event a push.
     pub(super) published: f64,
+    /// …
+    pub(super) published_cpu_us: f64,
     /// At half of that rate, milliseconds to the confirm.
     pub(super) confirmed_p50_ms: f64,
     /// …
@@ -79,7 +85,7 @@ impl Figures {
             return print::json(&serde_json::json!({ "measured": self, "medians": lines }));
         }
         print::line(&format!(
-            "inbound, broker {}, store {}, {} events in flight, {} customers, {} rounds of {} s each",
+            "inbound, broker {}, store {}, {} pushes in flight, {} customers, {} rounds of {} s each",
             self.broker,
             self.store,
             self.concurrency,
@@ -128,6 +134,9 @@ impl Figures {
             rate("push → confirmed", |round| round.confirmed, Some((1.5, "≥ 1.5"))),
             rate("push of ten → confirmed", |round| round.confirmed_by_ten, None),
             rate("push → unified → published", |round| round.published, Some((1.0, "≥ 1"))),
+            plain("processor: push → confirmed", |round| round.confirmed_cpu_us, "µs/event", None),
+            plain("processor: push of ten", |round| round.confirmed_by_ten_cpu_us, "µs/event", None),
+            plain("processor: push → published", |round| round.published_cpu_us, "µs/event", None),
             plain("half load: confirmed, p50", |round| round.confirmed_p50_ms, "ms", None),
             plain("half load: confirmed, p99", |round| round.confirmed_p99_ms, "ms", late),
             plain("half load: published, p50", |round| round.published_p50_ms, "ms", None),

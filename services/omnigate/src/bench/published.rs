@@ -9,15 +9,37 @@ use omnigate_proto::v1::CustomerEvent;
 use omnigate_proto::v1::customer_event::Kind;
 use prost::Message as _;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::task::JoinSet;
 
 /// Locks over which waiting messages are spread.
 const SPREAD: u64 = 16;
 
-type Waiting = Mutex<HashMap<u64, oneshot::Sender<Instant>>>;
+type Waiting = Mutex<HashMap<u64, Waits>>;
+
+/// What is done when a message is published.
+enum Waits {
+    /// Somebody is told.
+    Told(oneshot::Sender<Instant>),
+    /// It is counted, and makes room for another.
+    Counted(Arc<AtomicU64>, OwnedSemaphorePermit),
+}
+
+impl Waits {
+    fn seen(self, at: Instant) {
+        match self {
+            // Who gave up waiting has failed already.
+            Self::Told(told) => drop(told.send(at)),
+            Self::Counted(count, room) => {
+                count.fetch_add(1, Ordering::Relaxed);
+                drop(room);
+            }
+        }
+    }
+}
 
 /// Who waits for which message.
 pub(super) struct Published {
@@ -48,12 +70,19 @@ impl Published {
 
     /// Tells when a message is published; to be asked before it is pushed.
     pub(super) fn expect(&self, number: u64) -> oneshot::Receiver<Instant> {
-        let (seen, waits) = oneshot::channel();
-        self.of(number)
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(number, seen);
+        let (told, waits) = oneshot::channel();
+        self.add(number, Waits::Told(told));
         waits
+    }
+
+    /// Counts a message once it is published, and gives its room back; to be asked before it is pushed.
+    pub(super) fn count(&self, number: u64, count: &Arc<AtomicU64>, room: OwnedSemaphorePermit) {
+        self.add(number, Waits::Counted(Arc::clone(count), room));
+    }
+
+    fn add(&self, number: u64, waits: Waits) {
+        let mut waiting = self.of(number).lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.insert(number, waits);
     }
 
     fn of(&self, number: u64) -> &Waiting {
@@ -69,9 +98,11 @@ impl Published {
             };
             for event in batch.events {
                 if let Some(number) = CustomerEvent::decode(event).ok().and_then(|event| self.number(event)) {
-                    let waiting = self.of(number).lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
+                    let waits = self.of(number).lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
                     // Repeats of an event have nobody waiting any more.
-                    waiting.map(|waiting| waiting.send(seen));
+                    if let Some(waits) = waits {
+                        waits.seen(seen);
+                    }
                 }
             }
         }
