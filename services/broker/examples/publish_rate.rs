@@ -74,19 +74,19 @@ async fn main() {
     for window in [100, 1000] {
         if url != "embedded" {
             let rate = bare::publish(&url, &prefix, window, time).await;
-            println!("window {window:>4}: bare lapin {rate:>8.0} confirmed/s");
+            println!("window {window:>4}: bare lapin {rate} confirmed");
         }
         let rate = publish(&broker, &prefix, window, 1, time).await;
-        println!("window {window:>4}: port       {rate:>8.0} confirmed/s, one message a call");
+        println!("window {window:>4}: port       {rate} confirmed, one message a call");
         let rate = publish(&broker, &prefix, window, 10, time).await;
-        println!("window {window:>4}: port       {rate:>8.0} confirmed/s, ten messages a call");
+        println!("window {window:>4}: port       {rate} confirmed, ten messages a call");
     }
     for _ in 0..2 {
         let rate = consume(&broker, &prefix, time / 2).await;
-        println!("port       {rate:>8.0} consumed and acknowledged/s");
+        println!("port       {rate} consumed and acknowledged");
         if url != "embedded" {
             let rate = bare::consume(&url, &prefix, time / 2).await;
-            println!("bare lapin {rate:>8.0} consumed and acknowledged/s");
+            println!("bare lapin {rate} consumed and acknowledged");
         }
     }
     if url != "embedded" {
@@ -114,7 +114,7 @@ async fn declare(broker: &dyn Broker, prefix: &str) {
 }
 
 /// Keeps `window` messages unconfirmed, `batch` a call, for a while.
-async fn publish(broker: &Arc<dyn Broker>, prefix: &str, window: usize, batch: usize, time: Duration) -> f64 {
+async fn publish(broker: &Arc<dyn Broker>, prefix: &str, window: usize, batch: usize, time: Duration) -> String {
     let body = Bytes::from(vec![b'x'; BODY]);
     let send = |index: usize| {
         let message = Publication {
@@ -129,31 +129,31 @@ async fn publish(broker: &Arc<dyn Broker>, prefix: &str, window: usize, batch: u
             }
         }
     };
-    let begun = Instant::now();
+    let begun = Begun::now();
     let mut sending: FuturesUnordered<_> = (0..window.div_ceil(batch)).map(send).collect();
-    let mut confirmed = 0;
+    let mut confirmed = 0u64;
     let mut next = window;
     while sending.next().await.is_some() {
-        confirmed += batch;
+        confirmed += u64::try_from(batch).unwrap_or(0);
         if begun.elapsed() < time {
             sending.push(send(next));
             next += 1;
         }
     }
-    per_second(confirmed, begun)
+    begun.rate(confirmed)
 }
 
 /// Takes and acknowledges on all queues for a while.
-async fn consume(broker: &Arc<dyn Broker>, prefix: &str, time: Duration) -> f64 {
+async fn consume(broker: &Arc<dyn Broker>, prefix: &str, time: Duration) -> String {
     let settled = Arc::new(AtomicU64::new(0));
-    let begun = Instant::now();
+    let begun = Arc::new(Begun::now());
     let mut tasks = tokio::task::JoinSet::new();
     for index in 0..QUEUES {
         let mut subscription = broker
             .subscribe(&QueueName(queue(prefix, index)), PREFETCH)
             .await
             .expect("subscribed");
-        let settled = Arc::clone(&settled);
+        let (settled, begun) = (Arc::clone(&settled), Arc::clone(&begun));
         tasks.spawn(async move {
             let mut settling = FuturesUnordered::new();
             while begun.elapsed() < time {
@@ -169,11 +169,33 @@ async fn consume(broker: &Arc<dyn Broker>, prefix: &str, time: Duration) -> f64 
         });
     }
     tasks.join_all().await;
-    per_second(usize::try_from(settled.load(Ordering::Relaxed)).unwrap_or(0), begun)
+    begun.rate(settled.load(Ordering::Relaxed))
 }
 
-pub(crate) fn per_second(count: usize, begun: Instant) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "a rate is rounded anyway")]
-    let count = count as f64;
-    count / begun.elapsed().as_secs_f64()
+/// Processor time of this process so far; ticks of 10 ms on Linux.
+fn processor_time() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+    let ticks = fields.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum::<u64>();
+    Duration::from_millis(ticks * 10)
+}
+
+/// When something began, on the clock and in processor time.
+pub(crate) struct Begun(Instant, Duration);
+
+impl Begun {
+    pub(crate) fn now() -> Self {
+        Self(Instant::now(), processor_time())
+    }
+
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+
+    /// What was done since, for people.
+    pub(crate) fn rate(&self, count: u64) -> String {
+        let per_second = u128::from(count) * 1000 / self.elapsed().as_millis().max(1);
+        let nanos = (processor_time() - self.1).as_nanos() / u128::from(count.max(1));
+        format!("{per_second:>7}/s, {:>3}.{} µs of our processor time each", nanos / 1000, nanos / 100 % 10)
+    }
 }

@@ -24,6 +24,8 @@ use omnigate_core::port::{
 };
 use redb::{Builder, Database, DatabaseError, backends::InMemoryBackend};
 use std::{
+    fs::DirBuilder,
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     thread::JoinHandle,
@@ -34,6 +36,8 @@ use writer::{Answers, Operation};
 
 /// File in the data folder.
 const FILE: &str = "broker.redb";
+/// Messages are nobody else's business.
+const PRIVATE: u32 = 0o700;
 /// Bytes of pages that the database keeps in memory.
 const CACHE: usize = 64 << 20;
 
@@ -49,6 +53,9 @@ pub enum EmbeddedError {
     /// The file is not ours or is damaged.
     #[error("broker file {0} cannot be opened")]
     File(PathBuf, #[source] redb::Error),
+    /// The file cannot be written.
+    #[error("broker file {0} cannot be prepared")]
+    Prepare(PathBuf, #[source] BrokerError),
     /// The writer could not be started.
     #[error("broker writer could not be started")]
     Writer(#[source] std::io::Error),
@@ -68,7 +75,8 @@ impl EmbeddedBroker {
     ///
     /// When the folder cannot be used or another process uses it.
     pub fn open(folder: &Path, clock: Arc<dyn Clock>) -> Result<Self, EmbeddedError> {
-        std::fs::create_dir_all(folder).map_err(|error| EmbeddedError::Folder(folder.to_owned(), error))?;
+        let created = DirBuilder::new().recursive(true).mode(PRIVATE).create(folder);
+        created.map_err(|error| EmbeddedError::Folder(folder.to_owned(), error))?;
         let path = folder.join(FILE);
         let database = Builder::new()
             .set_cache_size(CACHE)
@@ -103,7 +111,7 @@ impl EmbeddedBroker {
             .with(|database| Ok(catalog.declare(database, Topology::default())))
             .map_err(failed)?
             .transpose()
-            .map_err(|error| EmbeddedError::Writer(std::io::Error::other(error)))?;
+            .map_err(|error| EmbeddedError::Prepare(path.to_owned(), error))?;
         let (intake, thread) =
             writer::start(Arc::clone(&storage), catalog, Arc::clone(&clock)).map_err(EmbeddedError::Writer)?;
         Ok(Self {
@@ -113,7 +121,11 @@ impl EmbeddedBroker {
         })
     }
 
+    /// Has the writer store something; nothing needs no writer.
     async fn write(&self, count: usize, bytes: usize, operation: impl FnOnce(Answer) -> Operation) -> Answers {
+        if count == 0 {
+            return Vec::new();
+        }
         let answers = match self.shared.intake.slot(bytes).await {
             Some(slot) => slot.ask(operation).await,
             None => None,

@@ -125,11 +125,9 @@ impl RabbitBroker {
 
     /// The way of a message to its queue, through the exchange that its journal is bound to as well.
     fn route(&self, queue: &QueueName) -> ShortString {
-        let topology = self.link().topology();
-        let spec = topology.queues.iter().find(|spec| spec.name == *queue);
-        spec.and_then(|spec| spec.journal.as_ref())
-            .map(|journal| own(&journal.0))
-            .unwrap_or_default()
+        let declared = self.link().declared();
+        let journal = declared.queues.get(queue).and_then(|spec| spec.journal.as_ref());
+        journal.map(|journal| own(&journal.0)).unwrap_or_default()
     }
 }
 
@@ -169,16 +167,12 @@ impl Broker for RabbitBroker {
     async fn declare(&self, topology: Topology) -> Result<(), BrokerError> {
         check_names(&topology)?;
         let session = self.session().await?;
-        within(declare::declare(&session.consuming, &self.around.namespace, &topology)).await?;
-        let mut known = self.link().topology();
-        for queue in topology.queues {
-            known.queues.retain(|other| other.name != queue.name);
-            known.queues.push(queue);
-        }
-        for log in topology.logs {
-            known.logs.retain(|other| other.name != log.name);
-            known.logs.push(log);
-        }
+        let declaring = declare::declare(&session.consuming, &self.around.namespace, &topology);
+        let late = |_elapsed| Err(BrokerError::Unavailable("not declared in time".to_owned()));
+        timeout(declare::declare_limit(&topology), declaring)
+            .await
+            .unwrap_or_else(late)?;
+        self.link().declared().add(topology);
         Ok(())
     }
 
@@ -207,10 +201,10 @@ impl Broker for RabbitBroker {
         let channel = self.channel().await?;
         let ordered = self
             .link()
-            .topology()
+            .declared()
             .queues
-            .iter()
-            .any(|spec| spec.name == *queue && spec.ordered);
+            .get(queue)
+            .is_some_and(|spec| spec.ordered);
         let around = Arc::clone(&self.around);
         let subscribed = within(Subscribed::new(channel, queue.clone(), ordered, prefetch, around)).await?;
         Ok(Box::new(subscribed))
@@ -236,6 +230,13 @@ impl Broker for RabbitBroker {
 
     fn is_connected(&self) -> bool {
         self.link().is_up()
+    }
+}
+
+impl Drop for RabbitBroker {
+    /// Ends subscriptions and readers and closes the connections.
+    fn drop(&mut self) {
+        self.link().stop();
     }
 }
 

@@ -7,6 +7,7 @@ mod moves;
 #[path = "contract/queues.rs"]
 mod queues;
 #[path = "contract/rig.rs"]
+#[expect(dead_code, reason = "the tests of faults use more of it")]
 mod rig;
 
 macro_rules! contract {

@@ -418,3 +418,27 @@ async fn a_server_that_is_too_old_is_refused() {
     );
     old.await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_acknowledged_does_not_come_again_after_a_cut() {
+    let Some(rig) = Rig::rabbitmq().await else { return };
+    let queue = rig.queue(true).await;
+    let (broker, proxy) = (rig.broker(), rig.proxy().unwrap());
+    rig.publish(&queue, (0..400).map(|number| number.to_string())).await;
+    let mut done = BTreeSet::new();
+    for round in 0..8 {
+        let mut subscription = broker.subscribe(&queue, 20).await.unwrap();
+        // Somewhere among the acknowledgements, which take about 21 bytes each.
+        proxy.cut_after_bytes(40 + 37 * round, Direction::ToServer);
+        while let Ok(Some(delivery)) = timeout(PATIENCE, subscription.next()).await {
+            let text = text(&delivery);
+            assert!(!done.contains(&text), "{text} came again");
+            if delivery.settle.ack().await == Settled::Done {
+                done.insert(text);
+            }
+        }
+        until("noticed", || !broker.is_connected()).await;
+        proxy.heal();
+    }
+    assert!(done.len() > 8, "{}", done.len());
+}

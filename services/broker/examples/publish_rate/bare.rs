@@ -1,6 +1,6 @@
 //! The same with nothing but lapin: one channel, confirms, mandatory.
 
-use super::{BODY, QUEUES, per_second, queue};
+use super::{BODY, QUEUES, Begun, queue};
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use lapin::{
     BasicProperties, Channel, Confirmation, Connection, ConnectionProperties,
@@ -10,7 +10,7 @@ use lapin::{
     },
     types::FieldTable,
 };
-use std::time::{Duration, Instant};
+use std::{sync::Arc, time::Duration};
 
 async fn channel(url: &str) -> (Connection, Channel) {
     let connection = Connection::connect(url, ConnectionProperties::default())
@@ -20,7 +20,7 @@ async fn channel(url: &str) -> (Connection, Channel) {
     (connection, channel)
 }
 
-pub(crate) async fn publish(url: &str, prefix: &str, window: usize, time: Duration) -> f64 {
+pub(crate) async fn publish(url: &str, prefix: &str, window: usize, time: Duration) -> String {
     let (_connection, channel) = channel(url).await;
     channel
         .confirm_select(ConfirmSelectOptions::default())
@@ -40,9 +40,9 @@ pub(crate) async fn publish(url: &str, prefix: &str, window: usize, time: Durati
         let confirm = sent.await.expect("sent");
         assert_eq!(confirm.await.expect("confirmed"), Confirmation::Ack(None));
     };
-    let begun = Instant::now();
+    let begun = Begun::now();
     let mut sending: FuturesUnordered<_> = (0..window).map(send).collect();
-    let (mut confirmed, mut next) = (0, window);
+    let (mut confirmed, mut next) = (0u64, window);
     while sending.next().await.is_some() {
         confirmed += 1;
         if begun.elapsed() < time {
@@ -50,12 +50,12 @@ pub(crate) async fn publish(url: &str, prefix: &str, window: usize, time: Durati
             next += 1;
         }
     }
-    per_second(confirmed, begun)
+    begun.rate(confirmed)
 }
 
-pub(crate) async fn consume(url: &str, prefix: &str, time: Duration) -> f64 {
+pub(crate) async fn consume(url: &str, prefix: &str, time: Duration) -> String {
     let (connection, _channel) = channel(url).await;
-    let begun = Instant::now();
+    let begun = Arc::new(Begun::now());
     let mut tasks = tokio::task::JoinSet::new();
     for index in 0..QUEUES {
         let channel = connection.create_channel().await.expect("channel");
@@ -66,8 +66,9 @@ pub(crate) async fn consume(url: &str, prefix: &str, time: Duration) -> f64 {
         let (name, options) = (queue(prefix, index).into(), BasicConsumeOptions::default());
         let consuming = channel.basic_consume(name, "".into(), options, FieldTable::default());
         let mut consumer = consuming.await.expect("consumer");
+        let begun = Arc::clone(&begun);
         tasks.spawn(async move {
-            let mut count = 0;
+            let mut count = 0u64;
             while begun.elapsed() < time {
                 tokio::select! {
                     delivery = consumer.next() => {
@@ -83,7 +84,7 @@ pub(crate) async fn consume(url: &str, prefix: &str, time: Duration) -> f64 {
         });
     }
     let counts = tasks.join_all().await;
-    per_second(counts.into_iter().sum(), begun)
+    begun.rate(counts.into_iter().sum())
 }
 
 pub(crate) async fn delete(url: &str, prefix: &str) {

@@ -18,6 +18,12 @@ const SEGMENT_BYTES: i64 = 64 << 20;
 /// What is parked is never thrown away for having been looked at often; brokers from 4.0 on would after 20 times.
 const NO_DELIVERY_LIMIT: i64 = 1 << 40;
 
+/// How long declaring a topology may take: milliseconds for what exists, much longer for what a busy cluster must create.
+pub(super) fn declare_limit(topology: &Topology) -> Duration {
+    let count = topology.queues.len() + topology.logs.len();
+    Duration::from_secs(30) + Duration::from_millis(500) * u32::try_from(count).unwrap_or(u32::MAX)
+}
+
 /// Name of the queue of what is parked.
 pub(super) fn parked_queue(namespace: &str) -> String {
     format!("{namespace}.parked")

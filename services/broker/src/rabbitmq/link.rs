@@ -5,16 +5,17 @@
 
 use super::{
     Options,
-    declare::declare,
+    declare::{declare, declare_limit},
     failure::failure,
     lane::{self, Job},
 };
 use lapin::{Channel, Connection, ConnectionProperties, options::ConfirmSelectOptions, uri::AMQPUri};
-use omnigate_core::port::broker::{BrokerError, Topology};
+use omnigate_core::port::broker::{BrokerError, LogName, LogSpec, QueueName, QueueSpec, Topology};
 use rand::Rng as _;
 use std::{
+    collections::BTreeMap,
     hash::{DefaultHasher, Hash as _, Hasher as _},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::{
@@ -108,10 +109,34 @@ enum State {
     Down(BrokerError),
 }
 
+/// Everything declared by this process.
+#[derive(Default)]
+pub(super) struct Declared {
+    pub(super) queues: BTreeMap<QueueName, QueueSpec>,
+    logs: BTreeMap<LogName, LogSpec>,
+}
+
+impl Declared {
+    /// Adds a topology; what is declared again is as it was declared last.
+    pub(super) fn add(&mut self, topology: Topology) {
+        self.queues
+            .extend(topology.queues.into_iter().map(|spec| (spec.name.clone(), spec)));
+        self.logs
+            .extend(topology.logs.into_iter().map(|spec| (spec.name.clone(), spec)));
+    }
+
+    fn topology(&self) -> Topology {
+        Topology {
+            queues: self.queues.values().cloned().collect(),
+            logs: self.logs.values().cloned().collect(),
+        }
+    }
+}
+
 /// The way to the present session.
 pub(super) struct Link {
     state: watch::Receiver<State>,
-    topology: Arc<Mutex<Topology>>,
+    declared: Arc<Mutex<Declared>>,
     doubt: Arc<Notify>,
     stop: CancellationToken,
 }
@@ -122,14 +147,14 @@ impl Link {
         let (sender, state) = watch::channel(State::Down(BrokerError::Unavailable("not connected yet".to_owned())));
         let link = Self {
             state,
-            topology: Arc::default(),
+            declared: Arc::default(),
             doubt: Arc::default(),
             stop: CancellationToken::new(),
         };
         let supervisor = Supervisor {
             uri,
             options,
-            topology: Arc::clone(&link.topology),
+            declared: Arc::clone(&link.declared),
             doubt: Arc::clone(&link.doubt),
             state: sender,
         };
@@ -181,8 +206,13 @@ impl Link {
     }
 
     /// What is declared after every reconnect.
-    pub(super) fn topology(&self) -> std::sync::MutexGuard<'_, Topology> {
-        self.topology.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn declared(&self) -> MutexGuard<'_, Declared> {
+        self.declared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends the session and begins no other.
+    pub(super) fn stop(&self) {
+        self.stop.cancel();
     }
 }
 
@@ -195,7 +225,7 @@ impl Drop for Link {
 struct Supervisor {
     uri: AMQPUri,
     options: Options,
-    topology: Arc<Mutex<Topology>>,
+    declared: Arc<Mutex<Declared>>,
     doubt: Arc<Notify>,
     state: watch::Sender<State>,
 }
@@ -223,10 +253,11 @@ impl Supervisor {
     }
 
     async fn open(&self, stop: &CancellationToken) -> Result<Session, BrokerError> {
-        let topology = self.topology.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let topology = self.declared.lock().unwrap_or_else(PoisonError::into_inner).topology();
+        let limit = OPEN_LIMIT + declare_limit(&topology);
         let open = Session::open(&self.uri, &self.options, &topology);
         tokio::select! {
-            opened = timeout(OPEN_LIMIT, open) => {
+            opened = timeout(limit, open) => {
                 opened.unwrap_or_else(|_elapsed| Err(BrokerError::Unavailable("no session in time".to_owned())))
             }
             () = stop.cancelled() => Err(BrokerError::Unavailable("closed".to_owned())),

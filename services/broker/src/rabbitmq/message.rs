@@ -52,37 +52,28 @@ impl Received {
     }
 
     /// Reads a delivery from the parked queue. What the broker itself dead-lettered is encoded as if we had parked it.
-    pub(super) fn parked(mut delivery: Delivery, now: Moment) -> Self {
+    pub(super) fn parked(delivery: Delivery, now: Moment) -> Self {
         let ours = delivery
             .properties
             .kind()
             .as_ref()
             .is_some_and(|kind| kind.as_str() == PARKED);
-        let death = delivery
-            .properties
-            .headers()
-            .as_ref()
-            .and_then(newest_death)
-            .filter(|_| !ours);
-        let returns = delivery.redelivered;
-        let body = Bytes::from(std::mem::take(&mut delivery.data));
+        let headers = delivery.properties.headers().as_ref().filter(|_| !ours);
+        let death = headers.and_then(newest_death);
+        let before = headers.and_then(|headers| number(headers, ATTEMPTS)).unwrap_or(0);
         let mut received = Self::new(delivery);
         received.due = None;
         if let Some(death) = death {
+            // Otherwise it was rejected, which only people with other tools do, at its first delivery for all we know.
             let limited = death.reason == parked::DELIVERY_LIMIT;
+            let since = if limited { i64::from(parked::MAX_ATTEMPTS) } else { 1 };
             let origin = Origin {
                 queue: &death.queue,
-                attempts: if limited {
-                    received.attempt.max(parked::MAX_ATTEMPTS)
-                } else {
-                    received.attempt
-                },
+                attempts: u32::try_from(before.saturating_add(since)).unwrap_or(u32::MAX),
                 traceparent: &received.traceparent,
             };
-            received.body = parked::encode(&body, &death.reason, origin, death.at.unwrap_or(now));
-            received.attempt = 1 + u32::from(returns);
-        } else {
-            received.body = body;
+            received.body = parked::encode(&received.body, &death.reason, origin, death.at.unwrap_or(now));
+            received.attempt = received.attempt.saturating_sub(u32::try_from(before).unwrap_or(0));
         }
         received
     }

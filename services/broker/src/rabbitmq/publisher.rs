@@ -45,6 +45,9 @@ impl Publisher {
     pub(super) async fn publish(&self, messages: Vec<Outgoing>) -> Vec<Outcome> {
         let deadline = Instant::now() + self.limit;
         let count = messages.len();
+        if count == 0 {
+            return Vec::new();
+        }
         let session = match self.link.session(deadline).await {
             Ok(session) => session,
             Err(error) => return vec![Outcome::Unknown(error.to_string()); count],
