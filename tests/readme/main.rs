@@ -45,12 +45,18 @@ async fn every_command_of_the_readme_works() {
     reader.prepare().unwrap();
     let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
     for command in commands(&readme) {
-        reader.run(&command).with_context(|| format!("README: {command}")).unwrap();
+        reader
+            .run(&command)
+            .with_context(|| format!("README: {command}"))
+            .unwrap();
     }
 }
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .map(Path::to_path_buf)
+        .unwrap_or_default()
 }
 
 /// The lines of all `sh` blocks, without their comments.
@@ -104,7 +110,11 @@ impl Reader {
         }
         let output = self.shell(&filled, goes_on)?;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        ensure!(output.status.success() || goes_on, "{}{said}", String::from_utf8_lossy(&output.stderr));
+        ensure!(
+            output.status.success() || goes_on,
+            "{}{said}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         if command.starts_with("omnigate send") {
             ensure_said(&said, "SENT")?;
             self.message = said.split_whitespace().next().unwrap_or_default().to_owned();
@@ -131,7 +141,11 @@ impl Reader {
             false => line.to_owned(),
         };
         let mut shell = Command::new("bash");
-        shell.args(["-c", &wrapped]).current_dir(&self.folder).env("PATH", path).stdin(Stdio::null());
+        shell
+            .args(["-c", &wrapped])
+            .current_dir(&self.folder)
+            .env("PATH", path)
+            .stdin(Stdio::null());
         shell.env("OMNIGATE_ENDPOINT", &self.gateway.addresses["listen.api"]);
         if line.starts_with("omnigate serve") {
             for key in ["API", "INGEST", "EDGE", "SESSIONS", "WEBHOOKS", "ADMIN"] {
@@ -145,7 +159,10 @@ impl Reader {
 }
 
 fn has(command: &str) -> bool {
-    let found = Command::new("bash").args(["-c", &format!("command -v {command}")]).stdout(Stdio::null()).status();
+    let found = Command::new("bash")
+        .args(["-c", &format!("command -v {command}")])
+        .stdout(Stdio::null())
+        .status();
     found.is_ok_and(|status| status.success())
 }
 

@@ -176,7 +176,12 @@ async fn consume(broker: &Arc<dyn Broker>, prefix: &str, time: Duration) -> Stri
 fn processor_time() -> Duration {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
-    let ticks = fields.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum::<u64>();
+    let ticks = fields
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .filter_map(|ticks| ticks.parse::<u64>().ok())
+        .sum::<u64>();
     Duration::from_millis(ticks * 10)
 }
 
@@ -196,6 +201,10 @@ impl Begun {
     pub(crate) fn rate(&self, count: u64) -> String {
         let per_second = u128::from(count) * 1000 / self.elapsed().as_millis().max(1);
         let nanos = (processor_time() - self.1).as_nanos() / u128::from(count.max(1));
-        format!("{per_second:>7}/s, {:>3}.{} µs of our processor time each", nanos / 1000, nanos / 100 % 10)
+        format!(
+            "{per_second:>7}/s, {:>3}.{} µs of our processor time each",
+            nanos / 1000,
+            nanos / 100 % 10
+        )
     }
 }

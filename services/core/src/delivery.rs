@@ -17,9 +17,7 @@ pub use plan::Plan;
 use crate::id::MessageId;
 use crate::time::Moment;
 use omnigate_proto::state::v1::{DeliveryRecord, DeliveryStep};
-use omnigate_proto::v1::{
-    Delivery, DeliveryPiece, DeliveryState, ErrorClass, ReceiptState, SendAccepted, SendError,
-};
+use omnigate_proto::v1::{Delivery, DeliveryPiece, DeliveryState, ErrorClass, ReceiptState, SendAccepted, SendError};
 use std::time::Duration;
 
 /// Longest time one submission may take.
@@ -215,7 +213,10 @@ fn end(record: &mut DeliveryRecord, state: DeliveryState, now: Moment, role: &st
     record.timer_ms = 0;
     record.lease.clear();
     record.lease_until_ms = 0;
-    let in_doubt = of(record).pieces.iter().any(|piece| piece.state() == DeliveryState::Unknown);
+    let in_doubt = of(record)
+        .pieces
+        .iter()
+        .any(|piece| piece.state() == DeliveryState::Unknown);
     let what = match state {
         DeliveryState::Expired => "expired",
         DeliveryState::Cancelled => "cancelled",

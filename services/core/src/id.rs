@@ -222,7 +222,11 @@ impl MessageId {
     /// Message and piece behind a send key that a provider echoes; `None` when it is none of ours.
     #[must_use]
     pub fn from_send_key(key: &str) -> Option<(Self, u8)> {
-        let mut id: [u8; 16] = BASE32.decode(key.to_ascii_lowercase().as_bytes()).ok()?.try_into().ok()?;
+        let mut id: [u8; 16] = BASE32
+            .decode(key.to_ascii_lowercase().as_bytes())
+            .ok()?
+            .try_into()
+            .ok()?;
         let piece = std::mem::take(&mut id[15]);
         Some((Self(id), piece))
     }

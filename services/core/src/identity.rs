@@ -157,8 +157,12 @@ pub fn attach(
         Attach::Accepted(Some(next))
     } else {
         next.members.clone_from(&record.members);
-        next.rejected.retain(|rejected| now.since(Moment(rejected.at_ms)) < REJECTED_KEPT);
-        next.rejected.push(RejectedToken { birth: token, at_ms: now.0 });
+        next.rejected
+            .retain(|rejected| now.since(Moment(rejected.at_ms)) < REJECTED_KEPT);
+        next.rejected.push(RejectedToken {
+            birth: token,
+            at_ms: now.0,
+        });
         Attach::Rejected(Some(next))
     }
 }
@@ -166,9 +170,14 @@ pub fn attach(
 /// Whether one more identifier of this type fits; caps count per type and, for scoped types, per scope.
 fn has_room(record: &CustomerRecord, identifier: &Identifier) -> bool {
     let counted = record.members.iter().filter(|member| !member.retired);
-    let same = counted.filter_map(|member| member.identifier.as_ref()).filter(|other| other.r#type == identifier.r#type && other.scope == identifier.scope);
+    let same = counted
+        .filter_map(|member| member.identifier.as_ref())
+        .filter(|other| other.r#type == identifier.r#type && other.scope == identifier.scope);
     record.members.len() < MAX_MEMBERS
-        && !record.members.iter().any(|member| member.identifier.as_ref() == Some(identifier))
+        && !record
+            .members
+            .iter()
+            .any(|member| member.identifier.as_ref() == Some(identifier))
         && same.count() < cap(&identifier.r#type)
 }
 
@@ -206,7 +215,10 @@ mod tests {
 
     fn customer() -> (CustomerId, CustomerRecord) {
         let id = CustomerId::new(Moment(1), Shard::new(1), [1; 16]);
-        (id, new_customer("t", id, &named("tg_chat", "1"), Birth([1; 16]), Moment(1)))
+        (
+            id,
+            new_customer("t", id, &named("tg_chat", "1"), Birth([1; 16]), Moment(1)),
+        )
     }
 
     #[test]
@@ -218,8 +230,14 @@ mod tests {
         };
         let mut roomy = refused.clone();
         roomy.members.clear();
-        assert_eq!(attach(&roomy, id, &other, Birth([2; 16]), None, Moment(3)), Attach::Rejected(None));
-        assert!(matches!(attach(&roomy, id, &other, Birth([3; 16]), None, Moment(3)), Attach::Accepted(Some(_))));
+        assert_eq!(
+            attach(&roomy, id, &other, Birth([2; 16]), None, Moment(3)),
+            Attach::Rejected(None)
+        );
+        assert!(matches!(
+            attach(&roomy, id, &other, Birth([3; 16]), None, Moment(3)),
+            Attach::Accepted(Some(_))
+        ));
     }
 
     #[test]
@@ -229,14 +247,27 @@ mod tests {
         let Attach::Accepted(Some(next)) = attach(&record, id, &phone, Birth([2; 16]), None, Moment(2)) else {
             panic!("there is room for a phone");
         };
-        assert_eq!(attach(&next, id, &phone, Birth([2; 16]), None, Moment(3)), Attach::Accepted(None));
+        assert_eq!(
+            attach(&next, id, &phone, Birth([2; 16]), None, Moment(3)),
+            Attach::Accepted(None)
+        );
     }
 
     #[test]
     fn a_frozen_record_takes_nothing() {
         let (id, mut record) = customer();
         record.state = CustomerState::Frozen.into();
-        assert_eq!(attach(&record, id, &named("phone", "+84912345678"), Birth([2; 16]), None, Moment(2)), Attach::Busy);
+        assert_eq!(
+            attach(
+                &record,
+                id,
+                &named("phone", "+84912345678"),
+                Birth([2; 16]),
+                None,
+                Moment(2)
+            ),
+            Attach::Busy
+        );
     }
 
     #[test]
@@ -244,12 +275,18 @@ mod tests {
         let mut mail = named("email", "a@b.vn");
         mail.evidence = Evidence::Stated;
         let peer = named("tg_chat", "1");
-        assert_eq!(candidates(&peer, &[mail, named("phone", "+84912345678")]), vec![named("phone", "+84912345678"), peer]);
+        assert_eq!(
+            candidates(&peer, &[mail, named("phone", "+84912345678")]),
+            vec![named("phone", "+84912345678"), peer]
+        );
     }
 
     #[test]
     fn an_event_older_than_an_erasure_is_dropped() {
-        let claim = Claim { erased_at_ms: 100, ..Claim::default() };
+        let claim = Claim {
+            erased_at_ms: 100,
+            ..Claim::default()
+        };
         assert_eq!(read_claim(Some(&claim), Moment(99)), Claimed::Erased);
         assert_eq!(read_claim(Some(&claim), Moment(100)), Claimed::Free);
     }

@@ -25,7 +25,9 @@ pub enum Granted {
 #[must_use]
 pub fn grant(record: Option<&PaceRecord>, per_second: f64, wanted: u32, now: Moment) -> Granted {
     let most = milli(per_second * BURST_SECONDS).max(1000);
-    let (left, counted_at) = record.map_or((most, now), |record| (record.milli_tokens, Moment(record.counted_at_ms)));
+    let (left, counted_at) = record.map_or((most, now), |record| {
+        (record.milli_tokens, Moment(record.counted_at_ms))
+    });
     let closed_until = Moment(record.map_or(0, |record| record.closed_until_ms));
     if closed_until > now {
         return Granted::NotBefore(closed_until);
@@ -34,7 +36,8 @@ pub fn grant(record: Option<&PaceRecord>, per_second: f64, wanted: u32, now: Mom
     let tokens = left.saturating_add(gathered).min(most);
     let whole = u32::try_from((tokens / 1000).max(0)).unwrap_or(u32::MAX).min(wanted);
     if whole == 0 {
-        let missing = Duration::from_secs_f64((milli_to_f64(1000 - tokens) / 1000.0 / per_second.max(0.001)).max(0.001));
+        let missing =
+            Duration::from_secs_f64((milli_to_f64(1000 - tokens) / 1000.0 / per_second.max(0.001)).max(0.001));
         return Granted::NotBefore(now + missing + Duration::from_millis(1));
     }
     let next = PaceRecord {
@@ -92,13 +95,19 @@ mod tests {
         let Granted::NotBefore(at) = grant(Some(&record), 0.5, 1, Moment(0)) else {
             panic!("the second is not");
         };
-        assert!(matches!(grant(Some(&record), 0.5, 1, at), Granted::Tokens(1, _)), "{at}");
+        assert!(
+            matches!(grant(Some(&record), 0.5, 1, at), Granted::Tokens(1, _)),
+            "{at}"
+        );
     }
 
     #[test]
     fn a_closed_limit_grants_nothing() {
         let closed = close(None, Moment(5000), Moment(0)).unwrap();
-        assert_eq!(grant(Some(&closed), 30.0, 1, Moment(4999)), Granted::NotBefore(Moment(5000)));
+        assert_eq!(
+            grant(Some(&closed), 30.0, 1, Moment(4999)),
+            Granted::NotBefore(Moment(5000))
+        );
         assert_eq!(close(Some(&closed), Moment(4000), Moment(1)), None);
     }
 }

@@ -4,11 +4,11 @@
 //! repeated or sleep at each of them. All loops are bounded: a protocol that meets nothing but conflicts gives up with
 //! [`Stop::Contended`] and is tried again by whoever called it.
 
-mod destination;
 pub mod append;
 pub mod cache;
 pub mod context;
 pub mod delivery;
+mod destination;
 pub mod entries;
 pub mod gateway;
 pub mod lease;

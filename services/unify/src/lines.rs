@@ -129,7 +129,9 @@ impl<S> Lines<S> {
     fn settled(&mut self) -> Vec<S> {
         let mut settled = Vec::new();
         while self.messages.front().is_some_and(|message| message.left == 0) {
-            let Some(message) = self.messages.pop_front() else { break };
+            let Some(message) = self.messages.pop_front() else {
+                break;
+            };
             self.bytes -= message.bytes;
             settled.push(message.settle);
             self.first += 1;

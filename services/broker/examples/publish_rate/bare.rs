@@ -1,6 +1,6 @@
 //! The same with nothing but lapin: one channel, confirms, mandatory.
 
-use super::{BODY, QUEUES, Begun, queue};
+use super::{BODY, Begun, QUEUES, queue};
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use lapin::{
     BasicProperties, Channel, Confirmation, Connection, ConnectionProperties,

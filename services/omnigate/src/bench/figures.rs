@@ -93,16 +93,21 @@ impl Figures {
             self.rounds.len(),
             self.seconds
         ));
-        print::all(output, &lines, &["median of rounds", "", "", "× bare", "goal", ""], |line| {
-            vec![
-                line.what.to_owned(),
-                format!("{:.*}", usize::from(line.median < 100.0), line.median),
-                line.unit.to_owned(),
-                line.ratio.map(|ratio| format!("{ratio:.2}")).unwrap_or_default(),
-                line.goal.to_owned(),
-                line.met.map_or("", |met| if met { "met" } else { "missed" }).to_owned(),
-            ]
-        })
+        print::all(
+            output,
+            &lines,
+            &["median of rounds", "", "", "× bare", "goal", ""],
+            |line| {
+                vec![
+                    line.what.to_owned(),
+                    format!("{:.*}", usize::from(line.median < 100.0), line.median),
+                    line.unit.to_owned(),
+                    line.ratio.map(|ratio| format!("{ratio:.2}")).unwrap_or_default(),
+                    line.goal.to_owned(),
+                    line.met.map_or("", |met| if met { "met" } else { "missed" }).to_owned(),
+                ]
+            },
+        )
     }
 
     fn lines(&self) -> Vec<Line> {
@@ -133,10 +138,29 @@ impl Figures {
             rate("bare publisher, confirmed", |round| round.bare, None),
             rate("push → confirmed", |round| round.confirmed, Some((1.5, "≥ 1.5"))),
             rate("push of ten → confirmed", |round| round.confirmed_by_ten, None),
-            rate("push → unified → published", |round| round.published, Some((1.0, "≥ 1"))),
-            plain("processor: push → confirmed", |round| round.confirmed_cpu_us, "µs/event", None),
-            plain("processor: push of ten", |round| round.confirmed_by_ten_cpu_us, "µs/event", None),
-            plain("processor: push → published", |round| round.published_cpu_us, "µs/event", None),
+            rate(
+                "push → unified → published",
+                |round| round.published,
+                Some((1.0, "≥ 1")),
+            ),
+            plain(
+                "processor: push → confirmed",
+                |round| round.confirmed_cpu_us,
+                "µs/event",
+                None,
+            ),
+            plain(
+                "processor: push of ten",
+                |round| round.confirmed_by_ten_cpu_us,
+                "µs/event",
+                None,
+            ),
+            plain(
+                "processor: push → published",
+                |round| round.published_cpu_us,
+                "µs/event",
+                None,
+            ),
             plain("half load: confirmed, p50", |round| round.confirmed_p50_ms, "ms", None),
             plain("half load: confirmed, p99", |round| round.confirmed_p99_ms, "ms", late),
             plain("half load: published, p50", |round| round.published_p50_ms, "ms", None),

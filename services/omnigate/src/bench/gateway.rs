@@ -107,6 +107,9 @@ fn configure(servers: Servers<'_>, folder: &Path) -> anyhow::Result<Config> {
     set("STORE__URL", servers.store);
     set("CLUSTER__TOKEN", "nobody-else-speaks-to-it");
     set(&format!("ACCOUNTS__{}__CHANNEL", ACCOUNT.to_uppercase()), "telegram");
-    set(&format!("ACCOUNTS__{}__ADAPTER", ACCOUNT.to_uppercase()), "grpc://127.0.0.1:9");
+    set(
+        &format!("ACCOUNTS__{}__ADAPTER", ACCOUNT.to_uppercase()),
+        "grpc://127.0.0.1:9",
+    );
     Ok(config::load(None, &env)?)
 }

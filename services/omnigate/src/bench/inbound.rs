@@ -193,7 +193,9 @@ impl Inbound<'_> {
     }
 
     async fn purge(&self, gateway: &Gateway) -> anyhow::Result<()> {
-        let queues: Vec<_> = topology::partitions(gateway.partitions).map(topology::inbound).collect();
+        let queues: Vec<_> = topology::partitions(gateway.partitions)
+            .map(topology::inbound)
+            .collect();
         Ok(bare::purge(self.servers.broker, &queues).await?)
     }
 }
@@ -204,6 +206,9 @@ fn resident() -> anyhow::Result<f64> {
         return Ok(0.0);
     };
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib: f64 = line.and_then(|line| line.split_whitespace().next()).unwrap_or("0").parse()?;
+    let kib: f64 = line
+        .and_then(|line| line.split_whitespace().next())
+        .unwrap_or("0")
+        .parse()?;
     Ok(kib / 1024.0)
 }

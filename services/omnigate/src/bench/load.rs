@@ -109,7 +109,9 @@ impl Load<'_> {
             let worker = self.worker(number)?;
             workers.spawn(async move {
                 for place in (number..customers).step_by(concurrency.max(1)) {
-                    worker.send(worker.traffic.of(u64::try_from(place)?), Instant::now()).await?;
+                    worker
+                        .send(worker.traffic.of(u64::try_from(place)?), Instant::now())
+                        .await?;
                 }
                 anyhow::Ok(())
             });

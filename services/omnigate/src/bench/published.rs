@@ -98,7 +98,11 @@ impl Published {
             };
             for event in batch.events {
                 if let Some(number) = CustomerEvent::decode(event).ok().and_then(|event| self.number(event)) {
-                    let waits = self.of(number).lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
+                    let waits = self
+                        .of(number)
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .remove(&number);
                     // Repeats of an event have nobody waiting any more.
                     if let Some(waits) = waits {
                         waits.seen(seen);

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use omnigate_core::account::Account;
 use omnigate_core::event::normalise;
-use omnigate_core::port::broker::QueueName;
 use omnigate_core::port::Clock as _;
+use omnigate_core::port::broker::QueueName;
 use omnigate_core::{partition, topology};
 use omnigate_proto::state::v1::{EventBatch, Stamped};
 use omnigate_proto::v1::{
