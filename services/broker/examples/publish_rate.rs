@@ -4,12 +4,7 @@
 //!
 //! Sixteen ordered queues with a journal, bodies of 500 bytes, a window of unconfirmed publications of 100 and of 1000.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a measuring program"
-)]
+#![expect(clippy::print_stdout, clippy::expect_used, reason = "a measuring program")]
 
 #[path = "publish_rate/bare.rs"]
 mod bare;
