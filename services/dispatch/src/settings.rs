@@ -12,7 +12,8 @@ pub struct Settings {
     pub in_flight_per_account: usize,
     /// Messages of all accounts that are worked on at once.
     pub in_flight: usize,
-    /// How long a stop waits for calls in flight; a call takes up to 30 s.
+    /// How long a stop waits for calls in flight, which take up to 30 s; less than the process gives this phase of its
+    /// stop. What is cut off is settled by recovery.
     pub drain_within: Duration,
 }
 
@@ -22,7 +23,7 @@ impl Default for Settings {
             partitions: DEFAULT_PARTITIONS,
             in_flight_per_account: 128,
             in_flight: 512,
-            drain_within: Duration::from_secs(20),
+            drain_within: Duration::from_secs(8),
         }
     }
 }

@@ -30,7 +30,7 @@ use breakage::Breakage;
 use world::run;
 
 /// Schedules when the environment names no other number.
-const SCHEDULES: u64 = 3_000;
+const SCHEDULES: u64 = 2_000;
 /// Schedules within which a breakage must be caught.
 const PATIENCE: u64 = 4_000;
 /// Schedules are played side by side.
