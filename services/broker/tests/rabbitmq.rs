@@ -260,6 +260,13 @@ async fn a_delay_of_several_rungs_is_kept() {
     let begun = Instant::now();
     let after = Duration::from_millis(6_400);
     assert_eq!(next(&mut subscription).await.settle.retry(after).await, Settled::Done);
+    // By now it came down from the rung of five seconds, too early, and is on its way to the next.
+    let waiting = tokio::time::timeout(Duration::from_millis(5_400), subscription.next()).await;
+    assert!(waiting.is_err(), "early: {:?}", begun.elapsed());
+    rig.publish(&queue, ["other"]).await;
+    let other = next(&mut subscription).await;
+    assert_eq!(text(&other), "other", "held up");
+    ack(other).await;
     let delivery = next(&mut subscription).await;
     assert!(begun.elapsed() >= after, "early: {:?}", begun.elapsed());
     assert_eq!(delivery.attempt, 2, "waiting is no delivery");
