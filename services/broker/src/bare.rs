@@ -89,7 +89,10 @@ pub async fn publish_rate(url: &str, journal: &LogName, job: Job<'_>) -> Result<
 }
 
 async fn publish(channel: &Channel, exchange: ShortString, key: ShortString, body: &[u8]) -> Result<(), BareError> {
-    let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+    let options = BasicPublishOptions {
+        mandatory: true,
+        ..BasicPublishOptions::default()
+    };
     let properties = BasicProperties::default().with_delivery_mode(PERSISTENT);
     let confirm = channel.basic_publish(exchange, key, options, body, properties).await?;
     match confirm.await? {
@@ -107,7 +110,9 @@ pub async fn purge(url: &str, queues: &[QueueName]) -> Result<(), BareError> {
     let connection = Connection::connect(url, ConnectionProperties::default()).await?;
     let channel = connection.create_channel().await?;
     for queue in queues {
-        channel.queue_purge(short(&queue.0)?, QueuePurgeOptions::default()).await?;
+        channel
+            .queue_purge(short(&queue.0)?, QueuePurgeOptions::default())
+            .await?;
     }
     connection.close(200, "done".into()).await?;
     Ok(())
@@ -130,7 +135,9 @@ pub fn append_rate(folder: &Path, job: Job<'_>) -> Result<f64, BareError> {
             let mut journal = transaction.open_table(JOURNAL).map_err(redb::Error::from)?;
             for _ in 0..job.window {
                 let (queue, body) = messages.next().ok_or(BareError::Nothing)?;
-                queues.insert((queue.0.as_str(), written), body.as_ref()).map_err(redb::Error::from)?;
+                queues
+                    .insert((queue.0.as_str(), written), body.as_ref())
+                    .map_err(redb::Error::from)?;
                 journal.insert(written, body.as_ref()).map_err(redb::Error::from)?;
                 written += 1;
             }
@@ -157,10 +164,20 @@ mod tests {
     #[test]
     fn a_file_takes_messages() {
         let folder = tempfile::tempdir().unwrap();
-        let messages = [(QueueName("a".into()), Bytes::from_static(b"one")), (QueueName("b".into()), Bytes::new())];
-        let job = Job { messages: &messages, window: 10, time: Duration::from_millis(20) };
+        let messages = [
+            (QueueName("a".into()), Bytes::from_static(b"one")),
+            (QueueName("b".into()), Bytes::new()),
+        ];
+        let job = Job {
+            messages: &messages,
+            window: 10,
+            time: Duration::from_millis(20),
+        };
         assert!(append_rate(folder.path(), job).unwrap() > 0.0);
         let nothing = Job { messages: &[], ..job };
-        assert!(matches!(append_rate(tempfile::tempdir().unwrap().path(), nothing), Err(BareError::Nothing)));
+        assert!(matches!(
+            append_rate(tempfile::tempdir().unwrap().path(), nothing),
+            Err(BareError::Nothing)
+        ));
     }
 }

@@ -4,6 +4,7 @@ use super::answers;
 use super::{SUPPORT, TOKENS};
 use crate::commands::{customers, print};
 use anyhow::Context as _;
+use omnigate_proto::v1::Delivery;
 use omnigate_rpc::client::Connection;
 use omnigate_sandbox::telegram::{Action, Media, NewUser, TelegramHandle, UserHandle};
 use serde_json::json;
@@ -23,7 +24,7 @@ pub(super) struct Played {
     /// Status that it answered to the update that came twice.
     pub(super) twice: u16,
     /// Deliveries of our answers, in the order they were sent.
-    pub(super) deliveries: Vec<omnigate_proto::v1::Delivery>,
+    pub(super) deliveries: Vec<Delivery>,
 }
 
 /// Plays it.
@@ -78,6 +79,21 @@ pub(super) async fn play(sandbox: &TelegramHandle, connection: &Connection) -> a
     delivered(&support).await?;
     customers_known(connection, 5).await?;
 
+    let deliveries = answer(sandbox, connection, &an, said).await?;
+    Ok(Played {
+        forged,
+        twice,
+        deliveries,
+    })
+}
+
+/// The company answers, and An goes on.
+async fn answer(
+    sandbox: &TelegramHandle,
+    connection: &Connection,
+    an: &UserHandle,
+    said: i64,
+) -> anyhow::Result<Vec<Delivery>> {
     print::line("we answer: in the thread, with buttons, with a picture, and to somebody who blocked us:");
     let deliveries = answers::send(connection, said).await?;
     an.does(Action::React {
@@ -87,11 +103,7 @@ pub(super) async fn play(sandbox: &TelegramHandle, connection: &Connection) -> a
     an.presses("size-m")?;
     an.replies(said, "Vâng, cho mình lấy size M nhé")?;
     delivered(sandbox).await?;
-    Ok(Played {
-        forged,
-        twice,
-        deliveries,
-    })
+    Ok(deliveries)
 }
 
 fn person(bot: &TelegramHandle, first: &str, last: &str, language: &str) -> UserHandle {
