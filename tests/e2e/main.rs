@@ -1,6 +1,8 @@
 //! The gateway end to end, twice from one source: in one process on the embedded back-ends, and as a fleet on RabbitMQ and
 //! Redis.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops where it is surprised")]
+
 mod bad_input;
 mod external;
 mod inbound;

@@ -1,5 +1,7 @@
 //! Every command of the README, run as it stands there against a gateway with a customer; placeholders are filled in.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops where it is surprised")]
+
 use anyhow::{Context as _, ensure};
 use omnigate_tests::bot;
 use omnigate_tests::gateway::{Gateway, Keys, Shape};

@@ -1,6 +1,11 @@
 //! The laws of the broker port, each proved on every broker.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails that way")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails that way"
+)]
 
 #[path = "contract/logs.rs"]
 mod logs;

@@ -1,6 +1,11 @@
 //! The embedded broker: what only a file and a process can do to us.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails that way")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails that way"
+)]
 
 #[path = "contract/rig.rs"]
 #[expect(dead_code, reason = "the contract suite uses more of it")]

@@ -1,5 +1,7 @@
 //! The command line: help with examples, clear errors, and what works offline.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops where it is surprised")]
+
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
