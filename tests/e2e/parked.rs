@@ -5,7 +5,7 @@ use crate::outbound::message;
 use anyhow::ensure;
 use omnigate_proto::v1::event::Kind;
 use omnigate_proto::v1::{
-    DiscardParkedRequest, Event, GetParkedRequest, Identifier, ListParkedRequest, PushRequest, PushStatus,
+    DiscardParkedRequest, Event, GetParkedRequest, Identifier, ListParkedRequest, ParkedItem, PushRequest, PushStatus,
     ReplayParkedRequest,
 };
 use omnigate_tests::wait;
@@ -30,7 +30,13 @@ pub(crate) async fn an_unknown_account_is_parked_and_told(world: &World) -> anyh
     };
     let answer = ingest.ingest().push(request).await?.into_inner();
     ensure!(answer.results[0].status() == PushStatus::Parked, "{:?}", answer.results);
-    let item = wait::until("a parked item", async || {
+    let item = listed(world).await?;
+    ensure!(item.reason == "unknown_account", "{item:?}");
+    can_be_looked_at_and_discarded(world, &item).await
+}
+
+async fn listed(world: &World) -> anyhow::Result<ParkedItem> {
+    wait::until("a parked item", async || {
         let page = world
             .connection
             .parked()
@@ -40,8 +46,10 @@ pub(crate) async fn an_unknown_account_is_parked_and_told(world: &World) -> anyh
         let found = page.items.into_iter().find(|item| item.account_id == "closed-shop");
         Ok(found.ok_or("not listed"))
     })
-    .await?;
-    ensure!(item.reason == "unknown_account", "{item:?}");
+    .await
+}
+
+async fn can_be_looked_at_and_discarded(world: &World, item: &ParkedItem) -> anyhow::Result<()> {
     let asked = GetParkedRequest {
         parked_id: item.parked_id.clone(),
     };
@@ -60,7 +68,7 @@ pub(crate) async fn an_unknown_account_is_parked_and_told(world: &World) -> anyh
         "an item of an account that is still unknown was replayed"
     );
     let discard = DiscardParkedRequest {
-        parked_id: item.parked_id,
+        parked_id: item.parked_id.clone(),
         request_id: "discard".to_owned(),
     };
     world.connection.parked().discard_parked(discard).await?;
