@@ -49,6 +49,6 @@ fuzz-long seconds="600":
 faults-long seconds="600":
     OMNIGATE_FAULTS_SECONDS={{ seconds }} tests/run -p omnigate-tests faults
 
-# Measure: `just bench --help`
+# Measure inbound, on a RabbitMQ and a Redis of its own and on the embedded ones: `just bench --seconds 5`
 bench *arguments:
-    cargo run --release -p omnigate -- bench {{ arguments }}
+    tests/bench/run {{ arguments }}
