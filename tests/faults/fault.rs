@@ -108,7 +108,8 @@ impl Fault {
                 let proxy = line.proxy(world);
                 proxy.cut_after_bytes(*bytes, *direction);
                 tokio::time::sleep(CUT).await;
-                // On an idle line nothing was cut so far, and the bytes may still come.
+                // On an idle line nothing was cut so far: it must not be later.
+                proxy.cut_after_bytes(usize::MAX, *direction);
                 proxy.cut();
                 proxy.heal();
             }

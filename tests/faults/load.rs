@@ -11,12 +11,12 @@ use omnigate_proto::v1::{
 };
 use omnigate_rpc::client::Connection;
 use omnigate_tests::bot::SECRET;
-use omnigate_tests::reading::{customer, timeline};
+use omnigate_tests::reading::{customer, timeline, words_of};
 use omnigate_tests::wait;
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tonic::Code;
@@ -24,11 +24,15 @@ use tonic::Code;
 /// People who write all the time.
 const PEOPLE: usize = 12;
 /// Of them, those who are written to as well, each by one caller.
-const ANSWERED: usize = 6;
+const ANSWERED: usize = 10;
 /// Pause of a person after an acknowledged message.
 const WRITES_EVERY: Duration = Duration::from_millis(150);
-/// Pause of a caller after an accepted message.
-const SENDS_EVERY: Duration = Duration::from_millis(500);
+/// Pause of a caller after an accepted message. The provider takes one a second to one thread.
+const SENDS_EVERY: Duration = Duration::from_millis(1500);
+/// Messages to somebody new, until one is sent: the first ones may meet connections that are dead and not known to be.
+const PROBES: u64 = 5;
+/// How far ahead a message is planned.
+const LATER: Duration = Duration::from_secs(1);
 /// Pause before the same is tried again.
 const AGAIN_AFTER: Duration = Duration::from_millis(100);
 /// Numbers of the people's messages begin here: below are those of the bot.
@@ -53,7 +57,7 @@ impl Provider {
 
     /// An update with a message of a person.
     pub(crate) fn update(&self, chat: i64, number: u64, text: &str) -> Value {
-        let now = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH);
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let who = json!({ "id": chat, "is_bot": false, "first_name": "Person" });
         json!({
             "update_id": self.updates.fetch_add(1, Ordering::Relaxed),
@@ -120,7 +124,7 @@ impl Load {
         Ok(load)
     }
 
-    /// Waits until somebody new can write, is found on a timeline, and is answered.
+    /// Waits until somebody new can write, is found on a timeline, and is answered, also at a planned time.
     pub(crate) async fn moves_again(&self, world: &World, number: usize) -> anyhow::Result<()> {
         let chat = world.sandbox.user(&format!("probe {number}")).id();
         let said = one_message(&self.known, &self.provider, chat, 0);
@@ -135,19 +139,34 @@ impl Load {
             Ok(if entries.is_empty() { Err("no entry") } else { Ok(()) })
         })
         .await?;
-        let sent = one_answer(&self.known, &world.connection, chat, 0);
-        let sent = tokio::time::timeout(wait::PATIENCE, sent)
-            .await
-            .context("nobody accepted a message")??;
-        wait::until("the end of a delivery", async || {
-            let delivery = delivery(&world.connection, &sent).await?;
-            Ok(if is_over(&delivery) {
-                Ok(())
-            } else {
-                Err(delivery.state())
-            })
-        })
-        .await
+        self.is_answered(world, chat, 0, None).await.context("an answer")?;
+        // Only a timer brings these on their way.
+        let answered = self.is_answered(world, chat, PROBES, Some(LATER)).await;
+        answered.context("an answer at its time")
+    }
+
+    /// Waits until one of some messages to a chat is sent.
+    async fn is_answered(&self, world: &World, chat: i64, first: u64, later: Option<Duration>) -> anyhow::Result<()> {
+        for number in first..first + PROBES {
+            let send_at = later.map(|later| timestamp(SystemTime::now() + later)).transpose()?;
+            let request = SendMessageRequest {
+                send_at,
+                ..request(chat, number)
+            };
+            let sent = one_answer(&self.known, &world.connection, request);
+            let sent = tokio::time::timeout(wait::PATIENCE, sent)
+                .await
+                .context("nobody accepted a message")??;
+            let state = wait::until("the end of a delivery", async || {
+                let delivery = delivery(&world.connection, &sent).await?;
+                let state = delivery.state();
+                Ok(if is_over(&delivery) { Ok(state) } else { Err(state) })
+            });
+            if state.await? == DeliveryState::Sent {
+                return Ok(());
+            }
+        }
+        bail!("none of {PROBES} messages was sent")
     }
 
     /// Stops when everybody has an answer; what is known then.
@@ -218,30 +237,31 @@ async fn answer(
 ) -> anyhow::Result<()> {
     let mut number = 1;
     while !*stop.borrow() {
-        one_answer(known, connection, chat, number).await?;
+        one_answer(known, connection, request(chat, number)).await?;
         number += 1;
         tokio::time::sleep(SENDS_EVERY).await;
     }
     Ok(())
 }
 
-/// Asks with the same id until it is accepted. Every third may be repeated when nobody knows whether it left.
-async fn one_answer(known: &Mutex<Known>, connection: &Connection, chat: i64, number: u64) -> anyhow::Result<String> {
-    let text = format!("answer {number} to {chat}");
-    let may_repeat = number % 3 == 2;
-    let request = request(chat, &text, may_repeat);
+/// Asks with the same id until it is accepted.
+async fn one_answer(
+    known: &Mutex<Known>,
+    connection: &Connection,
+    request: SendMessageRequest,
+) -> anyhow::Result<String> {
     loop {
         match connection.messages().send_message(request.clone()).await {
             Ok(answer) => {
                 let accepted = answer.into_inner().delivery.context("no delivery")?;
-                let message_id = accepted.message_id;
+                let chat = accepted.peer.context("no peer")?.value.parse()?;
                 lock(known).sendings.push(Sending {
-                    message_id: message_id.clone(),
+                    message_id: accepted.message_id.clone(),
                     chat,
-                    text,
-                    may_repeat,
+                    text: request.message.as_ref().map(words_of).unwrap_or_default(),
+                    may_repeat: request.on_unknown() == UnknownPolicy::ResendOnce,
                 });
-                return Ok(message_id);
+                return Ok(accepted.message_id);
             }
             Err(status) => match status.code() {
                 Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::ResourceExhausted => {}
@@ -254,8 +274,10 @@ async fn one_answer(known: &Mutex<Known>, connection: &Connection, chat: i64, nu
     }
 }
 
-fn request(chat: i64, text: &str, may_repeat: bool) -> SendMessageRequest {
-    let policy = if may_repeat {
+/// Every third may be repeated when nobody knows whether it left.
+fn request(chat: i64, number: u64) -> SendMessageRequest {
+    let text = format!("answer {number} to {chat}");
+    let policy = if number % 3 == 2 {
         UnknownPolicy::ResendOnce
     } else {
         UnknownPolicy::Report
@@ -264,10 +286,18 @@ fn request(chat: i64, text: &str, may_repeat: bool) -> SendMessageRequest {
         request_id: text.replace(' ', "-"),
         target: Some(Target::Identifier(peer(chat))),
         account_id: SHOP.to_owned(),
-        message: Some(message(text)),
+        message: Some(message(&text)),
         on_unknown: policy.into(),
         ..SendMessageRequest::default()
     }
+}
+
+fn timestamp(at: SystemTime) -> anyhow::Result<pbjson_types::Timestamp> {
+    let since = at.duration_since(SystemTime::UNIX_EPOCH)?;
+    Ok(pbjson_types::Timestamp {
+        seconds: since.as_secs().try_into()?,
+        nanos: since.subsec_nanos().try_into()?,
+    })
 }
 
 /// A message of one text.

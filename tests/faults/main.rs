@@ -39,6 +39,8 @@ async fn nothing_acknowledged_is_lost_or_doubled() {
         return;
     };
     if let Err(error) = under_faults(&mut world).await {
+        world.gateway.folder.disable_cleanup(true);
+        println!("whole logs in {}", world.gateway.path().display());
         panic!("{error:?}\n{}", world.tails());
     }
 }

@@ -26,6 +26,9 @@ const SHORT: Duration = Duration::from_millis(300);
 
 /// Waits until all deliveries ended and all timelines are as long as they must be, or the time is over, and looks.
 pub(crate) async fn after_quiescence(world: &World, known: &Known) -> anyhow::Result<Observed> {
+    for line in [&world.broker, &world.store, &world.provider] {
+        line.delay(Duration::ZERO);
+    }
     let mut observed = Observed::default();
     let begun = Instant::now();
     let deadline = begun + RECOVERY;
@@ -54,6 +57,7 @@ pub(crate) async fn after_quiescence(world: &World, known: &Known) -> anyhow::Re
         };
         observed.timelines.insert(*chat, entries);
     }
+    println!("timelines read {:.1} s after the load", begun.elapsed().as_secs_f32());
     let sent = world.sandbox.sent().into_iter();
     observed.sent = sent.map(|sent| (sent.chat_id, sent.text.unwrap_or_default())).collect();
     let parked = world
