@@ -3,7 +3,7 @@
 use std::{
     io,
     net::TcpListener,
-    os::unix::fs::PermissionsExt,
+    os::unix::{fs::PermissionsExt, process::CommandExt as _},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
@@ -137,10 +137,16 @@ struct Leashed {
 impl Leashed {
     fn start(mut command: Command, folder: &Path) -> io::Result<Self> {
         let log = std::fs::File::create(folder.join("out"))?;
-        // The node then replaces the script that starts it, so that the child's id is the node's.
-        command.env("detached", "yes").stdout(log.try_clone()?).stderr(log);
+        // Groups of their own, so that a Ctrl-C reaches only us, and the leash then ends the node. `detached` makes the node
+        // replace the script that starts it, so that the child's id is the node's.
+        command
+            .process_group(0)
+            .env("detached", "yes")
+            .stdout(log.try_clone()?)
+            .stderr(log);
         let server = command.spawn()?;
         let leash = Command::new("sh")
+            .process_group(0)
             .args(["-c", "read _; kill -9 \"$0\"; sleep 1; rm -rf \"$1\""])
             .arg(server.id().to_string())
             .arg(folder)
