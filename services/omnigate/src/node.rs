@@ -237,7 +237,7 @@ async fn open_store(
     let store: Arc<dyn Store> = omnigate_store::open(url, &config.data_dir, Arc::clone(clock)).await?;
     let ports = Arc::new(Ports::new(Arc::clone(&store), Arc::clone(clock), Arc::clone(entropy)));
     gateway::check(&ports.context(), config.broker.partitions).await?;
-    health::watch_store(health, store);
+    health::watch_store(health, &store);
     Ok(ports)
 }
 
@@ -310,16 +310,19 @@ mod health {
     /// How often the store is asked.
     const LOOK: Duration = Duration::from_secs(1);
 
-    pub(super) fn watch_store(health: &Health, store: Arc<dyn Store>) {
+    pub(super) fn watch_store(health: &Health, store: &Arc<dyn Store>) {
         let problem: Arc<Mutex<Option<String>>> = Arc::default();
         let told = Arc::clone(&problem);
         health.check("store", move || {
             let problem = told.lock().unwrap_or_else(PoisonError::into_inner);
             problem.clone().map_or(Ok(()), Err)
         });
+        // A stopped node must be able to close its store.
+        let store = Arc::downgrade(store);
         tokio::spawn(async move {
-            loop {
+            while let Some(store) = store.upgrade() {
                 let answer = store.probe().await.err().map(|error| error.to_string());
+                drop(store);
                 *problem.lock().unwrap_or_else(PoisonError::into_inner) = answer;
                 tokio::time::sleep(LOOK).await;
             }

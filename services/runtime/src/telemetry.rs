@@ -32,6 +32,9 @@ pub enum TelemetryError {
 #[must_use = "telemetry ends when this is dropped"]
 pub struct Guard(());
 
+/// lapin writes whole messages that the broker returned; message bodies never reach logs, whatever the level.
+const NO_BODIES: &str = "lapin::returned_messages=off";
+
 /// Starts logs of this process.
 pub fn init(log: &Log) -> Result<Guard, TelemetryError> {
     let terminal = io::stderr().is_terminal();
@@ -53,7 +56,8 @@ fn subscriber<W>(
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let registry = tracing_subscriber::registry().with(EnvFilter::try_new(level)?);
+    let filter = EnvFilter::try_new(level)?.add_directive(NO_BODIES.parse()?);
+    let registry = tracing_subscriber::registry().with(filter);
     Ok(registry.with(lines(format, colours, writer)))
 }
 
@@ -73,6 +77,22 @@ where
 mod tests {
     use super::*;
     use std::sync::{Arc, Mutex};
+
+    #[test]
+    fn bodies_of_returned_messages_stay_out_whatever_the_level() {
+        let memory = Memory::default();
+        let writer = memory.clone();
+        let subscriber = subscriber("trace", LogFormat::Json, false, move || writer.clone()).unwrap();
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::warn!(target: "lapin::returned_messages", "a body");
+            tracing::warn!(target: "lapin::connection", "something else");
+        });
+        let written = String::from_utf8(memory.0.lock().unwrap().clone()).unwrap();
+        assert!(
+            written.contains("something else") && !written.contains("a body"),
+            "{written}"
+        );
+    }
 
     #[derive(Clone, Default)]
     struct Memory(Arc<Mutex<Vec<u8>>>);
