@@ -6,7 +6,7 @@ use crate::time::Moment;
 use crate::timeline::{self, Place, Spot};
 use bytes::Bytes;
 use omnigate_proto::state::v1::{EntryRecord, HomeRecord, ThreadRecord};
-use omnigate_proto::v1::{Direction, Event, Identifier, SubscriptionState, event::Kind};
+use omnigate_proto::v1::{Direction, Event, Identifier, Profile, SubscriptionState, event::Kind};
 use prost::Message as _;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -289,16 +289,20 @@ fn note_on_thread(thread: &mut ThreadRecord, arrival: &Arrival) {
         _ => {}
     }
     if let Some(said) = &event.profile {
-        let known = thread.profile.get_or_insert_default();
-        for (known, said) in [
-            (&mut known.display_name, &said.display_name),
-            (&mut known.avatar_url, &said.avatar_url),
-            (&mut known.locale, &said.locale),
-            (&mut known.username, &said.username),
-        ] {
-            if !said.is_empty() {
-                known.clone_from(said);
-            }
+        learn(thread.profile.get_or_insert_default(), said);
+    }
+}
+
+/// Takes over what a profile says; an empty field is unknown and never erases.
+pub(crate) fn learn(known: &mut Profile, said: &Profile) {
+    for (known, said) in [
+        (&mut known.display_name, &said.display_name),
+        (&mut known.avatar_url, &said.avatar_url),
+        (&mut known.locale, &said.locale),
+        (&mut known.username, &said.username),
+    ] {
+        if !said.is_empty() {
+            known.clone_from(said);
         }
     }
 }

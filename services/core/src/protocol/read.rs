@@ -2,6 +2,7 @@
 
 use super::context::{Context, Loaded, as_range};
 use super::entries::{Interval, View};
+use crate::append::learn;
 use crate::id::{Birth, CustomerId, ThreadId};
 use crate::identifier;
 use crate::identity;
@@ -185,17 +186,7 @@ impl Whole {
 fn newest_profile(by_age: &[(&Membership, &ThreadRecord)]) -> Option<Profile> {
     let mut whole: Option<Profile> = None;
     for said in by_age.iter().filter_map(|(_, thread)| thread.profile.as_ref()) {
-        let whole = whole.get_or_insert_default();
-        for (known, said) in [
-            (&mut whole.display_name, &said.display_name),
-            (&mut whole.avatar_url, &said.avatar_url),
-            (&mut whole.locale, &said.locale),
-            (&mut whole.username, &said.username),
-        ] {
-            if !said.is_empty() {
-                known.clone_from(said);
-            }
-        }
+        learn(whole.get_or_insert_default(), said);
     }
     whole
 }
