@@ -136,7 +136,7 @@ impl Line {
     ) -> Rest {
         self.until_adapter_answers().await;
         let prefetch = u16::try_from(self.shared.settings.in_flight_per_account).unwrap_or(u16::MAX);
-        let inbox = inbox.insert(Inbox::open(&self.shared.ports.broker, self.account_id(), prefetch));
+        let inbox = inbox.insert(Inbox::open(&self.shared.broker, self.account_id(), prefetch));
         loop {
             reap(tasks);
             if self.known().is_none() {
@@ -154,7 +154,7 @@ impl Line {
             self.shared.intents.healthy().await;
             if let Some(delivery) = inbox.take() {
                 let carried_out = submission::carry_out(Arc::clone(self), delivery, token, stop.clone());
-                let gauge = self.shared.ports.metrics.clone();
+                let gauge = self.shared.metrics.clone();
                 tasks.spawn(async move {
                     gauge.in_flight(1);
                     carried_out.await;

@@ -4,7 +4,8 @@ use crate::{account::Line, intents, metrics::Metrics, news, settings::Settings, 
 use futures_util::FutureExt as _;
 use omnigate_core::{
     account::{Account, Directory},
-    port::{Clock, Entropy, broker::Broker, store::Store},
+    port::broker::Broker,
+    protocol::Ports,
 };
 use omnigate_rpc::v1::adapter_service_server::AdapterService;
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
@@ -19,24 +20,20 @@ pub type Adapters = Arc<dyn Fn(&Account) -> Option<Arc<dyn AdapterService>> + Se
 
 /// What the role needs from outside.
 #[derive(Clone)]
-pub struct Ports {
-    /// Store.
-    pub store: Arc<dyn Store>,
+pub struct Parts {
+    /// Store, clock and randomness.
+    pub ports: Arc<Ports>,
     /// Broker; the topology must have been declared.
     pub broker: Arc<dyn Broker>,
     /// Adapters.
     pub adapters: Adapters,
-    /// Clock.
-    pub clock: Arc<dyn Clock>,
-    /// Randomness.
-    pub entropy: Arc<dyn Entropy>,
     /// Metrics.
     pub metrics: Metrics,
 }
 
 /// Sends messages.
 pub struct Dispatch {
-    ports: Ports,
+    parts: Parts,
     directory: Arc<Directory>,
     settings: Settings,
 }
@@ -44,9 +41,9 @@ pub struct Dispatch {
 impl Dispatch {
     /// Prepares the role.
     #[must_use]
-    pub fn new(ports: Ports, directory: Arc<Directory>, settings: Settings) -> Self {
+    pub fn new(parts: Parts, directory: Arc<Directory>, settings: Settings) -> Self {
         Self {
-            ports,
+            parts,
             directory,
             settings,
         }
@@ -56,10 +53,12 @@ impl Dispatch {
     /// is cut off then is settled by its recovery.
     pub async fn run(&self, stop: CancellationToken) {
         let (intents, intents_line) = intents::line();
-        let (news, mut news_line) = news::line(self.ports.metrics.clone());
-        let shared = Arc::new(Shared::new(self.ports.clone(), self.settings.clone(), intents, news));
-        let ports = &self.ports;
-        let announcing = intents_line.run(ports.broker.as_ref(), ports.clock.as_ref(), &ports.metrics);
+        let (news, mut news_line) = news::line(self.parts.metrics.clone());
+        let shared = Arc::new(Shared::new(&self.parts, self.settings.clone(), intents, news));
+        let Parts {
+            ports, broker, metrics, ..
+        } = &self.parts;
+        let announcing = intents_line.run(broker.as_ref(), ports.clock.as_ref(), metrics);
         let mut lines = self.lines(&shared, &stop);
         let ended = async {
             stop.cancelled().await;
@@ -76,7 +75,7 @@ impl Dispatch {
     fn lines(&self, shared: &Arc<Shared>, stop: &CancellationToken) -> JoinSet<()> {
         let mut lines = JoinSet::new();
         for account in self.directory.accounts.values() {
-            let Some(adapter) = (self.ports.adapters)(account) else {
+            let Some(adapter) = (self.parts.adapters)(account) else {
                 tracing::warn!(account = account.id, "nobody sends for this account");
                 continue;
             };

@@ -17,6 +17,6 @@ mod settings;
 mod shared;
 mod submission;
 
-pub use dispatch::{Adapters, Dispatch, Ports};
+pub use dispatch::{Adapters, Dispatch, Parts};
 pub use metrics::Metrics;
 pub use settings::Settings;

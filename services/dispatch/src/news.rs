@@ -93,7 +93,7 @@ impl Line {
 }
 
 async fn tell(shared: &Shared, news: Vec<Told>) {
-    let broker = shared.ports.broker.as_ref();
+    let broker = shared.broker.as_ref();
     let mut outgoing = Vec::new();
     let mut next = Vec::new();
     for told in news {
@@ -105,14 +105,14 @@ async fn tell(shared: &Shared, news: Vec<Told>) {
             tracing::warn!(message = %id, %error, "message not hinted, its timer will");
         }
     }));
-    let events = publish::publish(broker, shared.outbox(), shared.settings.partitions, outgoing);
+    let events = publish::publish(broker, &shared.ports.outbox, shared.settings.partitions, outgoing);
     join(hints, events).await;
 }
 
 /// Takes what is published out of the store where no commit of ours came by, so that the scheduler does not publish it
 /// again.
 async fn take_out(shared: &Shared) {
-    let flushes = shared.outbox().shards().into_iter().map(|shard| async move {
+    let flushes = shared.ports.outbox.shards().into_iter().map(|shard| async move {
         if let Err(error) = outbox::flush(&shared.context(), shard).await {
             tracing::debug!(%shard, %error, "outbox not cleared");
         }

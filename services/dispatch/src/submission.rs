@@ -58,7 +58,7 @@ enum End {
 /// Carries out what a hint asks for, and settles it.
 pub(crate) async fn carry_out(line: Arc<Line>, delivery: Delivery, token: Token, stop: CancellationToken) {
     let hint = Hint::decode(delivery.body.clone()).unwrap_or_default();
-    let metrics = &line.shared.ports.metrics;
+    let metrics = &line.shared.metrics;
     let Ok(id) = hint.message_id.parse::<MessageId>() else {
         metrics.hint("undecodable");
         delivery.settle.park("undecodable: not a hint").await;
@@ -129,7 +129,7 @@ impl Way {
     }
 
     fn done(&self, result: &str) -> End {
-        self.line.shared.ports.metrics.hint(result);
+        self.line.shared.metrics.hint(result);
         End::Done
     }
 
@@ -192,7 +192,7 @@ impl Way {
         let called = Instant::now();
         let now = shared.ports.clock.now();
         let answer = call::send(self.line.adapter.as_ref(), record, submission, now, self.trace).await;
-        let metrics = &shared.ports.metrics;
+        let metrics = &shared.metrics;
         metrics.submitted(self.line.account_id(), answer.outcome.as_ref().err(), called.elapsed());
         if adapter_is_away(&answer) {
             self.line.doubt();

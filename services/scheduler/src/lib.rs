@@ -14,6 +14,6 @@ mod shared;
 mod shares;
 
 pub use metrics::Metrics;
-pub use scheduler::{Ports, Scheduler};
+pub use scheduler::{Parts, Scheduler};
 pub use sessions::Sessions;
 pub use settings::Settings;

@@ -29,7 +29,7 @@ pub(crate) async fn run(shared: &Shared, stop: &CancellationToken) {
     let queue = topology::parked();
     let mut pause = FIRST_PAUSE;
     while !stop.is_cancelled() {
-        let subscribed = stop.run_until_cancelled(shared.ports.broker.subscribe(&queue, PREFETCH));
+        let subscribed = stop.run_until_cancelled(shared.broker.subscribe(&queue, PREFETCH));
         let Some(subscribed) = subscribed.await else {
             return;
         };
@@ -59,7 +59,7 @@ async fn carry(shared: &Shared, delivery: Delivery, stop: &CancellationToken) ->
         }
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
-    shared.ports.metrics.parked();
+    shared.metrics.parked();
     delivery.settle.ack().await;
     true
 }

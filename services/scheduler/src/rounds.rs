@@ -118,7 +118,7 @@ impl Rounds {
     }
 
     async fn wake(&self, id: MessageId, due: Moment) {
-        let metrics = &self.shared.ports.metrics;
+        let metrics = &self.shared.metrics;
         metrics.fired();
         match submit::wake(&self.shared.context(), id, due).await {
             Ok(woken) => self.tell(woken).await,
@@ -130,9 +130,9 @@ impl Rounds {
     }
 
     async fn tell(&self, woken: Woken) {
-        let broker = self.shared.ports.broker.as_ref();
+        let broker = self.shared.broker.as_ref();
         for record in woken.ready.iter().filter(|record| self.can_send(record)) {
-            self.shared.ports.metrics.hinted();
+            self.shared.metrics.hinted();
             if let Err(error) = publish::hint(broker, record).await {
                 tracing::warn!(%error, "hint was not confirmed, the timer fires again");
             }
@@ -143,7 +143,7 @@ impl Rounds {
             tracing::warn!(message = %next, %error, "message not hinted, its timer will");
         }
         let partitions = self.shared.settings.partitions;
-        publish::publish(broker, self.shared.outbox(), partitions, woken.outgoing).await;
+        publish::publish(broker, &self.shared.ports.outbox, partitions, woken.outgoing).await;
     }
 
     /// False for messages of an account that the configuration has no more; they lapse.
@@ -160,9 +160,9 @@ impl Rounds {
             return Ok(Found::Nothing);
         }
         let events = left.len();
-        let broker = self.shared.ports.broker.as_ref();
-        let unconfirmed = publish::publish(broker, self.shared.outbox(), settings.partitions, left).await;
-        self.shared.ports.metrics.left_over(events - unconfirmed);
+        let broker = self.shared.broker.as_ref();
+        let unconfirmed = publish::publish(broker, &self.shared.ports.outbox, settings.partitions, left).await;
+        self.shared.metrics.left_over(events - unconfirmed);
         tracing::debug!(%shard, events, unconfirmed, "events published that were left over");
         Ok(Found::Work)
     }
@@ -171,7 +171,7 @@ impl Rounds {
     async fn clear_outbox(&self) {
         let ours = |shard: &Shard| shard.number() / shards_each() == u8::try_from(self.group).unwrap_or(u8::MAX);
         for _ in 0..FLUSHES {
-            let shards: Vec<Shard> = self.shared.outbox().shards().into_iter().filter(ours).collect();
+            let shards: Vec<Shard> = self.shared.ports.outbox.shards().into_iter().filter(ours).collect();
             for shard in shards {
                 if let Err(error) = outbox::flush(&self.shared.context(), shard).await {
                     tracing::debug!(%shard, %error, "outbox not cleared");

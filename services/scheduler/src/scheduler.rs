@@ -4,8 +4,8 @@ use crate::{metrics::Metrics, parked, rounds::Rounds, settings::Settings, shared
 use futures_util::future::join;
 use omnigate_core::{
     account::Directory,
-    port::{Clock, Entropy, broker::Broker, store::Store},
-    protocol::lease::LeaseError,
+    port::broker::Broker,
+    protocol::{Ports, lease::LeaseError},
 };
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::{task::JoinHandle, time::timeout};
@@ -18,15 +18,11 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// What the role needs from outside.
 #[derive(Clone)]
-pub struct Ports {
-    /// Store.
-    pub store: Arc<dyn Store>,
+pub struct Parts {
+    /// Store, clock and randomness.
+    pub ports: Arc<Ports>,
     /// Broker; the topology must have been declared.
     pub broker: Arc<dyn Broker>,
-    /// Clock.
-    pub clock: Arc<dyn Clock>,
-    /// Randomness.
-    pub entropy: Arc<dyn Entropy>,
     /// Metrics.
     pub metrics: Metrics,
 }
@@ -45,9 +41,9 @@ struct Running {
 impl Scheduler {
     /// Prepares the role.
     #[must_use]
-    pub fn new(ports: Ports, directory: Arc<Directory>, settings: Settings) -> Self {
+    pub fn new(parts: Parts, directory: Arc<Directory>, settings: Settings) -> Self {
         Self {
-            shared: Arc::new(Shared::new(ports, directory, settings)),
+            shared: Arc::new(Shared::new(parts, directory, settings)),
         }
     }
 
@@ -99,7 +95,7 @@ impl Scheduler {
     /// Begins the rounds of what is ours now and ends those of what is not.
     async fn follow(&self, shares: &Shares, running: &mut BTreeMap<u16, Running>) {
         let held = shares.held();
-        self.shared.ports.metrics.groups(held.len());
+        self.shared.metrics.groups(held.len());
         let (kept, lost) = std::mem::take(running)
             .into_iter()
             .partition(|(group, rounds)| held.contains(group) && !rounds.task.is_finished());

@@ -1,13 +1,11 @@
 //! Sessions of accounts that hold a connection or a cursor: one owner at a time, and the place where it goes on.
 
-use crate::{scheduler::Ports, settings::Settings};
+use crate::settings::Settings;
 use omnigate_core::{
     account::Directory,
     protocol::{
-        Context,
-        cache::Cache,
+        Context, Ports,
         lease::{self, COMMON, LeaseError, Wish},
-        outbox::Outbox,
     },
 };
 use omnigate_proto::v1::{
@@ -23,34 +21,24 @@ const MAX_OWNER: usize = 128;
 
 /// Answers for sessions. Any number of them may run: the store decides.
 pub struct Sessions {
-    ports: Ports,
+    ports: Arc<Ports>,
     directory: Arc<Directory>,
     ttl: Duration,
-    outbox: Outbox,
-    cache: Cache,
 }
 
 impl Sessions {
     /// Prepares the service.
     #[must_use]
-    pub fn new(ports: Ports, directory: Arc<Directory>, settings: &Settings) -> Self {
+    pub fn new(ports: Arc<Ports>, directory: Arc<Directory>, settings: &Settings) -> Self {
         Self {
             ports,
             directory,
             ttl: settings.session_lease,
-            outbox: Outbox::default(),
-            cache: Cache::new(1),
         }
     }
 
     fn context(&self) -> Context<'_> {
-        Context {
-            store: self.ports.store.as_ref(),
-            clock: self.ports.clock.as_ref(),
-            entropy: self.ports.entropy.as_ref(),
-            outbox: &self.outbox,
-            cache: &self.cache,
-        }
+        self.ports.context()
     }
 
     fn lease_ms(&self) -> u64 {

@@ -51,7 +51,7 @@ pub(crate) async fn probe(engine: Arc<Engine>) {
         let mut wait = FIRST_WAIT;
         loop {
             tokio::time::sleep(engine.around(wait)).await;
-            match engine.store().probe().await {
+            match engine.ports.store.probe().await {
                 Ok(()) => break,
                 Err(error) => tracing::debug!(%error, "the store is still away"),
             }

@@ -25,12 +25,12 @@ pub(crate) async fn run(engine: Arc<Engine>) {
 
 /// One round over all shards, and some more over those that have much.
 pub(crate) async fn once(engine: &Engine) {
-    let mut shards = engine.outbox.shards();
+    let mut shards = engine.ports.outbox.shards();
     for _ in 0..MOST_ROUNDS {
         if !round(engine, &shards).await {
             return engine.away.report();
         }
-        shards = engine.outbox.crowded();
+        shards = engine.ports.outbox.crowded();
     }
 }
 

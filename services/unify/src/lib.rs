@@ -19,10 +19,11 @@ mod work;
 #[cfg(test)]
 mod tests;
 
-pub use engine::Ports;
 pub use settings::Settings;
 
 use engine::Engine;
+use omnigate_core::port::broker::Broker;
+use omnigate_core::protocol::Ports;
 use omnigate_runtime::telemetry::metrics::Metrics;
 use std::sync::Arc;
 use tokio::task::JoinSet;
@@ -37,9 +38,9 @@ pub struct Unify {
 impl Unify {
     /// The role over its ports; nothing happens before [`Unify::run`].
     #[must_use]
-    pub fn new(ports: Ports, settings: Settings, metrics: Metrics) -> Self {
+    pub fn new(ports: Arc<Ports>, broker: Arc<dyn Broker>, settings: Settings, metrics: Metrics) -> Self {
         Self {
-            engine: Arc::new(Engine::new(ports, settings, metrics)),
+            engine: Arc::new(Engine::new(ports, broker, settings, metrics)),
         }
     }
 

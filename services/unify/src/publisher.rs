@@ -73,7 +73,13 @@ async fn work(engine: Arc<Engine>, mut jobs: mpsc::Receiver<Job>) {
         }
         let (outgoing, done): (Vec<_>, Vec<_>) = round.into_iter().map(|job| (job.outgoing, job.done)).unzip();
         let outgoing = outgoing.into_iter().flatten().collect();
-        let left = publish(&*engine.broker, &engine.outbox, engine.settings.partitions, outgoing).await;
+        let left = publish(
+            &*engine.broker,
+            &engine.ports.outbox,
+            engine.settings.partitions,
+            outgoing,
+        )
+        .await;
         engine.metrics.published(events - left.min(events), left);
         for done in done {
             // Nobody waits any more when the partition was given up meanwhile.

@@ -18,8 +18,6 @@ pub struct Settings {
     pub bytes_in_hand: usize,
     /// Threads worked on at once, each partition.
     pub concurrency: usize,
-    /// Homes, and as many owners, kept in memory.
-    pub cache: usize,
     /// How long a partition stays ours without being renewed.
     pub lease: Duration,
     /// How often leases are renewed and shares compared; well below a third of `lease`.
@@ -46,7 +44,6 @@ impl Default for Settings {
             events_in_hand: 10_000,
             bytes_in_hand: 2 * 1024 * 1024,
             concurrency: 64,
-            cache: 50_000,
             lease: Duration::from_secs(6),
             tick: Duration::from_secs(1),
             drain_within: Duration::from_secs(4),

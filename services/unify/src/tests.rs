@@ -5,7 +5,7 @@ mod failing;
 mod shares;
 mod store;
 
-use crate::{Ports, Settings, Unify};
+use crate::{Settings, Unify};
 use broker::FakeBroker;
 use bytes::Bytes;
 use omnigate_core::id::{CustomerId, EventId, hash};
@@ -14,6 +14,7 @@ use omnigate_core::keys;
 use omnigate_core::port::store::{Answer, Query, Store};
 use omnigate_core::port::{Clock, Entropy};
 use omnigate_core::protocol::Context;
+use omnigate_core::protocol::Ports;
 use omnigate_core::protocol::cache::Cache;
 use omnigate_core::protocol::outbox::Outbox;
 use omnigate_core::shard::{Partition, Shard};
@@ -90,19 +91,14 @@ impl World {
     }
 
     fn start(&self, owner: &str) -> Process {
-        let ports = Ports {
-            store: self.store.clone(),
-            broker: self.broker.clone(),
-            clock: self.clock.clone(),
-            entropy: self.entropy.clone(),
-        };
+        let ports = Arc::new(Ports::new(self.store.clone(), self.clock.clone(), self.entropy.clone()));
         let settings = Settings {
             partitions: PARTITIONS,
             owner: owner.to_owned(),
             prefetch: 8,
             ..Settings::default()
         };
-        let role = Unify::new(ports, settings, Metrics::new().unwrap());
+        let role = Unify::new(ports, self.broker.clone(), settings, Metrics::new().unwrap());
         let stop = CancellationToken::new();
         let mut work = JoinSet::new();
         let (running, until) = (role.clone(), stop.clone());

@@ -163,7 +163,7 @@ pub fn found_record(found: &[(usize, Found)], expectation: usize) -> Option<Opti
     })
 }
 
-/// What a process works with, owned: makes [`Context`]s.
+/// What all roles of a process work with, owned: makes [`Context`]s.
 pub struct Ports {
     /// Store.
     pub store: Arc<dyn Store>,
@@ -178,7 +178,7 @@ pub struct Ports {
 }
 
 /// Homes and owners that a process keeps in memory; each takes about half a kilobyte.
-const CACHED: usize = 20_000;
+const CACHED: usize = 50_000;
 
 impl Ports {
     /// Ports with nothing cached.

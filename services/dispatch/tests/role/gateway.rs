@@ -5,11 +5,9 @@ use omnigate_core::account::{Account, AdapterRef, Directory, Limits, Settings as
 use omnigate_core::id::MessageId;
 use omnigate_core::identity::Named;
 use omnigate_core::port::Clock as _;
-use omnigate_core::protocol::cache::Cache;
-use omnigate_core::protocol::outbox::Outbox;
 use omnigate_core::protocol::send::{self, Request, Target};
-use omnigate_core::protocol::{self, Context, publish};
-use omnigate_dispatch::{Dispatch, Metrics, Ports, Settings};
+use omnigate_core::protocol::{self, Context, Ports, publish};
+use omnigate_dispatch::{Dispatch, Metrics, Parts, Settings};
 use omnigate_proto::state::v1::DeliveryRecord;
 use omnigate_proto::v1::{
     DeliveryState, Evidence, Identifier, Lane, Message, Part, SendRequest, Text, UnknownPolicy, part,
@@ -25,8 +23,8 @@ pub(crate) struct Gateway {
     pub(crate) broker: FakeBroker,
     pub(crate) clock: Arc<TestClock>,
     entropy: Arc<TestEntropy>,
-    outbox: Outbox,
-    cache: Cache,
+    /// Of a process beside those under test.
+    ports: Ports,
 }
 
 /// A dispatcher that runs.
@@ -45,24 +43,19 @@ impl Running {
 
 impl Gateway {
     pub(crate) fn new() -> Self {
+        let (store, clock, entropy): (Arc<FakeStore>, _, Arc<TestEntropy>) =
+            (Arc::default(), Arc::new(TestClock::new()), Arc::default());
         Self {
-            store: Arc::default(),
+            ports: Ports::new(store.clone(), clock.clone(), entropy.clone()),
+            store,
             broker: FakeBroker::default(),
-            clock: Arc::new(TestClock::new()),
-            entropy: Arc::default(),
-            outbox: Outbox::default(),
-            cache: Cache::new(8),
+            clock,
+            entropy,
         }
     }
 
     fn context(&self) -> Context<'_> {
-        Context {
-            store: self.store.as_ref(),
-            clock: self.clock.as_ref(),
-            entropy: self.entropy.as_ref(),
-            outbox: &self.outbox,
-            cache: &self.cache,
-        }
+        self.ports.context()
     }
 
     pub(crate) fn dispatch(&self, adapter: Arc<dyn AdapterService>, limits: Limits) -> Running {
@@ -87,15 +80,14 @@ impl Gateway {
         };
         let mut directory = Directory::default();
         directory.accounts.insert("bot".into(), account);
-        let ports = Ports {
-            store: self.store.clone(),
+        let ports = Ports::new(self.store.clone(), self.clock.clone(), self.entropy.clone());
+        let parts = Parts {
+            ports: Arc::new(ports),
             broker: Arc::new(self.broker.clone()),
             adapters: Arc::new(move |_| Some(Arc::clone(&adapter))),
-            clock: self.clock.clone(),
-            entropy: self.entropy.clone(),
             metrics: Metrics::new(&prometheus::Registry::new()).unwrap(),
         };
-        let dispatch = Dispatch::new(ports, Arc::new(directory), settings);
+        let dispatch = Dispatch::new(parts, Arc::new(directory), settings);
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         let task = tokio::spawn(async move { dispatch.run(stopped).await });

@@ -7,6 +7,9 @@ use omnigate_proto::v1::send_message_request::Target;
 use omnigate_proto::v1::{Choice, Customer, Delivery, Media, MediaKind, Message, Part, SendMessageRequest, Text};
 use omnigate_rpc::client::Connection;
 
+/// Who blocked us before we answer.
+const BLOCKED: &str = "Dũng Phạm";
+
 /// Answers everybody who wrote, and waits until each answer has left or failed.
 pub(super) async fn send(connection: &Connection, first_message: i64) -> anyhow::Result<Vec<Delivery>> {
     let known = customers::list(connection, 1000).await?;
@@ -17,23 +20,14 @@ pub(super) async fn send(connection: &Connection, first_message: i64) -> anyhow:
         ("Bình Trần", 3, words("Dạ em gửi anh địa chỉ cửa hàng gần nhất ạ.")),
         ("Chi Lê", 4, words(&long_text())),
         ("Em Vũ", 5, words("Đơn 1234 đang giao, dự kiến chiều nay tới ạ.")),
-        ("Dũng Phạm", 6, words("Tin này không tới được.")),
+        (BLOCKED, 6, words("Tin này không tới được.")),
     ] {
         let customer = named(&known, name)?;
         let request = SendMessageRequest {
             request_id: format!("demo-{number}"),
-            target: Some(Target::CustomerId(customer.customer_id.clone())),
+            target: Some(target(customer)),
             message: Some(message),
             ..SendMessageRequest::default()
-        };
-        let target = match customer.threads.first() {
-            // Somebody who blocked us has no reachable thread; we say which one, to see what becomes of it.
-            Some(thread) if !thread.reachable => Target::ThreadId(thread.thread_id.clone()),
-            _ => Target::CustomerId(customer.customer_id.clone()),
-        };
-        let request = SendMessageRequest {
-            target: Some(target),
-            ..request
         };
         let answer = connection
             .messages()
@@ -47,6 +41,19 @@ pub(super) async fn send(connection: &Connection, first_message: i64) -> anyhow:
         ended.push(send::wait(connection, delivery).await?);
     }
     Ok(ended)
+}
+
+/// The customer, or the thread of somebody who blocked us: Omnigate chooses no such thread by itself, and may not yet know
+/// that it is one.
+fn target(customer: &Customer) -> Target {
+    let blocked = customer
+        .threads
+        .first()
+        .filter(|_| customers::name(customer) == BLOCKED);
+    match blocked {
+        Some(thread) => Target::ThreadId(thread.thread_id.clone()),
+        None => Target::CustomerId(customer.customer_id.clone()),
+    }
 }
 
 fn named<'a>(known: &'a [Customer], name: &str) -> anyhow::Result<&'a Customer> {

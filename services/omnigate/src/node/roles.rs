@@ -146,20 +146,17 @@ fn scheduler(
             &inside.client(),
         )?)));
     }
-    let store = &inside.ports()?.store;
-    let ports = omnigate_scheduler::Ports {
-        store: Arc::clone(store),
+    let parts = omnigate_scheduler::Parts {
+        ports: inside.ports()?,
         broker: inside.broker()?,
-        clock: Arc::clone(&inside.clock),
-        entropy: Arc::clone(&inside.entropy),
         metrics: omnigate_scheduler::Metrics::new(inside.metrics.registry()).map_err(MetricsError::from)?,
     };
     let settings = omnigate_scheduler::Settings {
         partitions: inside.config.broker.partitions,
         ..omnigate_scheduler::Settings::default()
     };
-    let sessions = Arc::new(Sessions::new(ports.clone(), Arc::clone(&inside.directory), &settings));
-    let scheduler = Arc::new(Scheduler::new(ports, Arc::clone(&inside.directory), settings));
+    let sessions = Arc::new(Sessions::new(inside.ports()?, Arc::clone(&inside.directory), &settings));
+    let scheduler = Arc::new(Scheduler::new(parts, Arc::clone(&inside.directory), settings));
     supervise(&inside.stop, Phase::Flush, "scheduler", restart(), move |token| {
         let scheduler = Arc::clone(&scheduler);
         async move {
@@ -176,12 +173,6 @@ fn unify(inside: &Arc<Inside>, roles: &RoleSet) -> Result<(), StartError> {
     if !roles.contains(&Role::Unify) {
         return Ok(());
     }
-    let ports = omnigate_unify::Ports {
-        store: Arc::clone(&inside.ports()?.store),
-        broker: inside.broker()?,
-        clock: Arc::clone(&inside.clock),
-        entropy: Arc::clone(&inside.entropy),
-    };
     let settings = omnigate_unify::Settings {
         partitions: inside.config.broker.partitions,
         owner: inside
@@ -192,7 +183,7 @@ fn unify(inside: &Arc<Inside>, roles: &RoleSet) -> Result<(), StartError> {
             .collect(),
         ..omnigate_unify::Settings::default()
     };
-    let unify = Unify::new(ports, settings, inside.metrics.clone());
+    let unify = Unify::new(inside.ports()?, inside.broker()?, settings, inside.metrics.clone());
     let checked = unify.clone();
     inside.health.check("unify", move || checked.check());
     supervise(&inside.stop, Phase::InFlight, "unify", restart(), move |token| {
@@ -210,19 +201,17 @@ fn dispatch(inside: &Arc<Inside>, roles: &RoleSet, adapters: &AdapterPort) -> Re
         return Ok(());
     }
     let adapters = Arc::clone(adapters);
-    let ports = omnigate_dispatch::Ports {
-        store: Arc::clone(&inside.ports()?.store),
+    let parts = omnigate_dispatch::Parts {
+        ports: inside.ports()?,
         broker: inside.broker()?,
         adapters: Arc::new(move |_| Some(Arc::clone(&adapters))),
-        clock: Arc::clone(&inside.clock),
-        entropy: Arc::clone(&inside.entropy),
         metrics: omnigate_dispatch::Metrics::new(inside.metrics.registry()).map_err(MetricsError::from)?,
     };
     let settings = omnigate_dispatch::Settings {
         partitions: inside.config.broker.partitions,
         ..omnigate_dispatch::Settings::default()
     };
-    let dispatch = Arc::new(Dispatch::new(ports, Arc::clone(&inside.directory), settings));
+    let dispatch = Arc::new(Dispatch::new(parts, Arc::clone(&inside.directory), settings));
     supervise(&inside.stop, Phase::InFlight, "dispatch", restart(), move |token| {
         let dispatch = Arc::clone(&dispatch);
         async move {

@@ -7,15 +7,13 @@ use omnigate_core::id::MessageId;
 use omnigate_core::identity::Named;
 use omnigate_core::port::Clock as _;
 use omnigate_core::port::broker::{Broker as _, Publication};
-use omnigate_core::protocol::cache::Cache;
-use omnigate_core::protocol::outbox::Outbox;
 use omnigate_core::protocol::send::{self, Request, Target};
 use omnigate_core::protocol::submit::{self, Begun};
-use omnigate_core::protocol::{self, Context};
+use omnigate_core::protocol::{self, Context, Ports};
 use omnigate_core::topology;
 use omnigate_proto::state::v1::Parked;
 use omnigate_proto::v1::{DeliveryState, Evidence, Identifier, Lane, Message, ParkedItem, UnknownPolicy};
-use omnigate_scheduler::{Metrics, Ports, Scheduler, Sessions, Settings};
+use omnigate_scheduler::{Metrics, Parts, Scheduler, Sessions, Settings};
 use prost::Message as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,8 +25,8 @@ pub(crate) struct Gateway {
     pub(crate) broker: FakeBroker,
     pub(crate) clock: Arc<TestClock>,
     entropy: Arc<TestEntropy>,
-    outbox: Outbox,
-    cache: Cache,
+    /// Of a process beside those under test.
+    ports: Ports,
 }
 
 /// A scheduler that runs.
@@ -61,32 +59,30 @@ impl Running {
 
 impl Gateway {
     pub(crate) fn new() -> Self {
+        let (store, clock, entropy): (Arc<FakeStore>, _, Arc<TestEntropy>) =
+            (Arc::default(), Arc::new(TestClock::new()), Arc::default());
         Self {
-            store: Arc::default(),
+            ports: Ports::new(store.clone(), clock.clone(), entropy.clone()),
+            store,
             broker: FakeBroker::default(),
-            clock: Arc::new(TestClock::new()),
-            entropy: Arc::default(),
-            outbox: Outbox::default(),
-            cache: Cache::new(8),
+            clock,
+            entropy,
         }
     }
 
     pub(crate) fn context(&self) -> Context<'_> {
-        Context {
-            store: self.store.as_ref(),
-            clock: self.clock.as_ref(),
-            entropy: self.entropy.as_ref(),
-            outbox: &self.outbox,
-            cache: &self.cache,
-        }
+        self.ports.context()
     }
 
-    fn ports(&self, registry: &prometheus::Registry) -> Ports {
-        Ports {
-            store: self.store.clone(),
+    fn process(&self) -> Arc<Ports> {
+        let ports = Ports::new(self.store.clone(), self.clock.clone(), self.entropy.clone());
+        Arc::new(ports)
+    }
+
+    fn parts(&self, registry: &prometheus::Registry) -> Parts {
+        Parts {
+            ports: self.process(),
             broker: Arc::new(self.broker.clone()),
-            clock: self.clock.clone(),
-            entropy: self.entropy.clone(),
             metrics: Metrics::new(registry).unwrap(),
         }
     }
@@ -101,7 +97,7 @@ impl Gateway {
 
     fn schedule_for(&self, directory: Directory) -> Running {
         let registry = prometheus::Registry::new();
-        let scheduler = Scheduler::new(self.ports(&registry), Arc::new(directory), Settings::default());
+        let scheduler = Scheduler::new(self.parts(&registry), Arc::new(directory), Settings::default());
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         let task = tokio::spawn(async move { scheduler.run(stopped).await });
@@ -109,8 +105,7 @@ impl Gateway {
     }
 
     pub(crate) fn sessions(&self) -> Sessions {
-        let ports = self.ports(&prometheus::Registry::new());
-        Sessions::new(ports, Arc::new(directory()), &Settings::default())
+        Sessions::new(self.process(), Arc::new(directory()), &Settings::default())
     }
 
     /// Accepts a message; its hint gets lost.
