@@ -93,7 +93,7 @@ pub(crate) async fn everything_told(connection: &Connection) -> anyhow::Result<V
 /// The same as bytes, from the logs themselves.
 pub(crate) async fn everything_logged(broker: &dyn Broker) -> anyhow::Result<Vec<Bytes>> {
     let mut told = Vec::new();
-    for partition in topology::partitions(topology::DEFAULT_PARTITIONS) {
+    for partition in topology::event_logs(topology::DEFAULT_PARTITIONS) {
         let mut log = broker.read(&topology::events(partition), From::Oldest).await?;
         while let Ok(Some(entry)) = tokio::time::timeout(SHORT, log.next()).await {
             told.extend(CustomerEventBatch::decode(entry.body)?.events);

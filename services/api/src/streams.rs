@@ -36,7 +36,7 @@ impl Api {
                 .ok_or_else(|| Problem::invalid("resume_token", "is not a token of this gateway"))?,
         };
         let mut entries = SelectAll::new();
-        for partition in topology::partitions(self.partitions) {
+        for partition in topology::event_logs(self.partitions) {
             let from = resume.start(partition, fresh);
             entries.push(follow(self.broker.clone(), partition, from));
         }

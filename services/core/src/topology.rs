@@ -58,7 +58,20 @@ pub fn events(partition: Partition) -> LogName {
     LogName(format!("omnigate.events.{partition}"))
 }
 
-/// All partitions, in order.
+/// Logs of what took effect, for so many partitions of inbound queues. Fewer, because each append costs the broker several
+/// operations on files, and a log is read whole by whoever reads it, however many read.
+pub fn event_logs(partitions: u16) -> impl Iterator<Item = Partition> {
+    (0..event_log_count(partitions)).map(Partition)
+}
+
+/// How many [`event_logs`] there are.
+#[must_use]
+pub const fn event_log_count(partitions: u16) -> u16 {
+    let logs = partitions / 4;
+    if logs == 0 { 1 } else { logs }
+}
+
+/// All partitions of inbound queues, in order.
 pub fn partitions(count: u16) -> impl Iterator<Item = Partition> {
     (0..count).map(Partition)
 }
@@ -66,7 +79,7 @@ pub fn partitions(count: u16) -> impl Iterator<Item = Partition> {
 /// What the gateway is to look like on its broker.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Plan {
-    /// Partitions of events, in and out.
+    /// Partitions of inbound queues.
     pub partitions: u16,
     /// How long the journal is kept; `None` for no journal.
     pub journal: Option<Duration>,
@@ -111,7 +124,7 @@ pub fn topology<'a>(plan: &Plan, accounts: impl IntoIterator<Item = &'a str>) ->
         }
     }
     let log = |name, retention| LogSpec { name, retention };
-    let mut logs: Vec<LogSpec> = partitions(plan.partitions)
+    let mut logs: Vec<LogSpec> = event_logs(plan.partitions)
         .map(|partition| log(events(partition), plan.events))
         .collect();
     logs.push(log(intents(), plan.intents));
@@ -141,7 +154,7 @@ mod tests {
         let declared = topology(&Plan::default(), ["a", "b"]);
         let logs: BTreeSet<_> = declared.logs.iter().map(|log| &log.name).collect();
         assert_eq!(declared.queues.len(), 16 + 1 + 4);
-        assert_eq!(declared.logs.len(), 16 + 3);
+        assert_eq!(declared.logs.len(), 4 + 3);
         for queue in &declared.queues {
             assert!(
                 queue.journal.iter().all(|journal| logs.contains(journal)),
@@ -161,6 +174,6 @@ mod tests {
         };
         let declared = topology(&plan, []);
         assert!(declared.queues.iter().all(|queue| queue.journal.is_none()));
-        assert_eq!(declared.logs.len(), 16 + 1);
+        assert_eq!(declared.logs.len(), 4 + 1);
     }
 }

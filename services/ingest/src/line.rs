@@ -1,8 +1,8 @@
 //! One way to the broker: what arrives while a batch is in flight gathers into the next one.
 //!
 //! At most one batch is in flight, and a batch that the broker did not confirm is sent again, first and unchanged. So
-//! what was answered before something else arrived also stands before it, and batching needs no timer: the busier the
-//! broker, the larger the batches.
+//! what was answered before something else arrived also stands before it. The busier the broker, the larger the batches;
+//! and all lines begin theirs on one beat, so that the broker works on them together.
 
 use crate::{
     gate::{Load, Permit},
@@ -10,6 +10,7 @@ use crate::{
 };
 use bytes::{Bytes, BytesMut};
 use omnigate_core::port::broker::{Broker, LogName, Publication, PublishError, QueueName};
+use omnigate_runtime::beat::Beat;
 use std::{
     collections::VecDeque,
     sync::{Mutex, PoisonError},
@@ -101,12 +102,12 @@ impl Line {
         self.arrived.notify_one();
     }
 
-    /// Carries groups to the broker until stopped; then carries what still waits, and returns.
-    pub(crate) async fn run(&self, broker: &dyn Broker, metrics: &Metrics, stop: &CancellationToken) {
+    /// Carries groups to the broker, on the beat of all lines, until stopped; then carries what still waits, and returns.
+    pub(crate) async fn run(&self, broker: &dyn Broker, beat: &Beat, metrics: &Metrics, stop: &CancellationToken) {
         loop {
-            let parcels = self.gather();
-            if !parcels.is_empty() {
-                self.deliver(broker, metrics, parcels).await;
+            if !self.is_empty() {
+                beat.turn().await;
+                self.deliver(broker, metrics, self.gather()).await;
                 continue;
             }
             tokio::select! {
@@ -114,6 +115,10 @@ impl Line {
                 () = stop.cancelled() => return,
             }
         }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
     /// The next batch: as many waiting groups as fit, at least one. Groups whose caller gave up before they were in

@@ -17,6 +17,7 @@ use omnigate_core::{
 };
 use omnigate_proto::v1::{PushRequest, PushResponse};
 use omnigate_rpc::{auth::Caller, error::Problem, trace, v1::ingest_service_server::IngestService};
+use omnigate_runtime::beat::Beat;
 use std::{
     collections::BTreeMap,
     panic::AssertUnwindSafe,
@@ -35,6 +36,8 @@ const MAX_EVENTS: usize = 1000;
 const MAX_EVENT_BYTES: usize = 4 * 1024 * 1024;
 /// Raw requests beside the events may be larger: providers pack several events into one.
 const MAX_RAW_BYTES: usize = 8 * 1024 * 1024;
+/// Lines begin their batches this far apart: what a message may wait for others, while messages come.
+const BEAT: Duration = Duration::from_millis(5);
 /// Pause after a line failed in a way nobody foresaw.
 const AFTER_PANIC: Duration = Duration::from_secs(1);
 
@@ -47,6 +50,7 @@ pub struct Ingest {
     metrics: Metrics,
     gate: Arc<Gate>,
     lines: BTreeMap<Way, Arc<Line>>,
+    beat: Arc<Beat>,
     stopping: AtomicBool,
 }
 
@@ -85,6 +89,7 @@ impl Ingest {
             metrics: Metrics::new(metrics),
             gate,
             lines,
+            beat: Arc::new(Beat::new(BEAT)),
             stopping: AtomicBool::new(false),
         }
     }
@@ -95,8 +100,8 @@ impl Ingest {
         let mut tasks = JoinSet::new();
         for line in self.lines.values() {
             let (line, broker) = (Arc::clone(line), Arc::clone(&self.broker));
-            let (metrics, stop) = (self.metrics.clone(), stop.clone());
-            tasks.spawn(async move { carry(&line, broker.as_ref(), &metrics, &stop).await });
+            let (beat, metrics, stop) = (Arc::clone(&self.beat), self.metrics.clone(), stop.clone());
+            tasks.spawn(async move { carry(&line, broker.as_ref(), &beat, &metrics, &stop).await });
         }
         stop.cancelled().await;
         self.stopping.store(true, Ordering::Release);
@@ -191,8 +196,8 @@ impl Ingest {
 type Outcome = oneshot::Receiver<Result<(), NotTaken>>;
 
 /// Runs a line; a panic of the broker's code costs the batch in flight, whose callers are told, and not the line.
-async fn carry(line: &Line, broker: &dyn Broker, metrics: &Metrics, stop: &CancellationToken) {
-    while AssertUnwindSafe(line.run(broker, metrics, stop))
+async fn carry(line: &Line, broker: &dyn Broker, beat: &Beat, metrics: &Metrics, stop: &CancellationToken) {
+    while AssertUnwindSafe(line.run(broker, beat, metrics, stop))
         .catch_unwind()
         .await
         .is_err()

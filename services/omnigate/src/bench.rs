@@ -3,6 +3,7 @@
 mod figures;
 mod gateway;
 mod inbound;
+mod lanes;
 mod load;
 mod progress;
 mod published;

@@ -1,5 +1,6 @@
 //! Configuration, telemetry, health, graceful stop and supervised tasks: what every role needs around its work.
 
+pub mod beat;
 pub mod clock;
 pub mod config;
 pub mod health;

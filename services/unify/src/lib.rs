@@ -49,8 +49,8 @@ impl Unify {
         let mut background = JoinSet::new();
         background.spawn(away::probe(self.engine.clone()));
         background.spawn(flush::run(self.engine.clone()));
-        let publishers = publisher::start(&self.engine, &mut background);
-        share::run(&self.engine, &publishers, &stop).await;
+        let publisher = publisher::start(&self.engine, &mut background);
+        share::run(&self.engine, &publisher, &stop).await;
         flush::once(&self.engine).await;
         background.shutdown().await;
     }

@@ -3,7 +3,7 @@
 use crate::engine::Engine;
 use crate::intake;
 use crate::lines::{Done, Lines};
-use crate::publisher::Publishers;
+use crate::publisher::Publisher;
 use crate::work::{Ended, Worker};
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
@@ -18,20 +18,17 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+/// What is done waits this long for more, so that the broker gets one acknowledgement for all.
+const GATHERED: Duration = Duration::from_millis(10);
 /// Wait before subscribing again after the broker or the store failed.
 const AGAIN_AFTER: Duration = Duration::from_millis(300);
 
 /// Works on a partition until `stop`, then finishes what is in hand. Dropping it gives everything back at once.
-pub(crate) async fn consume(
-    engine: Arc<Engine>,
-    publishers: Publishers,
-    partition: Partition,
-    stop: CancellationToken,
-) {
+pub(crate) async fn consume(engine: Arc<Engine>, publisher: Publisher, partition: Partition, stop: CancellationToken) {
     let queue = topology::inbound(partition);
     let worker = Worker {
         engine: engine.clone(),
-        publishers,
+        publisher,
         origin: queue.0.as_str().into(),
     };
     while !stop.is_cancelled() {
@@ -61,6 +58,9 @@ struct Reading<'a> {
     deliveries: mpsc::Receiver<Delivery>,
     lines: Lines<Box<dyn Settle>>,
     running: JoinSet<(Done, Ended)>,
+    /// What is done and not acknowledged yet, with when that is due.
+    done: Vec<Box<dyn Settle>>,
+    due: Option<Instant>,
     /// Acknowledgements on their way. Each takes the broker a round trip or a write, and nothing waits for that. Bounded by
     /// the prefetch.
     settling: FuturesUnordered<BoxFuture<'static, Settled>>,
@@ -87,6 +87,8 @@ impl<'a> Reading<'a> {
             deliveries,
             lines: Lines::default(),
             running: JoinSet::new(),
+            done: Vec::new(),
+            due: None,
             settling: FuturesUnordered::new(),
             _reader: reader,
         }
@@ -99,8 +101,11 @@ impl<'a> Reading<'a> {
         let mut deadline: Option<Instant> = None;
         loop {
             self.start(settings.concurrency);
-            if deadline.is_some() && self.lines.is_empty() && self.settling.is_empty() {
-                return;
+            if deadline.is_some() {
+                self.acknowledge();
+                if self.lines.is_empty() && self.settling.is_empty() {
+                    return;
+                }
             }
             let room = self.lines.events() < settings.events_in_hand && self.lines.bytes() < settings.bytes_in_hand;
             let reads = deadline.is_none() && room;
@@ -122,6 +127,7 @@ impl<'a> Reading<'a> {
                     Some(delivery) => self.add(delivery).await,
                     None => return,
                 },
+                () = until(self.due), if self.due.is_some() => self.acknowledge(),
                 () = engine.away.gone() => return,
                 () = until(deadline), if deadline.is_some() => {
                     tracing::warn!(queue = %self.queue, events = self.lines.events(), "gave back what was not done in time");
@@ -146,8 +152,8 @@ impl<'a> Reading<'a> {
         match intake::items(delivery.body, suspicious) {
             Ok(items) => {
                 self.in_hand(items.len(), 1);
-                let settled = self.lines.add(delivery.settle, items);
-                self.acknowledge(settled);
+                let done = self.lines.add(delivery.settle, items);
+                self.gather(done);
             }
             Err(error) => {
                 tracing::error!(queue = %self.queue, %error, "a message is no batch of events and is parked");
@@ -161,15 +167,21 @@ impl<'a> Reading<'a> {
 
     fn end(&mut self, done: Done) {
         let before = self.lines.events();
-        let settled = self.lines.end(done);
+        let done = self.lines.end(done);
         self.in_hand(before - self.lines.events(), -1);
-        self.acknowledge(settled);
+        self.gather(done);
     }
 
-    fn acknowledge(&self, settled: Vec<Box<dyn Settle>>) {
-        for settle in settled {
-            self.settling.push(settle.ack());
+    fn gather(&mut self, done: Vec<Box<dyn Settle>>) {
+        if !done.is_empty() {
+            self.done.extend(done);
+            self.due.get_or_insert_with(|| Instant::now() + GATHERED);
         }
+    }
+
+    fn acknowledge(&mut self) {
+        self.due = None;
+        self.settling.extend(self.done.drain(..).map(Settle::ack));
     }
 
     fn in_hand(&self, events: usize, sign: i64) {

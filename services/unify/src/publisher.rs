@@ -1,78 +1,65 @@
-//! Publishes CustomerEvents. One publication is under way per partition of the events log, and what threads bring meanwhile
-//! gathers into the next: order is kept, and the cost of each falls as load rises.
+//! Publishes CustomerEvents. One publication is under way, and what threads bring meanwhile gathers into the next: order is
+//! kept, and the cost of each falls as load rises.
 
 use crate::engine::Engine;
-use omnigate_core::id::CustomerId;
 use omnigate_core::protocol::outbox::Outgoing;
-use omnigate_core::protocol::publish::{partition_of, publish};
-use omnigate_core::shard::Partition;
-use std::collections::BTreeMap;
+use omnigate_core::protocol::publish::publish;
+use omnigate_runtime::beat::Beat;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-/// Threads that may wait for their turn, each partition; more wait outside.
-const WAITING: usize = 256;
-/// CustomerEvents in one round.
-const ROUND: usize = 4096;
+/// Threads that may wait for their turn; more wait outside.
+const WAITING: usize = 4096;
+/// Publications begin this far apart: what a CustomerEvent may wait for others, while there are any.
+const BEAT: Duration = Duration::from_millis(5);
+/// CustomerEvents in one publication.
+const ROUND: usize = 16 * 1024;
 
 struct Job {
     outgoing: Vec<Outgoing>,
     done: oneshot::Sender<()>,
 }
 
-/// Hands CustomerEvents to the partition that publishes them.
+/// Hands CustomerEvents to the task that publishes them.
 #[derive(Clone)]
-pub(crate) struct Publishers(Arc<Vec<mpsc::Sender<Job>>>);
+pub(crate) struct Publisher(mpsc::Sender<Job>);
 
-/// Starts one task per partition.
-pub(crate) fn start(engine: &Arc<Engine>, tasks: &mut JoinSet<()>) -> Publishers {
-    let senders = (0..engine.settings.partitions.max(1)).map(|_| {
-        let (sender, jobs) = mpsc::channel(WAITING);
-        tasks.spawn(work(engine.clone(), jobs));
-        sender
-    });
-    Publishers(Arc::new(senders.collect()))
+/// Starts the task.
+pub(crate) fn start(engine: &Arc<Engine>, tasks: &mut JoinSet<()>) -> Publisher {
+    let (sender, jobs) = mpsc::channel(WAITING);
+    tasks.spawn(work(engine.clone(), jobs));
+    Publisher(sender)
 }
 
-impl Publishers {
+impl Publisher {
     /// Publishes; returns when each was confirmed or was left in the outbox for the shard's lease holder.
     pub(crate) async fn publish(&self, outgoing: Vec<Outgoing>) {
-        let partitions = u16::try_from(self.0.len()).unwrap_or(u16::MAX);
-        let mut by_partition: BTreeMap<Partition, Vec<Outgoing>> = BTreeMap::new();
-        for event in outgoing {
-            let home = event.member.get(..16).and_then(CustomerId::from_bytes);
-            let partition = home.map_or(Partition(0), |home| partition_of(home, partitions));
-            by_partition.entry(partition).or_default().push(event);
+        if outgoing.is_empty() {
+            return;
         }
-        let mut waiting = Vec::new();
-        for (partition, outgoing) in by_partition {
-            let (done, published) = oneshot::channel();
-            if let Some(sender) = self.0.get(usize::from(partition.0))
-                && sender.send(Job { outgoing, done }).await.is_ok()
-            {
-                waiting.push(published);
-            }
-        }
-        for published in waiting {
-            // A publisher that is gone has left them in the outbox.
+        let (done, published) = oneshot::channel();
+        // A publisher that is gone has left them in the outbox.
+        if self.0.send(Job { outgoing, done }).await.is_ok() {
             published.await.ok();
         }
     }
 }
 
 async fn work(engine: Arc<Engine>, mut jobs: mpsc::Receiver<Job>) {
+    let beat = Beat::new(BEAT);
     while let Some(first) = jobs.recv().await {
-        let mut round = vec![first];
-        let mut events = round.iter().map(|job| job.outgoing.len()).sum::<usize>();
-        while events < ROUND
+        beat.turn().await;
+        let mut outgoing = first.outgoing;
+        let mut done = vec![first.done];
+        while outgoing.len() < ROUND
             && let Ok(job) = jobs.try_recv()
         {
-            events += job.outgoing.len();
-            round.push(job);
+            outgoing.extend(job.outgoing);
+            done.push(job.done);
         }
-        let (outgoing, done): (Vec<_>, Vec<_>) = round.into_iter().map(|job| (job.outgoing, job.done)).unzip();
-        let outgoing = outgoing.into_iter().flatten().collect();
+        let events = outgoing.len();
         let left = publish(
             &*engine.broker,
             &engine.ports.outbox,

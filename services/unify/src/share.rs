@@ -3,7 +3,7 @@
 
 use crate::engine::Engine;
 use crate::partition::consume;
-use crate::publisher::Publishers;
+use crate::publisher::Publisher;
 use omnigate_core::lease::{is_held, share};
 use omnigate_core::port::store::StoreError;
 use omnigate_core::protocol::Stop;
@@ -53,17 +53,17 @@ struct Held {
 
 struct Shares<'a> {
     engine: &'a Arc<Engine>,
-    publishers: &'a Publishers,
+    publisher: &'a Publisher,
     held: BTreeMap<u16, Held>,
     /// Partitions that are being given back.
     leaving: BTreeMap<u16, Task>,
 }
 
 /// Holds a share until `stop`, then gives it back.
-pub(crate) async fn run(engine: &Arc<Engine>, publishers: &Publishers, stop: &CancellationToken) {
+pub(crate) async fn run(engine: &Arc<Engine>, publisher: &Publisher, stop: &CancellationToken) {
     let mut shares = Shares {
         engine,
-        publishers,
+        publisher,
         held: BTreeMap::new(),
         leaving: BTreeMap::new(),
     };
@@ -163,8 +163,8 @@ impl Shares<'_> {
 
     fn begin(&mut self, partition: u16, epoch: u64) {
         let stop = CancellationToken::new();
-        let (engine, publishers) = (self.engine.clone(), self.publishers.clone());
-        let work = Task::begin(consume(engine, publishers, Partition(partition), stop.clone()));
+        let (engine, publisher) = (self.engine.clone(), self.publisher.clone());
+        let work = Task::begin(consume(engine, publisher, Partition(partition), stop.clone()));
         tracing::info!(partition, epoch, "took a partition");
         self.held.insert(partition, Held { epoch, stop, work });
     }

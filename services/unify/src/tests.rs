@@ -216,7 +216,7 @@ impl World {
 
     /// Everything published, decoded.
     fn published(&self) -> Vec<CustomerEvent> {
-        let logs = (0..PARTITIONS).flat_map(|number| self.broker.log(&topology::events(Partition(number))));
+        let logs = topology::event_logs(PARTITIONS).flat_map(|log| self.broker.log(&topology::events(log)));
         let batches = logs.map(|body| CustomerEventBatch::decode(body).unwrap());
         batches
             .flat_map(|batch| batch.events)

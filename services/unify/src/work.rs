@@ -5,7 +5,7 @@
 
 use crate::engine::Engine;
 use crate::intake::{Item, Work};
-use crate::publisher::Publishers;
+use crate::publisher::Publisher;
 use futures_util::FutureExt as _;
 use omnigate_core::append::Arrival;
 use omnigate_core::port::store::StoreError;
@@ -55,7 +55,7 @@ impl From<Stop> for Failure {
 #[derive(Clone)]
 pub(crate) struct Worker {
     pub(crate) engine: Arc<Engine>,
-    pub(crate) publishers: Publishers,
+    pub(crate) publisher: Publisher,
     /// Queue the events come from.
     pub(crate) origin: Arc<str>,
 }
@@ -151,7 +151,7 @@ impl Worker {
             }
         };
         self.engine.metrics.applied(&first.event.channel, &applied);
-        self.publishers.publish(std::mem::take(&mut applied.outgoing)).await;
+        self.publisher.publish(std::mem::take(&mut applied.outgoing)).await;
         Ok(())
     }
 

@@ -1,10 +1,10 @@
 //! Settles the deliveries of one subscription.
 //!
-//! One task owns that. It puts settlements on the wire at once, neighbours with one frame, and then asks the broker
-//! something harmless on the same channel: once that is answered, the broker has what was sent before. Only then they count
-//! as done; without an answer they are stale. One question covers all that gathered while the one before was on its way.
+//! One task owns that. It puts what there is on the wire, neighbours with one frame, and then asks the broker something
+//! harmless on the same channel: once that is answered, the broker has what was sent before. Only then they count as done;
+//! without an answer they are stale. What is settled meanwhile gathers for the next round.
 
-use futures_util::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
+use futures_util::FutureExt as _;
 use lapin::{
     Channel,
     options::{BasicAckOptions, BasicNackOptions, BasicQosOptions},
@@ -58,23 +58,23 @@ pub(super) async fn run(
     mut commands: mpsc::Receiver<Command>,
     stop: CancellationToken,
 ) {
-    let (mut round, mut sent) = (Vec::new(), Vec::new());
-    // One at a time.
-    let mut question = FuturesUnordered::new();
-    let mut open = true;
-    while open || !sent.is_empty() || !question.is_empty() {
-        if question.is_empty() && !sent.is_empty() {
-            question.push(ask(&channel, prefetch, std::mem::take(&mut sent)));
-        }
-        tokio::select! {
+    let mut round = Vec::new();
+    loop {
+        let count = tokio::select! {
             biased;
-            Some(()) = question.next(), if !question.is_empty() => {}
-            count = commands.recv_many(&mut round, ROUND), if open => {
-                open = count > 0;
-                send(&channel, unsettled, round.drain(..), &mut sent);
-            }
+            count = commands.recv_many(&mut round, ROUND) => count,
             // What was settled before the end still counts; what comes later is stale.
-            () = stop.cancelled(), if !commands.is_closed() => commands.close(),
+            () = stop.cancelled(), if !commands.is_closed() => {
+                commands.close();
+                continue;
+            }
+        };
+        if count == 0 {
+            break;
+        }
+        let sent = send(&channel, unsettled, round.drain(..));
+        if !sent.is_empty() {
+            ask(&channel, prefetch, sent).await;
         }
     }
     // On failure the connection is gone, which gives everything back too.
@@ -86,9 +86,8 @@ fn send(
     channel: &Channel,
     unsettled: &Unsettled,
     commands: impl Iterator<Item = Command>,
-    sent: &mut Vec<oneshot::Sender<Settled>>,
-) {
-    let mut acknowledged = Vec::new();
+) -> Vec<oneshot::Sender<Settled>> {
+    let (mut acknowledged, mut sent) = (Vec::new(), Vec::new());
     let mut tags = unsettled.tags();
     for command in commands {
         match command {
@@ -111,6 +110,7 @@ fn send(
     for (tag, multiple) in frames(acknowledged, tags.first().copied()) {
         drop(channel.basic_ack(tag, BasicAckOptions { multiple }).now_or_never());
     }
+    sent
 }
 
 /// Answers settlements once the broker has them.

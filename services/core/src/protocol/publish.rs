@@ -15,12 +15,12 @@ const MAX_EVENTS: usize = 512;
 /// Most bytes in one entry of a log, short of one larger event.
 const MAX_BYTES: usize = 512 * 1024;
 
-/// Partition of the events log that a home's CustomerEvents go to.
+/// Log of events that a home's CustomerEvents go to, where there are so many partitions of inbound queues.
 #[must_use]
 pub fn partition_of(home: CustomerId, partitions: u16) -> Partition {
     let digest = hash("events", &[&home.0]);
     let number = u16::from_be_bytes([digest[0], digest[1]]);
-    Partition(number % partitions.max(1))
+    Partition(number % topology::event_log_count(partitions))
 }
 
 /// Publishes CustomerEvents, those of one home in order, and notes which may be taken out of the outbox. What is not

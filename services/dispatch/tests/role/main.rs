@@ -49,7 +49,7 @@ async fn events_are_published_and_taken_out() {
     gateway.until(id, DeliveryState::Sent).await;
     // What the api committed stays for the scheduler; the change of state is ours.
     eventually(|| async { gateway.store.members(&keys::outbox()) == 3 }).await;
-    let logs = topology::partitions(16).map(|partition| gateway.broker.log(&topology::events(partition)).len());
+    let logs = topology::event_logs(16).map(|partition| gateway.broker.log(&topology::events(partition)).len());
     assert_eq!(logs.sum::<usize>(), 1);
     running.stop().await;
 }

@@ -11,15 +11,15 @@ use std::time::Duration;
 pub(super) struct Round {
     /// Messages per second of the bare loop, one event each.
     pub(super) bare: f64,
-    /// Events per second from push to confirm, one event a push.
+    /// Events per second from push to confirm, gathered as edge does it.
     pub(super) confirmed: f64,
     /// Processor time of this process for each, pushing side included, in microseconds.
     pub(super) confirmed_cpu_us: f64,
-    /// The same with ten events a push.
-    pub(super) confirmed_by_ten: f64,
+    /// The same with one event a call.
+    pub(super) confirmed_singly: f64,
     /// …
-    pub(super) confirmed_by_ten_cpu_us: f64,
-    /// Events per second from push to CustomerEvent, one event a push.
+    pub(super) confirmed_singly_cpu_us: f64,
+    /// Events per second from push to CustomerEvent, gathered as edge does it.
     pub(super) published: f64,
     /// …
     pub(super) published_cpu_us: f64,
@@ -137,7 +137,7 @@ impl Figures {
         vec![
             rate("bare publisher, confirmed", |round| round.bare, None),
             rate("push → confirmed", |round| round.confirmed, Some((1.5, "≥ 1.5"))),
-            rate("push of ten → confirmed", |round| round.confirmed_by_ten, None),
+            rate("push, one a call → confirmed", |round| round.confirmed_singly, None),
             rate(
                 "push → unified → published",
                 |round| round.published,
@@ -150,8 +150,8 @@ impl Figures {
                 None,
             ),
             plain(
-                "processor: push of ten",
-                |round| round.confirmed_by_ten_cpu_us,
+                "processor: push, one a call",
+                |round| round.confirmed_singly_cpu_us,
                 "µs/event",
                 None,
             ),

@@ -2,11 +2,13 @@
 //! stores messages on the same servers.
 //!
 //! The bare loop and push → confirmed run while nobody reads the queues, which are emptied afterwards; the embedded broker
-//! knows no role alone, so there everything is at work. For push → published an event counts when its CustomerEvent was read
+//! knows no role alone, so there everything is at work. Events are pushed as edge pushes them, gathered while a call is in
+//! flight; one measurement makes each event a call of its own. For push → published an event counts when its CustomerEvent was read
 //! from the events log; ten times as many as are being pushed may wait for that.
 
 use super::figures::{Figures, Round};
 use super::gateway::{ACCOUNT, Gateway, Servers, roles};
+use super::lanes::Lanes;
 use super::load::{Full, Load};
 use super::progress::Progress;
 use super::published::Published;
@@ -123,17 +125,19 @@ impl Inbound<'_> {
     }
 
     async fn confirmed(&self, gateway: &Gateway, round: &mut Round, progress: &mut Progress) -> anyhow::Result<()> {
-        let load = Load {
+        let mut load = Load {
             gateway,
             traffic: Arc::clone(&self.traffic),
             published: None,
+            lanes: None,
         };
+        progress.step("push of one → confirmed");
+        let speed = load.full(self.full()).await?;
+        (round.confirmed_singly, round.confirmed_singly_cpu_us) = (speed.rate, speed.cpu_us);
         progress.step("push → confirmed");
-        let speed = load.full(self.full(1)).await?;
+        load.lanes = Some(Lanes::open(gateway)?);
+        let speed = load.full(self.full()).await?;
         (round.confirmed, round.confirmed_cpu_us) = (speed.rate, speed.cpu_us);
-        progress.step("push of ten → confirmed");
-        let speed = load.full(self.full(10)).await?;
-        (round.confirmed_by_ten, round.confirmed_by_ten_cpu_us) = (speed.rate, speed.cpu_us);
         Ok(())
     }
 
@@ -144,12 +148,13 @@ impl Inbound<'_> {
             gateway,
             traffic: Arc::clone(&self.traffic),
             published: Some(published),
+            lanes: Some(Lanes::open(gateway)?),
         };
         progress.step("every customer writes once");
         load.everybody(self.arguments.customers, self.arguments.concurrency)
             .await?;
         progress.step("push → unified → published");
-        let speed = load.full(self.full(1)).await?;
+        let speed = load.full(self.full()).await?;
         (round.published, round.published_cpu_us) = (speed.rate, speed.cpu_us);
         round.resident_mib = resident()?;
         progress.step("half load");
@@ -158,10 +163,9 @@ impl Inbound<'_> {
         Ok(())
     }
 
-    fn full(&self, events: usize) -> Full {
+    fn full(&self) -> Full {
         Full {
             concurrency: self.arguments.concurrency,
-            events,
             warm_up: self.warm_up(),
             time: self.time,
         }

@@ -1,11 +1,11 @@
 //! Pushes: as fast as answers come, or at a given rate.
 
 use super::gateway::{Gateway, Pushes};
+use super::lanes::{Lanes, call};
 use super::published::Published;
 use super::traffic::Traffic;
-use crate::commands::remote;
 use anyhow::Context as _;
-use omnigate_proto::v1::{Event, PushRequest, PushStatus};
+use omnigate_proto::v1::Event;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -27,8 +27,6 @@ const PACED: usize = 20_000;
 pub(super) struct Full {
     /// Events being pushed at once.
     pub(super) concurrency: usize,
-    /// Events in one push.
-    pub(super) events: usize,
     /// Before anything counts.
     pub(super) warm_up: Duration,
     /// For how long it counts.
@@ -70,6 +68,8 @@ pub(super) struct Load<'a> {
     pub(super) traffic: Arc<Traffic>,
     /// `None` where only the confirm is waited for.
     pub(super) published: Option<Arc<Published>>,
+    /// `None` where each event is a call.
+    pub(super) lanes: Option<Arc<Lanes>>,
 }
 
 impl Load<'_> {
@@ -79,12 +79,12 @@ impl Load<'_> {
         let room = Arc::new(Semaphore::new(full.concurrency * BACKLOG));
         let end = Instant::now() + full.warm_up + full.time;
         let mut workers = JoinSet::new();
-        for number in 0..full.concurrency.div_ceil(full.events.max(1)) {
+        for number in 0..full.concurrency {
             let worker = self.worker(number)?;
             let (done, room) = (Arc::clone(&done), Arc::clone(&room));
             workers.spawn(async move {
                 while Instant::now() < end {
-                    worker.counted(full.events, &done, &room).await?;
+                    worker.counted(&done, &room).await?;
                 }
                 anyhow::Ok(())
             });
@@ -170,31 +170,29 @@ impl Load<'_> {
             pushes: self.gateway.pushes(number)?,
             traffic: Arc::clone(&self.traffic),
             published: self.published.clone(),
+            lanes: self.lanes.clone(),
         })
     }
 }
 
-/// Pushes over one connection.
+/// Pushes one event after the other.
 struct Worker {
     pushes: Pushes,
     traffic: Arc<Traffic>,
     published: Option<Arc<Published>>,
+    lanes: Option<Arc<Lanes>>,
 }
 
 impl Worker {
     /// Pushes and returns when all is confirmed; counts what is confirmed, or published where that is watched.
-    async fn counted(&self, events: usize, count: &Arc<AtomicU64>, room: &Arc<Semaphore>) -> anyhow::Result<()> {
-        let mut batch = Vec::with_capacity(events);
-        for _ in 0..events {
-            let (number, event) = self.traffic.next();
-            if let Some(published) = &self.published {
-                published.count(number, count, Arc::clone(room).acquire_owned().await?);
-            }
-            batch.push(event);
+    async fn counted(&self, count: &Arc<AtomicU64>, room: &Arc<Semaphore>) -> anyhow::Result<()> {
+        let (number, event) = self.traffic.next();
+        if let Some(published) = &self.published {
+            published.count(number, count, Arc::clone(room).acquire_owned().await?);
         }
-        self.confirmed(batch).await?;
+        self.confirmed(event).await?;
         if self.published.is_none() {
-            count.fetch_add(u64::try_from(events)?, Ordering::Relaxed);
+            count.fetch_add(1, Ordering::Relaxed);
         }
         Ok(())
     }
@@ -202,7 +200,7 @@ impl Worker {
     /// Pushes a message that was due then; returns when it is confirmed, and published where that is watched.
     async fn send(&self, (number, event): (u64, Event), due: Instant) -> anyhow::Result<Latency> {
         let seen = self.published.as_ref().map(|published| published.expect(number));
-        self.confirmed(vec![event]).await?;
+        self.confirmed(event).await?;
         let confirmed = due.elapsed();
         let published = match seen {
             Some(seen) => {
@@ -214,20 +212,10 @@ impl Worker {
         Ok(Latency { confirmed, published })
     }
 
-    async fn confirmed(&self, events: Vec<Event>) -> anyhow::Result<()> {
-        let request = PushRequest {
-            events,
-            ..PushRequest::default()
-        };
-        let answer = self.pushes.clone().push(request).await.map_err(remote::refused)?;
-        let refused = answer
-            .get_ref()
-            .results
-            .iter()
-            .find(|result| result.status() != PushStatus::Accepted);
-        match refused {
-            Some(refused) => anyhow::bail!("a message was not accepted: {}", refused.problem),
-            None => Ok(()),
+    async fn confirmed(&self, event: Event) -> anyhow::Result<()> {
+        match &self.lanes {
+            Some(lanes) => lanes.push(event).await,
+            None => call(&self.pushes, vec![event]).await,
         }
     }
 }

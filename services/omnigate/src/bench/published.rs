@@ -59,7 +59,7 @@ impl Published {
             waiting: (0..SPREAD).map(|_| Waiting::default()).collect(),
         });
         let mut tasks = JoinSet::new();
-        for partition in topology::partitions(partitions) {
+        for partition in topology::event_logs(partitions) {
             let log = topology::events(partition);
             let reader = broker.read(&log, From::Next).await;
             let reader = reader.with_context(|| format!("{log} cannot be read"))?;

@@ -83,7 +83,7 @@ async fn events_that_nobody_published_are_published_once() {
     let running = gateway.schedule();
     eventually(|| async { gateway.store.members(&keys::outbox()) == 0 }).await;
     tokio::time::sleep(Duration::from_secs(10)).await;
-    let logs = topology::partitions(16).flat_map(|partition| gateway.broker.log(&topology::events(partition)));
+    let logs = topology::event_logs(16).flat_map(|partition| gateway.broker.log(&topology::events(partition)));
     let published = logs.map(|body| CustomerEventBatch::decode(body).unwrap().events.len());
     assert_eq!(published.sum::<usize>(), 3);
     running.stop().await;
