@@ -9,6 +9,7 @@ mod inbound;
 mod outbound;
 mod parked;
 mod python;
+mod shares;
 
 use omnigate_rpc::client::Connection;
 use omnigate_sandbox::telegram::TelegramHandle;

@@ -4,6 +4,7 @@
 use crate::engine::Engine;
 use crate::partition::consume;
 use crate::publisher::Publisher;
+use futures_util::future::join_all;
 use omnigate_core::lease::{is_held, share};
 use omnigate_core::port::store::StoreError;
 use omnigate_core::protocol::Stop;
@@ -114,14 +115,17 @@ impl Shares<'_> {
         let settings = &self.engine.settings;
         // A reader that ended by itself is begun again.
         self.held.retain(|_, held| !held.work.is_over());
-        let held: Vec<(u16, u64)> = self
-            .held
-            .iter()
-            .map(|(partition, held)| (*partition, held.epoch))
-            .collect();
-        for (partition, epoch) in held {
-            let name = name(partition);
-            match lease::renew(&context, wish(&name, &settings.owner), epoch, settings.lease).await {
+        // All at once: one after the other could take longer than they last when the store is slow.
+        let renewals = self.held.iter().map(|(partition, held)| {
+            let (context, partition, epoch) = (&context, *partition, held.epoch);
+            async move {
+                let name = name(partition);
+                let renewed = lease::renew(context, wish(&name, &settings.owner), epoch, settings.lease).await;
+                (partition, renewed)
+            }
+        });
+        for (partition, renewed) in join_all(renewals).await {
+            match renewed {
                 Ok(_) => {}
                 Err(LeaseError::Lost(_)) => {
                     tracing::warn!(partition, "somebody else took the partition");
