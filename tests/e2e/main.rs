@@ -1,7 +1,12 @@
 //! The gateway end to end, twice from one source: in one process on the embedded back-ends, and as a fleet on RabbitMQ and
 //! Redis.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops where it is surprised")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test stops where it is surprised"
+)]
 
 mod bad_input;
 mod external;

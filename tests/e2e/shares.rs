@@ -47,7 +47,7 @@ impl Race {
         let second = self.gateway.processes.get_mut("unify-2").context("no second unify")?;
         second.stop().await?;
         let one = self.rate(&["unify-1"]).await?;
-        eprintln!("one unify {one:.0}/s, two {two:.0}/s: × {:.2}", two / one);
+        println!("one unify {one:.0}/s, two {two:.0}/s: × {:.2}", two / one);
         anyhow::ensure!(two >= MORE * one, "one unify {one:.0}/s, two {two:.0}/s");
         Ok(())
     }
