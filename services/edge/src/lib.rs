@@ -8,7 +8,6 @@ mod metrics;
 mod pushes;
 mod refused;
 mod sending;
-mod server;
 mod session;
 mod settings;
 mod transport;
@@ -29,6 +28,7 @@ use omnigate_core::{
     },
 };
 use omnigate_rpc::v1::{ingest_service_server::IngestService, session_service_server::SessionService};
+use omnigate_runtime::http;
 use pushes::Pushes;
 use session::Sessions;
 use std::sync::Arc;
@@ -119,7 +119,16 @@ impl Edge {
     pub async fn run(&self, listener: TcpListener, stop: CancellationToken) {
         let intake_ended = CancellationToken::new();
         let intake = async {
-            let webhooks = server::serve(listener, routes(Arc::clone(&self.reception)), &self.settings, &stop);
+            let webhooks = async {
+                let routes = routes(Arc::clone(&self.reception));
+                let cut = http::serve(listener, routes, self.settings.http(), &stop).await;
+                if cut > 0 {
+                    tracing::warn!(
+                        connections = cut,
+                        "stopped with open webhook requests; their providers will come again"
+                    );
+                }
+            };
             let sessions = async {
                 match &self.sessions {
                     Some(sessions) => sessions.run(&stop).await,

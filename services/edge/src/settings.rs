@@ -1,5 +1,6 @@
 //! What can be set about facing the Internet.
 
+use omnigate_runtime::http::Limits;
 use std::time::Duration;
 
 /// Limits of the role, with defaults that suit a small machine.
@@ -25,6 +26,17 @@ pub struct Settings {
     pub sends_per_account: usize,
     /// Longest call to a provider, whatever the deadline allows.
     pub send_within: Duration,
+}
+
+impl Settings {
+    pub(crate) const fn http(&self) -> Limits {
+        Limits {
+            connections: self.connections,
+            header_bytes: self.header_bytes,
+            headers_within: self.headers_within,
+            drain_within: self.drain_within,
+        }
+    }
 }
 
 impl Default for Settings {

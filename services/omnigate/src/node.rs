@@ -22,7 +22,7 @@ use omnigate_runtime::clock::{NoEntropy, SystemClock, SystemEntropy};
 use omnigate_runtime::config::{Config, ConnectionUrl, RolesError, check_roles};
 use omnigate_runtime::health::{Health, Latch, admin};
 use omnigate_runtime::role::{Role, RoleSet};
-use omnigate_runtime::stop::{Budgets, Outcome, Stop};
+use omnigate_runtime::stop::{Budgets, Outcome, Phase, Stop};
 use omnigate_runtime::telemetry::metrics::Metrics;
 use std::io;
 use std::sync::Arc;
@@ -183,7 +183,7 @@ impl Inside {
             false => None,
         };
         Ok(Self {
-            stop: Stop::new(budgets(&config)),
+            stop: Stop::new(Budgets::from(&config.budgets)),
             page_tokens: page::Tokens::new(keys.page_secret.as_bytes()),
             keys: Arc::new(keys.tokens),
             config,
@@ -195,6 +195,11 @@ impl Inside {
             broker,
             ports,
         })
+    }
+
+    /// What a role of this phase may take to finish by itself.
+    fn drain(&self, phase: Phase) -> Duration {
+        Budgets::from(&self.config.budgets).drain(phase)
     }
 
     /// How a gRPC server of this process runs.
@@ -267,17 +272,6 @@ async fn open_broker(
         false => Err("not connected".to_owned()),
     });
     Ok(broker)
-}
-
-fn budgets(config: &Config) -> Budgets {
-    let budgets = &config.budgets;
-    Budgets {
-        intake: Duration::from_secs(budgets.intake_seconds),
-        in_flight: Duration::from_secs(budgets.in_flight_seconds),
-        flush: Duration::from_secs(budgets.flush_seconds),
-        close: Duration::from_secs(budgets.close_seconds),
-        health: Duration::from_secs(budgets.health_seconds),
-    }
 }
 
 /// Everything that adapters cannot work with in what is configured.

@@ -4,6 +4,7 @@ pub mod beat;
 pub mod clock;
 pub mod config;
 pub mod health;
+pub mod http;
 pub mod listen;
 pub mod role;
 pub mod stop;

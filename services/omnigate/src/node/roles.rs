@@ -99,6 +99,7 @@ fn ingest(
         in_flight_events: usize::try_from(limits.push_events_in_flight).unwrap_or(usize::MAX),
         in_flight_bytes: usize::try_from(limits.push_bytes_in_flight).unwrap_or(usize::MAX),
         keep_raw: inside.config.broker.raw && inside.config.broker.journal_hours > 0,
+        drain_within: inside.drain(Phase::InFlight),
         ..omnigate_ingest::Settings::default()
     };
     let (directory, clock) = (Arc::clone(&inside.directory), Arc::clone(&inside.clock));
@@ -153,6 +154,7 @@ fn scheduler(
     };
     let settings = omnigate_scheduler::Settings {
         partitions: inside.config.broker.partitions,
+        drain_within: inside.drain(Phase::Flush),
         ..omnigate_scheduler::Settings::default()
     };
     let sessions = Arc::new(Sessions::new(inside.ports()?, Arc::clone(&inside.directory), &settings));
@@ -173,15 +175,18 @@ fn unify(inside: &Arc<Inside>, roles: &RoleSet) -> Result<(), StartError> {
     if !roles.contains(&Role::Unify) {
         return Ok(());
     }
+    let defaults = omnigate_unify::Settings::default();
     let settings = omnigate_unify::Settings {
         partitions: inside.config.broker.partitions,
+        // Partitions are no longer ours when their leases have ended.
+        drain_within: defaults.drain_within.min(inside.drain(Phase::InFlight)),
         owner: inside
             .entropy
             .bytes()
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect(),
-        ..omnigate_unify::Settings::default()
+        ..defaults
     };
     let unify = Unify::new(inside.ports()?, inside.broker()?, settings, inside.metrics.clone());
     let checked = unify.clone();
@@ -209,6 +214,7 @@ fn dispatch(inside: &Arc<Inside>, roles: &RoleSet, adapters: &AdapterPort) -> Re
     };
     let settings = omnigate_dispatch::Settings {
         partitions: inside.config.broker.partitions,
+        drain_within: inside.drain(Phase::InFlight),
         ..omnigate_dispatch::Settings::default()
     };
     let dispatch = Arc::new(Dispatch::new(parts, Arc::clone(&inside.directory), settings));
@@ -251,6 +257,7 @@ fn edge(
         settings: omnigate_edge::Settings {
             body_bytes,
             connections: usize::try_from(inside.config.limits.max_connections).unwrap_or(usize::MAX),
+            drain_within: inside.drain(Phase::Intake),
             ..omnigate_edge::Settings::default()
         },
         metrics: inside.metrics.clone(),

@@ -2,6 +2,7 @@
 //! answered while everything else is busy.
 
 use super::Health;
+use crate::http::{self, Limits};
 use crate::telemetry::metrics::Metrics;
 use axum::{
     Json, Router,
@@ -9,27 +10,25 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
-    serve::Listener,
 };
 use std::{
     io,
     net::SocketAddr,
-    sync::Arc,
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
-};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 /// How often readiness is looked at without being asked, for gRPC health.
 const LOOK: Duration = Duration::from_millis(250);
-/// Probes and scrapers are few; strangers must not exhaust file descriptors.
-const MAX_CONNECTIONS: usize = 64;
-/// How long answers under way may take when the server stops.
-const LINGER: Duration = Duration::from_millis(500);
+/// Probes and scrapers are few and near.
+const LIMITS: Limits = Limits {
+    connections: 64,
+    header_bytes: 16 * 1024,
+    headers_within: Duration::from_secs(5),
+    drain_within: Duration::from_millis(500),
+};
 
 /// What the pages show.
 #[derive(Clone, Debug)]
@@ -78,10 +77,7 @@ impl Admin {
 }
 
 async fn run(listener: std::net::TcpListener, pages: Pages, stop: CancellationToken) -> io::Result<()> {
-    let listener = Few {
-        listener: TcpListener::from_std(listener)?,
-        free: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
-    };
+    let listener = TcpListener::from_std(listener)?;
     let health = pages.health.clone();
     let look = async {
         loop {
@@ -94,16 +90,11 @@ async fn run(listener: std::net::TcpListener, pages: Pages, stop: CancellationTo
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .with_state(pages);
-    let serve = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
-    let linger = async {
-        stop.cancelled().await;
-        tokio::time::sleep(LINGER).await;
-    };
     tokio::select! {
-        served = serve.into_future() => served,
-        () = look => Ok(()),
-        () = linger => Ok(()),
+        _cut = http::serve(listener, router, LIMITS, &stop) => {}
+        () = look => {}
     }
+    Ok(())
 }
 
 async fn readyz(State(pages): State<Pages>) -> Response {
@@ -127,74 +118,12 @@ async fn metrics(State(pages): State<Pages>) -> Response {
     }
 }
 
-/// A listener with a bound on its connections; more wait in the kernel.
-struct Few {
-    listener: TcpListener,
-    free: Arc<Semaphore>,
-}
-
-/// A connection that gives its place back when it ends.
-struct Counted {
-    stream: TcpStream,
-    _place: Option<OwnedSemaphorePermit>,
-}
-
-impl Listener for Few {
-    type Io = Counted;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        let place = Arc::clone(&self.free).acquire_owned().await.ok();
-        let (stream, address) = Listener::accept(&mut self.listener).await;
-        (Counted { stream, _place: place }, address)
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
-    }
-}
-
-mod counted {
-    //! Reading and writing pass through.
-
-    use super::Counted;
-    use std::{
-        io,
-        pin::Pin,
-        task::{Context, Poll},
-    };
-    use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-
-    impl AsyncRead for Counted {
-        fn poll_read(
-            mut self: Pin<&mut Self>,
-            context: &mut Context<'_>,
-            buffer: &mut ReadBuf<'_>,
-        ) -> Poll<io::Result<()>> {
-            Pin::new(&mut self.stream).poll_read(context, buffer)
-        }
-    }
-
-    impl AsyncWrite for Counted {
-        fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-            Pin::new(&mut self.stream).poll_write(context, bytes)
-        }
-
-        fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Pin::new(&mut self.stream).poll_flush(context)
-        }
-
-        fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Pin::new(&mut self.stream).poll_shutdown(context)
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{listen, role::Role};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
 
     async fn get(address: SocketAddr, path: &str) -> String {
         let mut stream = TcpStream::connect(address).await.unwrap();

@@ -1,6 +1,6 @@
-//! The HTTP server of the webhooks: bounded in connections, headers and time, so that slow or many strangers cost little.
+//! The HTTP server of webhooks and admin pages: bounded in connections, headers and time, so that slow or many strangers
+//! cost little.
 
-use crate::settings::Settings;
 use axum::Router;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -20,16 +20,29 @@ const MAX_HEADERS: usize = 100;
 /// Pause after the system could not give us a connection (too many open files).
 const AFTER_ACCEPT_ERROR: Duration = Duration::from_millis(100);
 
-/// Serves until stopped; then lets open requests end for a while.
-pub(crate) async fn serve(listener: TcpListener, routes: Router, settings: &Settings, stop: &CancellationToken) {
-    let connections = Arc::new(Semaphore::new(settings.connections));
+/// What strangers may take.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Open connections; further ones wait to be accepted.
+    pub connections: usize,
+    /// Largest headers of a request, together.
+    pub header_bytes: usize,
+    /// How long a client may take to send its headers.
+    pub headers_within: Duration,
+    /// How long a stop waits for open requests.
+    pub drain_within: Duration,
+}
+
+/// Serves until stopped; then lets open requests end for a while, and gives how many had to be cut.
+pub async fn serve(listener: TcpListener, routes: Router, limits: Limits, stop: &CancellationToken) -> usize {
+    let connections = Arc::new(Semaphore::new(limits.connections));
     let graceful = GracefulShutdown::new();
     let mut tasks = JoinSet::new();
     let mut http = auto::Builder::new(TokioExecutor::new()).http1_only();
     http.http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(settings.headers_within)
-        .max_buf_size(settings.header_bytes.max(8192))
+        .header_read_timeout(limits.headers_within)
+        .max_buf_size(limits.header_bytes.max(8192))
         .max_headers(MAX_HEADERS);
     loop {
         while tasks.try_join_next().is_some() {}
@@ -46,20 +59,15 @@ pub(crate) async fn serve(listener: TcpListener, routes: Router, settings: &Sett
         let connection = graceful.watch(connection);
         tasks.spawn(async move {
             if let Err(error) = connection.await {
-                tracing::debug!(error, "webhook connection ended");
+                tracing::debug!(error, "connection ended");
             }
             drop(permit);
         });
     }
     drop(listener);
-    if tokio::time::timeout(settings.drain_within, graceful.shutdown())
-        .await
-        .is_err()
-    {
-        tracing::warn!(
-            connections = tasks.len(),
-            "stopped with open webhook requests; their providers will come again"
-        );
+    match tokio::time::timeout(limits.drain_within, graceful.shutdown()).await {
+        Ok(()) => 0,
+        Err(_) => tasks.len(),
     }
 }
 
