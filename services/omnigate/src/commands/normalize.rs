@@ -42,6 +42,11 @@ fn translate(
     match webhook.receive(request, verify) {
         Received::Rejected { reply, problem } => {
             print::aside(&format!("{} {problem}", reply.status));
+            if verify && matches!(reply.status, 401 | 403) {
+                print::aside(
+                    "--no-verify translates it all the same; --config and --account give the secret to verify with",
+                );
+            }
             Ok(1)
         }
         Received::Events { events, reply } => {
