@@ -5,10 +5,13 @@
 
 mod content;
 mod fact;
+mod incoming;
 #[cfg(test)]
 mod tests;
+mod wire;
 
 pub use fact::event_id_of_message;
+pub use incoming::{Incoming, Taken};
 
 use crate::{
     account::Account,
@@ -62,6 +65,18 @@ pub struct Normalised {
 /// Checks an event and brings it into the one form: canonical identifiers, NFC, its id, and everything that ingest stamps.
 /// `trace_id` is used when the event brings none.
 pub fn normalise(event: &mut Event, account: &Account, now: Moment, trace_id: &str) -> Result<Normalised, Refusal> {
+    normalise_beside(&[], event, account, now, trace_id)
+}
+
+/// Normalises an event beside which `unknown` was written: fields that this version does not know. Where it has no kind
+/// that this version knows, they are its kind.
+fn normalise_beside(
+    unknown: &[u8],
+    event: &mut Event,
+    account: &Account,
+    now: Moment,
+    trace_id: &str,
+) -> Result<Normalised, Refusal> {
     check_handles(event)?;
     stamp(event, account, now, trace_id);
     canonical_peer(event)?;
@@ -70,14 +85,16 @@ pub fn normalise(event: &mut Event, account: &Account, now: Moment, trace_id: &s
     if let Some(profile) = &mut event.profile {
         content::profile(profile);
     }
-    let mut kind = event
-        .kind
-        .take()
-        .ok_or_else(|| Refusal::new("kind", "is missing or unknown to this version"))?;
-    let checked = check_kind(event, &mut kind);
-    let event_id = fact::event_id(event, &kind);
-    event.kind = Some(kind);
-    checked?;
+    let event_id = match event.kind.take() {
+        Some(mut kind) => {
+            let checked = check_kind(event, &mut kind);
+            let event_id = fact::event_id(event, &kind);
+            event.kind = Some(kind);
+            checked.map(|()| event_id)?
+        }
+        None if unknown.is_empty() => return Err(Refusal::new("kind", "is missing")),
+        None => fact::event_id_of_newer(event, unknown),
+    };
     event.event_id = event_id.to_string();
     event.thread_id = event.peer.as_ref().map_or_else(String::new, |peer| {
         ThreadId::new(identifier::key(&account.tenant_id, peer), &account.id).to_string()

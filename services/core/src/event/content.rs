@@ -14,7 +14,7 @@ pub(super) const MAX_HANDLE: usize = 2048;
 /// Bytes of an address; signed ones are long.
 const MAX_URL: usize = 8192;
 /// Bytes kept of what nobody understood.
-const MAX_RAW: usize = 256 * 1024;
+pub(super) const MAX_RAW: usize = 256 * 1024;
 /// Entries of a list inside a contact card.
 const MAX_CARD: usize = 64;
 

@@ -27,11 +27,6 @@ pub fn event_id_of_message(
 
 /// Id of a normalised event.
 pub(super) fn event_id(event: &Event, kind: &Kind) -> EventId {
-    let place = Place {
-        tenant_id: &event.tenant_id,
-        account_id: &event.account_id,
-        peer: event.peer.as_ref(),
-    };
     let content;
     let key: (&str, &[u8]) = if !event.provider_message_id.is_empty() {
         ("provider", event.provider_message_id.as_bytes())
@@ -41,10 +36,26 @@ pub(super) fn event_id(event: &Event, kind: &Kind) -> EventId {
     } else if !event.stable_key.is_empty() {
         ("stable", event.stable_key.as_bytes())
     } else {
-        content = content_key(event, kind);
+        content = content_key(event, &said(kind));
         ("content", &content)
     };
-    place.event_id(key, name(kind), &discriminator(event, kind))
+    Place::of(event).event_id(key, name(kind), &discriminator(event, kind))
+}
+
+/// Id of a normalised event whose kind a newer version wrote: `unknown` is what this version cannot read of it. What it is
+/// about is in there, so another fact about the same message has another id.
+pub(super) fn event_id_of_newer(event: &Event, unknown: &[u8]) -> EventId {
+    let content;
+    let key: (&str, &[u8]) = if !event.provider_message_id.is_empty() {
+        ("provider", event.provider_message_id.as_bytes())
+    } else if !event.stable_key.is_empty() {
+        ("stable", event.stable_key.as_bytes())
+    } else {
+        content = content_key(event, unknown);
+        ("content", &content)
+    };
+    let discriminator = [hash(NEWER, &[unknown]).to_vec(), moment(event)];
+    Place::of(event).event_id(key, NEWER, &discriminator)
 }
 
 /// Where a fact happened.
@@ -54,7 +65,15 @@ struct Place<'a> {
     peer: Option<&'a Identifier>,
 }
 
-impl Place<'_> {
+impl<'a> Place<'a> {
+    fn of(event: &'a Event) -> Self {
+        Self {
+            tenant_id: &event.tenant_id,
+            account_id: &event.account_id,
+            peer: event.peer.as_ref(),
+        }
+    }
+
     fn event_id(&self, key: (&str, &[u8]), kind: &str, discriminator: &[Vec<u8>]) -> EventId {
         let nobody = Identifier::default();
         let peer = self.peer.unwrap_or(&nobody);
@@ -74,6 +93,9 @@ impl Place<'_> {
         EventId(id)
     }
 }
+
+/// In the place of a kind's name; no kind may ever be called so.
+const NEWER: &str = "newer";
 
 /// Name of a kind; part of every id, so it must never change.
 const fn name(kind: &Kind) -> &'static str {
@@ -153,8 +175,19 @@ fn moment(event: &Event) -> Vec<u8> {
 
 /// Key of an event that has none: what was said, by whom and when. Without any time of the provider it is the moment of
 /// receipt, because "ok" said twice is two messages.
-fn content_key(event: &Event, kind: &Kind) -> Vec<u8> {
-    let content = match kind {
+fn content_key(event: &Event, content: &[u8]) -> Vec<u8> {
+    let author = event.author.as_ref().and_then(|author| author.identifier.as_ref());
+    let mut when = moment(event);
+    if when.is_empty() {
+        when = event.received_at.as_ref().map(timestamp).unwrap_or_default();
+    }
+    let direction = event.direction.to_be_bytes();
+    hash("content", &[content, &identifier(author), &when, &direction]).to_vec()
+}
+
+/// What a kind says.
+fn said(kind: &Kind) -> Vec<u8> {
+    match kind {
         Kind::Message(message) => content_hash(message),
         other => {
             let alone = Event {
@@ -163,14 +196,7 @@ fn content_key(event: &Event, kind: &Kind) -> Vec<u8> {
             };
             alone.encode_to_vec()
         }
-    };
-    let author = event.author.as_ref().and_then(|author| author.identifier.as_ref());
-    let mut when = moment(event);
-    if when.is_empty() {
-        when = event.received_at.as_ref().map(timestamp).unwrap_or_default();
     }
-    let direction = event.direction.to_be_bytes();
-    hash("content", &[&content, &identifier(author), &when, &direction]).to_vec()
 }
 
 /// Hash of what a message says. Addresses of media that have a handle of their own are left out: providers sign them anew

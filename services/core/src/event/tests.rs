@@ -7,10 +7,10 @@ use omnigate_proto::v1::{
 };
 use proptest::prelude::*;
 
-const NOW: Moment = Moment(1_700_000_000_000);
-const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+pub(super) const NOW: Moment = Moment(1_700_000_000_000);
+pub(super) const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
-fn account() -> Account {
+pub(super) fn account() -> Account {
     Account {
         id: "shop-bot".into(),
         tenant_id: "acme".into(),
@@ -23,7 +23,7 @@ fn account() -> Account {
     }
 }
 
-fn identifier(kind: &str, value: &str) -> Identifier {
+pub(super) fn identifier(kind: &str, value: &str) -> Identifier {
     Identifier {
         r#type: kind.into(),
         scope: if kind == "tg_chat" { "bot".into() } else { String::new() },
@@ -31,7 +31,7 @@ fn identifier(kind: &str, value: &str) -> Identifier {
     }
 }
 
-fn text(words: &str) -> Message {
+pub(super) fn text(words: &str) -> Message {
     Message {
         parts: vec![Part {
             content: Some(Content::Text(Text {
@@ -43,11 +43,11 @@ fn text(words: &str) -> Message {
     }
 }
 
-fn at(seconds: i64) -> Option<Timestamp> {
+pub(super) fn at(seconds: i64) -> Option<Timestamp> {
     Some(Timestamp { seconds, nanos: 0 })
 }
 
-fn event(kind: Kind) -> Event {
+pub(super) fn event(kind: Kind) -> Event {
     Event {
         peer: Some(identifier("tg_chat", "42")),
         provider_message_id: "7".into(),
@@ -65,7 +65,7 @@ fn receipt(state: ReceiptState) -> Receipt {
     }
 }
 
-fn normal(mut event: Event) -> Event {
+pub(super) fn normal(mut event: Event) -> Event {
     normalise(&mut event, &account(), NOW, TRACE).unwrap();
     event
 }
@@ -443,7 +443,7 @@ fn ok_said_twice_without_any_key_or_time_is_two_messages() {
     assert_eq!(id(said(1_699_999_990)), id(said(1_699_999_990)));
 }
 
-fn any_event() -> impl Strategy<Value = Event> {
+pub(super) fn any_event() -> impl Strategy<Value = Event> {
     let facts = different_facts();
     let times = prop_oneof![
         Just(None),
