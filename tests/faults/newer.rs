@@ -8,13 +8,14 @@ use crate::load::{Provider, message, peer};
 use crate::observe::{everything_logged, everything_told};
 use crate::world::World;
 use anyhow::{Context as _, ensure};
+use bytes::Bytes;
 use omnigate_broker::rabbitmq::{Options, RabbitBroker};
 use omnigate_core::port::broker::{Broker, Publication};
 use omnigate_core::{id::ThreadId, identifier, partition, topology};
 use omnigate_proto::state::v1::{EventBatch, Stamped};
 use omnigate_proto::v1::customer_event::Kind as Told;
 use omnigate_proto::v1::event::Kind;
-use omnigate_proto::v1::{Direction, Entry, Event, Evidence, IdentifierEvidence, PushResponse, PushStatus};
+use omnigate_proto::v1::{Direction, Entry, Event, Evidence, IdentifierEvidence, PushResponse, PushStatus, Text};
 use omnigate_runtime::clock::SystemClock;
 use omnigate_tests::reading::{customer, in_thread_order, timeline, words};
 use omnigate_tests::wait;
@@ -29,6 +30,32 @@ struct NewerFields {
     poll: Option<Poll>,
     #[prost(string, tag = "901")]
     mood: String,
+}
+
+/// A message as a newer version might write it: more is said of it, and of each of its parts. Nothing else has these
+/// fields, so an event that holds this holds all of it.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Louder {
+    #[prost(message, optional, tag = "20")]
+    message: Option<LouderMessage>,
+    #[prost(string, tag = "1000")]
+    mood: String,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct LouderMessage {
+    #[prost(message, repeated, tag = "1")]
+    parts: Vec<LouderPart>,
+    #[prost(string, tag = "1001")]
+    mood: String,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct LouderPart {
+    #[prost(message, optional, tag = "1")]
+    text: Option<Text>,
+    #[prost(uint32, tag = "1002")]
+    decibels: u32,
 }
 
 /// A kind of the future.
@@ -85,17 +112,25 @@ async fn a_newer_ingest_beside_an_older_unify(world: &World) -> anyhow::Result<(
     is_shown_as_newer(told.context("nobody was told")?, &of_unknown_kind)
 }
 
-/// With its bytes, so that a reader who knows the kind can read it although nobody in between does.
+/// With its bytes, as they were put on the queue.
 fn is_shown_as_newer(entry: &Entry, bytes: &[u8]) -> anyhow::Result<()> {
+    ensure!(
+        is_readable_by_a_newer_reader(entry)? == bytes,
+        "the bytes of the event changed"
+    );
+    Ok(())
+}
+
+/// With its bytes, so that a reader who knows the kind can read it although nobody in between does.
+fn is_readable_by_a_newer_reader(entry: &Entry) -> anyhow::Result<&Bytes> {
     match entry.event.as_ref().and_then(|event| event.kind.as_ref()) {
         Some(Kind::Unsupported(shown)) => {
             ensure!(shown.type_name == "newer", "type {:?}", shown.type_name);
-            ensure!(shown.raw == bytes, "the bytes of the event changed");
             ensure!(
                 NewerFields::decode(shown.raw.clone())? == poll(),
                 "a newer reader misses its fields"
             );
-            Ok(())
+            Ok(&shown.raw)
         }
         other => anyhow::bail!("shown as {other:?}"),
     }
@@ -104,24 +139,32 @@ fn is_shown_as_newer(entry: &Entry, bytes: &[u8]) -> anyhow::Result<()> {
 async fn a_newer_adapter_beside_an_older_ingest(world: &World) -> anyhow::Result<()> {
     let chat = world.sandbox.user("Newer adapter").id();
     let ingest = world.gateway.connect_ingest(&world.gateway.token()?).await?;
-    let known = Kind::Message(message("with a field of tomorrow"));
-    let events = [
-        bytes_of(&event(chat, 1, Some(known)), &mood()),
-        bytes_of(&event(chat, 2, None), &poll()),
-    ];
-    let answer: PushResponse = raw::push(&ingest, &events).await?;
+    let of_known_kind = bytes_of(&event(chat, 1, None), &louder("with a field of tomorrow"));
+    let of_unknown_kind = bytes_of(&event(chat, 2, None), &poll());
+    let pushes = [of_known_kind, of_unknown_kind, b"no event".to_vec()];
+    let answer = raw::push(&ingest, &pushes).await?;
     let statuses: Vec<PushStatus> = answer.results.iter().map(|result| result.status()).collect();
-    // An older ingest cannot keep what it cannot read, and says so: the adapter pushes it as unsupported instead.
     ensure!(
-        statuses == [PushStatus::Accepted, PushStatus::Refused],
+        statuses == [PushStatus::Accepted, PushStatus::Accepted, PushStatus::Refused],
         "{:?}",
         answer.results
     );
-    let problem = &answer.results[1].problem;
-    ensure!(problem.contains("unknown to this version"), "refused with {problem:?}");
-    let entries = entries(world, chat, 1).await?;
-    ensure!(words(&entries[0]) == "with a field of tomorrow", "{entries:?}");
-    Ok(())
+    let again = raw::push(&ingest, &pushes).await?;
+    ensure!(again == answer, "the same facts have other ids: {again:?}");
+
+    let entries = entries(world, chat, 2).await?;
+    let ordered = in_thread_order(&entries);
+    ensure!(ordered.len() == 2, "a repetition is shown: {entries:?}");
+    ensure!(words(ordered[0]) == "with a field of tomorrow", "{entries:?}");
+    is_readable_by_a_newer_reader(ordered[1])?;
+    let broker = RabbitBroker::connect(world.rabbitmq.url(), Options::new(Arc::new(SystemClock))).await?;
+    let louder = louder("with a field of tomorrow").encode_to_vec();
+    wait::until("the event in the log with every field", async || {
+        let logged = everything_logged(&broker).await?;
+        let carries = |event: &Bytes| event.windows(louder.len()).any(|window| window == louder);
+        Ok(logged.iter().any(carries).then_some(()).ok_or("some field is missing"))
+    })
+    .await
 }
 
 async fn entries(world: &World, chat: i64, count: usize) -> anyhow::Result<Vec<Entry>> {
@@ -157,11 +200,26 @@ fn mood() -> NewerFields {
     }
 }
 
+fn louder(words: &str) -> Louder {
+    let part = LouderPart {
+        text: Some(Text {
+            text: words.to_owned(),
+            ..Text::default()
+        }),
+        decibels: 90,
+    };
+    Louder {
+        message: Some(LouderMessage {
+            parts: vec![part],
+            mood: "angry".to_owned(),
+        }),
+        mood: "loud".to_owned(),
+    }
+}
+
 /// Encoded one behind the other, two messages are one message with the fields of both.
-fn bytes_of(event: &Event, newer: &NewerFields) -> Vec<u8> {
-    let mut bytes = event.encode_to_vec();
-    newer.encode_raw(&mut bytes);
-    bytes
+fn bytes_of(event: &Event, newer: &impl prost::Message) -> Vec<u8> {
+    [event.encode_to_vec(), newer.encode_to_vec()].concat()
 }
 
 /// As ingest stamps it.

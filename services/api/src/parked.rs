@@ -4,7 +4,7 @@ use crate::{Api, as_limit, problems};
 use omnigate_core::id::ParkedId;
 use omnigate_core::port::broker::{Publication, PublishError};
 use omnigate_core::protocol::park;
-use omnigate_core::{event, partition, topology};
+use omnigate_core::{event::Incoming, partition, topology};
 use omnigate_proto::state::v1::{EventBatch, Stamped};
 use omnigate_proto::v1::{
     DiscardParkedRequest, DiscardParkedResponse, Event, GetParkedRequest, GetParkedResponse, ListParkedRequest,
@@ -107,20 +107,21 @@ impl Api {
 
     /// An event that was turned away because its account was not known, as ingest would stamp it now.
     fn stamped_again(&self, item: &ParkedItem) -> Result<Stamped, Problem> {
-        let mut event = Event::decode(item.body.clone()).map_err(|_| unreadable())?;
-        let account = self.directory.accounts.get(&event.account_id);
+        let incoming = Incoming::read(item.body.clone()).map_err(|_| unreadable())?;
+        let account_id = &incoming.event().account_id;
+        let account = self.directory.accounts.get(account_id);
         let account = account.ok_or_else(|| {
-            let text = format!("account {:?} is still not configured", event.account_id);
+            let text = format!("account {account_id:?} is still not configured");
             Problem::failed_precondition("ACCOUNT_UNKNOWN", text)
         })?;
         let now = self.ports.clock.now();
         let trace = trace::next(trace::current());
-        event::normalise(&mut event, account, now, &trace.trace_id()).map_err(|refusal| {
+        let taken = incoming.normalise(account, now, &trace.trace_id()).map_err(|refusal| {
             let text = format!("the event breaks the contract: {refusal}");
             Problem::failed_precondition("EVENT_REFUSED", text)
         })?;
         Ok(Stamped {
-            event: event.encode_to_vec().into(),
+            event: taken.bytes,
             received_at_ms: now.0,
             traceparent: trace.to_string(),
         })

@@ -7,7 +7,7 @@
 use crate::{metrics::Metrics, refused};
 use omnigate_core::{id::hash, trace::TraceContext};
 use omnigate_proto::v1::{Event, PushRequest, PushResult, PushStatus, RawRequest};
-use omnigate_rpc::v1::ingest_service_server::IngestService;
+use omnigate_rpc::{push::Push, v1::ingest_service_server::IngestService};
 use prost::Message as _;
 use std::{
     collections::VecDeque,
@@ -165,7 +165,7 @@ impl Pushes {
             request.raw.extend(job.parcel.raw);
         }
         let events = request.events.len();
-        let mut request = Request::new(request);
+        let mut request = Request::new(Push::from(request));
         if let Some(text) = traceparent.and_then(|trace| trace.to_string().parse().ok()) {
             request.metadata_mut().insert("traceparent", text);
         }

@@ -4,7 +4,7 @@ use crate::{gate::Load, metrics::Metrics, settings::Settings, turned_away::Turne
 use bytes::Bytes;
 use omnigate_core::{
     account::{Account, Directory},
-    event,
+    event::{Incoming, Taken},
     id::ParkedId,
     partition,
     shard::Partition,
@@ -15,7 +15,8 @@ use omnigate_proto::{
     state::v1::{EventBatch, Parked, RawBatch, Stamped},
     v1::{Event, ParkedItem, PushRequest, PushResult, PushStatus, RawRequest},
 };
-use prost::Message as _;
+use omnigate_rpc::push::{Push, WirePush};
+use prost::{DecodeError, Message as _};
 use std::collections::BTreeMap;
 
 /// Longest account id.
@@ -70,27 +71,23 @@ pub(crate) struct Intake<'a> {
 
 impl Intake<'_> {
     /// Reads a push. Nothing has happened yet when it is turned away.
-    pub(crate) fn sort(&self, request: PushRequest) -> Result<Sorted, TurnedAway> {
+    pub(crate) fn sort(&self, request: Push) -> Result<Sorted, TurnedAway> {
+        let (events, raw) = read(request);
         if let Some(own) = &self.pusher.account
-            && let Some(foreign) = request.events.iter().find(|event| event.account_id != *own)
+            && let Some(foreign) = events.iter().flatten().find(|event| event.event().account_id != *own)
         {
+            let foreign = &foreign.event().account_id;
             return Err(TurnedAway::ForeignAccount(
-                foreign.account_id.chars().take(MAX_ACCOUNT_ID).collect(),
+                foreign.chars().take(MAX_ACCOUNT_ID).collect(),
             ));
         }
         let mut inbound: BTreeMap<Partition, Vec<Stamped>> = BTreeMap::new();
         let mut parked = Bodies::default();
-        let mut results = Vec::with_capacity(request.events.len());
+        let mut results = Vec::with_capacity(events.len());
         let mut tally: BTreeMap<(String, PushStatus), u64> = BTreeMap::new();
-        for event in request.events {
-            let account = self.account(&event);
-            let channel = account.map_or("", |account| &account.channel).to_owned();
-            let result = match account {
-                _ if !is_account_id(&event.account_id) => refused("account_id: must be 1 to 64 of a-z, 0-9, - and _"),
-                Some(account) => self.take(event, account, &mut inbound),
-                None => self.park(event, &mut parked),
-            };
-            *tally.entry((channel, result.status())).or_default() += 1;
+        for event in events {
+            let (channel, result) = self.one(event, &mut inbound, &mut parked);
+            *tally.entry((channel.to_owned(), result.status())).or_default() += 1;
             results.push(result);
         }
         let mut ways = BTreeMap::new();
@@ -100,8 +97,8 @@ impl Intake<'_> {
         if !parked.0.is_empty() {
             ways.insert(Way::Parked, parked);
         }
-        if self.settings.keep_raw && !request.raw.is_empty() {
-            ways.insert(Way::Raw, self.raw(&request.raw));
+        if self.settings.keep_raw && !raw.is_empty() {
+            ways.insert(Way::Raw, self.raw(&raw));
         }
         let load = ways
             .values()
@@ -118,6 +115,31 @@ impl Intake<'_> {
         })
     }
 
+    /// Takes, parks or refuses an event; also says on which channel it came.
+    fn one(
+        &self,
+        event: Result<Incoming, DecodeError>,
+        inbound: &mut BTreeMap<Partition, Vec<Stamped>>,
+        parked: &mut Bodies,
+    ) -> (&str, PushResult) {
+        let event = match event {
+            Ok(event) => event,
+            Err(error) => {
+                tracing::warn!(%error, "what was pushed is no event and was refused");
+                return ("", refused(&format!("event: cannot be decoded: {error}")));
+            }
+        };
+        let account = self.account(event.event());
+        let result = match account {
+            _ if !is_account_id(&event.event().account_id) => {
+                refused("account_id: must be 1 to 64 of a-z, 0-9, - and _")
+            }
+            Some(account) => self.take(event, account, inbound),
+            None => self.park(&event, parked),
+        };
+        (account.map_or("", |account| &account.channel), result)
+    }
+
     /// The account of an event, unless it is not the pusher's: another tenant's account looks like one that is not there.
     fn account(&self, event: &Event) -> Option<&Account> {
         let account = self.directory.accounts.get(&event.account_id)?;
@@ -129,20 +151,24 @@ impl Intake<'_> {
         (!foreign).then_some(account)
     }
 
-    fn take(&self, mut event: Event, account: &Account, inbound: &mut BTreeMap<Partition, Vec<Stamped>>) -> PushResult {
-        match event::normalise(&mut event, account, self.now, &self.trace.trace_id()) {
+    fn take(&self, event: Incoming, account: &Account, inbound: &mut BTreeMap<Partition, Vec<Stamped>>) -> PushResult {
+        match event.normalise(account, self.now, &self.trace.trace_id()) {
             Err(refusal) => {
                 tracing::warn!(account = %account.id, field = refusal.field, problem = refusal.problem, "event refused");
                 refused(&refusal.to_string())
             }
-            Ok(normalised) => {
+            Ok(Taken {
+                event,
+                bytes,
+                normalised,
+            }) => {
                 if normalised.identifiers_removed > 0 {
                     self.metrics
                         .identifiers_removed(&account.channel, normalised.identifiers_removed);
                 }
                 let partition = partition::of(&event, self.settings.partitions);
                 inbound.entry(partition).or_default().push(Stamped {
-                    event: event.encode_to_vec().into(),
+                    event: bytes,
                     received_at_ms: self.now.0,
                     traceparent: self.traceparent(&event),
                 });
@@ -156,8 +182,8 @@ impl Intake<'_> {
     }
 
     /// Keeps an event whose account nobody knows, exactly as it came.
-    fn park(&self, event: Event, parked: &mut Bodies) -> PushResult {
-        let body: Bytes = event.encode_to_vec().into();
+    fn park(&self, event: &Incoming, parked: &mut Bodies) -> PushResult {
+        let (event, body) = (event.event(), event.bytes());
         let received_at = event.received_at.as_ref().map_or(self.now, Moment::from_timestamp);
         let parked_id = ParkedId::new(received_at.min(self.now), &body).to_string();
         tracing::warn!(
@@ -174,7 +200,7 @@ impl Intake<'_> {
             origin: "ingest".to_owned(),
             trace_id: self.trace.trace_id(),
             account_id: event.account_id.clone(),
-            event: Some(event),
+            event: Some(event.clone()),
             body,
             ..ParkedItem::default()
         };
@@ -222,6 +248,14 @@ impl Intake<'_> {
                 })
                 .collect(),
         )
+    }
+}
+
+/// The events of a push, and the raw requests beside them.
+fn read(request: Push) -> (Vec<Result<Incoming, DecodeError>>, Vec<RawRequest>) {
+    match request {
+        Push::Typed(PushRequest { events, raw }) => (events.into_iter().map(|event| Ok(event.into())).collect(), raw),
+        Push::Wire(WirePush { events, raw }) => (events.into_iter().map(Incoming::read).collect(), raw),
     }
 }
 

@@ -15,8 +15,8 @@ use omnigate_core::{
     topology,
     trace::TraceContext,
 };
-use omnigate_proto::v1::{PushRequest, PushResponse};
-use omnigate_rpc::{auth::Caller, error::Problem, trace, v1::ingest_service_server::IngestService};
+use omnigate_proto::v1::PushResponse;
+use omnigate_rpc::{auth::Caller, error::Problem, push::Push, trace, v1::ingest_service_server::IngestService};
 use omnigate_runtime::beat::Beat;
 use std::{
     collections::BTreeMap,
@@ -117,12 +117,7 @@ impl Ingest {
         }
     }
 
-    async fn take(
-        &self,
-        request: PushRequest,
-        pusher: &Pusher,
-        trace: TraceContext,
-    ) -> Result<PushResponse, TurnedAway> {
+    async fn take(&self, request: Push, pusher: &Pusher, trace: TraceContext) -> Result<PushResponse, TurnedAway> {
         check_size(&request)?;
         if self.stopping.load(Ordering::Acquire) {
             return Err(TurnedAway::Stopping);
@@ -207,14 +202,14 @@ async fn carry(line: &Line, broker: &dyn Broker, beat: &Beat, metrics: &Metrics,
     }
 }
 
-fn check_size(request: &PushRequest) -> Result<(), TurnedAway> {
-    if request.events.len() > MAX_EVENTS || request.raw.len() > MAX_EVENTS {
+fn check_size(request: &Push) -> Result<(), TurnedAway> {
+    if request.events() > MAX_EVENTS || request.raw().len() > MAX_EVENTS {
         return Err(TurnedAway::TooLarge(format!(
             "a push takes at most {MAX_EVENTS} events"
         )));
     }
-    let events: usize = request.events.iter().map(prost::Message::encoded_len).sum();
-    let raw: usize = request.raw.iter().map(prost::Message::encoded_len).sum();
+    let events = request.event_bytes();
+    let raw: usize = request.raw().iter().map(prost::Message::encoded_len).sum();
     if events > MAX_EVENT_BYTES || raw > MAX_RAW_BYTES {
         return Err(TurnedAway::TooLarge(format!(
             "a push takes at most {MAX_EVENT_BYTES} bytes of events and {MAX_RAW_BYTES} bytes of raw requests"
@@ -225,7 +220,7 @@ fn check_size(request: &PushRequest) -> Result<(), TurnedAway> {
 
 #[async_trait::async_trait]
 impl IngestService for Ingest {
-    async fn push(&self, request: Request<PushRequest>) -> Result<Response<PushResponse>, Status> {
+    async fn push(&self, request: Request<Push>) -> Result<Response<PushResponse>, Status> {
         let begun = Instant::now();
         let pusher = Caller::of(&request)?.into();
         let trace = trace_of(&request).unwrap_or_else(|| trace::next(None));
@@ -237,7 +232,7 @@ impl IngestService for Ingest {
 }
 
 /// The trace that the caller goes on: as metadata, or as an extension where no wire lies between.
-fn trace_of(request: &Request<PushRequest>) -> Option<TraceContext> {
+fn trace_of(request: &Request<Push>) -> Option<TraceContext> {
     let written = request.metadata().get(trace::TRACEPARENT);
     let written = written.and_then(|text| TraceContext::parse(text.to_str().ok()?));
     written

@@ -9,6 +9,7 @@ pub mod deadline;
 pub mod error;
 pub mod local;
 pub mod page;
+pub mod push;
 pub mod remote;
 pub mod server;
 pub mod trace;

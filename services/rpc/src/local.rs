@@ -6,6 +6,7 @@ use crate::{
     auth::Caller,
     deadline::{self, Deadline, GRPC_TIMEOUT},
     error::Problem,
+    push::Push,
     trace,
     v1::{
         adapter_service_server::AdapterService, ingest_service_server::IngestService,
@@ -74,11 +75,11 @@ where
 }
 
 macro_rules! local {
-    ($service:ident { $($method:ident($request:ident) -> $response:ident,)+ }) => {
+    ($service:ident { $($method:ident($request:ty) -> $response:ident,)+ }) => {
         #[tonic::async_trait]
         impl<S: $service + ?Sized> $service for Local<S> {
             $(
-                async fn $method(&self, request: Request<v1::$request>) -> Result<Response<v1::$response>, Status> {
+                async fn $method(&self, request: Request<$request>) -> Result<Response<v1::$response>, Status> {
                     let name = concat!(stringify!($service), ".", stringify!($method));
                     call(name, request, |request| self.0.$method(request)).await
                 }
@@ -87,15 +88,15 @@ macro_rules! local {
     };
 }
 
-local!(IngestService { push(PushRequest) -> PushResponse, });
+local!(IngestService { push(Push) -> PushResponse, });
 local!(AdapterService {
-    send(SendRequest) -> SendResponse,
-    get_capabilities(GetCapabilitiesRequest) -> GetCapabilitiesResponse,
-    lookup_send(LookupSendRequest) -> LookupSendResponse,
+    send(v1::SendRequest) -> SendResponse,
+    get_capabilities(v1::GetCapabilitiesRequest) -> GetCapabilitiesResponse,
+    lookup_send(v1::LookupSendRequest) -> LookupSendResponse,
 });
 local!(SessionService {
-    acquire(AcquireRequest) -> AcquireResponse,
-    renew(RenewRequest) -> RenewResponse,
-    checkpoint(CheckpointRequest) -> CheckpointResponse,
-    release(ReleaseRequest) -> ReleaseResponse,
+    acquire(v1::AcquireRequest) -> AcquireResponse,
+    renew(v1::RenewRequest) -> RenewResponse,
+    checkpoint(v1::CheckpointRequest) -> CheckpointResponse,
+    release(v1::ReleaseRequest) -> ReleaseResponse,
 });

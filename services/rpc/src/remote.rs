@@ -8,6 +8,7 @@ mod tests;
 
 use crate::{
     deadline::{self, Deadline, GRPC_TIMEOUT},
+    push::Push,
     trace,
     v1::{
         adapter_service_client::AdapterServiceClient, adapter_service_server::AdapterService,
@@ -180,7 +181,7 @@ async fn within<A>(
 
 macro_rules! remote {
     ($(#[$doc:meta])* $name:ident: $service:ident by $client:ident {
-        $($method:ident($request:ident) -> $response:ident,)+
+        $($method:ident($request:ty) -> $response:ident,)+
     }) => {
         $(#[$doc])*
         #[derive(Clone, Debug)]
@@ -207,7 +208,7 @@ macro_rules! remote {
         #[tonic::async_trait]
         impl $service for $name {
             $(
-                async fn $method(&self, request: Request<v1::$request>) -> Result<Response<v1::$response>, Status> {
+                async fn $method(&self, request: Request<$request>) -> Result<Response<v1::$response>, Status> {
                     let (request, timeout) = self.manner.dress(request);
                     within(timeout, self.client.clone().$method(request)).await
                 }
@@ -219,23 +220,23 @@ macro_rules! remote {
 remote! {
     /// The ingest role of another process.
     Ingest: IngestService by IngestServiceClient {
-        push(PushRequest) -> PushResponse,
+        push(Push) -> PushResponse,
     }
 }
 remote! {
     /// The edge role of another process, or an adapter of somebody else's. A call is sent at most once.
     Adapter: AdapterService by AdapterServiceClient {
-        send(SendRequest) -> SendResponse,
-        get_capabilities(GetCapabilitiesRequest) -> GetCapabilitiesResponse,
-        lookup_send(LookupSendRequest) -> LookupSendResponse,
+        send(v1::SendRequest) -> SendResponse,
+        get_capabilities(v1::GetCapabilitiesRequest) -> GetCapabilitiesResponse,
+        lookup_send(v1::LookupSendRequest) -> LookupSendResponse,
     }
 }
 remote! {
     /// The scheduler role's sessions of another process.
     Session: SessionService by SessionServiceClient {
-        acquire(AcquireRequest) -> AcquireResponse,
-        renew(RenewRequest) -> RenewResponse,
-        checkpoint(CheckpointRequest) -> CheckpointResponse,
-        release(ReleaseRequest) -> ReleaseResponse,
+        acquire(v1::AcquireRequest) -> AcquireResponse,
+        renew(v1::RenewRequest) -> RenewResponse,
+        checkpoint(v1::CheckpointRequest) -> CheckpointResponse,
+        release(v1::ReleaseRequest) -> ReleaseResponse,
     }
 }

@@ -19,6 +19,7 @@ use omnigate_proto::v1::{
     ReleaseResponse, RenewRequest, RenewResponse, SendAccepted, SendError, Text, event::Kind as EventKind,
     part::Content,
 };
+use omnigate_rpc::push::Push;
 use omnigate_rpc::v1::{ingest_service_server::IngestService, session_service_server::SessionService};
 use omnigate_runtime::{
     clock::{ManualClock, SystemEntropy},
@@ -104,7 +105,7 @@ impl FakeIngest {
 
 #[async_trait::async_trait]
 impl IngestService for FakeIngest {
-    async fn push(&self, request: Request<PushRequest>) -> Result<Response<PushResponse>, Status> {
+    async fn push(&self, request: Request<Push>) -> Result<Response<PushResponse>, Status> {
         let traceparent = request
             .metadata()
             .get("traceparent")
@@ -118,7 +119,7 @@ impl IngestService for FakeIngest {
         if let Some(status) = self.failures.lock().unwrap().pop_front() {
             return Err(status);
         }
-        let request = request.into_inner();
+        let request = request.into_inner().into_typed().unwrap();
         let results = request.events.iter().map(|event| {
             let refused = event.provider_message_id.starts_with("bad");
             let status = if refused {

@@ -3,4 +3,6 @@
 #[cfg(test)]
 mod fake_broker;
 #[cfg(test)]
+mod newer;
+#[cfg(test)]
 mod promises;

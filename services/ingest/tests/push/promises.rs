@@ -17,6 +17,7 @@ use omnigate_proto::{
 };
 use omnigate_rpc::{
     auth::{Caller, Scopes},
+    push::Push,
     v1::ingest_service_server::IngestService as _,
 };
 use omnigate_runtime::telemetry::metrics::Metrics;
@@ -55,14 +56,14 @@ fn directory() -> Directory {
     }
 }
 
-struct Running {
+pub(crate) struct Running {
     ingest: Arc<Ingest>,
-    broker: Arc<FakeBroker>,
+    pub(crate) broker: Arc<FakeBroker>,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
 
-fn start(broker: FakeBroker, settings: Settings) -> Running {
+pub(crate) fn start(broker: FakeBroker, settings: Settings) -> Running {
     let broker = Arc::new(broker);
     let ingest = Arc::new(Ingest::new(
         Arc::clone(&broker) as _,
@@ -82,10 +83,10 @@ fn start(broker: FakeBroker, settings: Settings) -> Running {
     }
 }
 
-type Pushing = JoinHandle<Result<PushResponse, Status>>;
+pub(crate) type Pushing = JoinHandle<Result<PushResponse, Status>>;
 
 /// One partition, so that everything takes the same line.
-fn one_line() -> Settings {
+pub(crate) fn one_line() -> Settings {
     Settings {
         partitions: 1,
         ..Settings::default()
@@ -93,23 +94,23 @@ fn one_line() -> Settings {
 }
 
 impl Running {
-    fn push(&self, events: Vec<Event>) -> Pushing {
+    pub(crate) fn push(&self, events: Vec<Event>) -> Pushing {
         self.request(PushRequest { events, raw: vec![] })
     }
 
-    fn request(&self, request: PushRequest) -> Pushing {
+    fn request(&self, request: impl Into<Push>) -> Pushing {
         self.call(request, Caller::internal())
     }
 
-    fn call(&self, request: PushRequest, caller: Caller) -> Pushing {
+    pub(crate) fn call(&self, request: impl Into<Push>, caller: Caller) -> Pushing {
         let ingest = Arc::clone(&self.ingest);
-        let mut request = Request::new(request);
+        let mut request = Request::new(request.into());
         request.extensions_mut().insert(caller);
         tokio::spawn(async move { ingest.push(request).await.map(tonic::Response::into_inner) })
     }
 }
 
-fn event(peer: &str, id: &str) -> Event {
+pub(crate) fn event(peer: &str, id: &str) -> Event {
     Event {
         account_id: "shop".into(),
         peer: Some(Identifier {
@@ -132,7 +133,7 @@ fn event(peer: &str, id: &str) -> Event {
 }
 
 /// Provider ids of the events in confirmed batches, in order.
-fn ids(bodies: &[bytes::Bytes]) -> Vec<String> {
+pub(crate) fn ids(bodies: &[bytes::Bytes]) -> Vec<String> {
     bodies
         .iter()
         .flat_map(|body| EventBatch::decode(body.clone()).unwrap().events)
@@ -140,7 +141,7 @@ fn ids(bodies: &[bytes::Bytes]) -> Vec<String> {
         .collect()
 }
 
-fn statuses(response: &PushResponse) -> Vec<PushStatus> {
+pub(crate) fn statuses(response: &PushResponse) -> Vec<PushStatus> {
     response.results.iter().map(|result| result.status()).collect()
 }
 
@@ -435,7 +436,7 @@ async fn a_caller_reaches_its_own_tenant_and_account_only() {
     let bound = Caller::new("zalo", "acme", Scopes::all()).with_account("other");
     let status = running.call(request.clone(), bound).await.unwrap().unwrap_err();
     assert_eq!(status.code(), Code::PermissionDenied);
-    let nobody = running.ingest.push(Request::new(request)).await.unwrap_err();
+    let nobody = running.ingest.push(Request::new(request.into())).await.unwrap_err();
     assert_eq!(nobody.code(), Code::Unauthenticated);
     assert_eq!(running.broker.attempts("omnigate.inbound.").len(), 0);
 }

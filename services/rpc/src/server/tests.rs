@@ -4,6 +4,7 @@ use super::*;
 use crate::{
     auth::{Caller, Scope, Scopes},
     error::reason,
+    push::Push,
     trace,
     v1::{
         customer_service_client::CustomerServiceClient, ingest_service_client::IngestServiceClient,
@@ -34,13 +35,13 @@ pub(crate) struct Probe {
 
 #[tonic::async_trait]
 impl IngestService for Probe {
-    async fn push(&self, request: Request<PushRequest>) -> Result<Response<PushResponse>, Status> {
+    async fn push(&self, request: Request<Push>) -> Result<Response<PushResponse>, Status> {
         let caller = Caller::of(&request)?.clone();
         assert!(
             request.metadata().get("x-stranger").is_none(),
             "metadata of whoever called before"
         );
-        match request.get_ref().raw.first().map(|raw| raw.app_id.as_str()) {
+        match request.get_ref().raw().first().map(|raw| raw.app_id.as_str()) {
             Some("hang") => {
                 self.hanging.notify_one();
                 self.go.notified().await;
@@ -59,7 +60,7 @@ impl IngestService for Probe {
 }
 
 /// A push that makes the probe do something.
-pub(crate) fn asking(what: &str) -> PushRequest {
+pub(crate) fn asking(what: &str) -> Push {
     let raw = RawRequest {
         app_id: what.to_owned(),
         ..RawRequest::default()
@@ -68,6 +69,7 @@ pub(crate) fn asking(what: &str) -> PushRequest {
         raw: vec![raw],
         ..PushRequest::default()
     }
+    .into()
 }
 
 /// A running server.
@@ -184,7 +186,7 @@ async fn an_unknown_method_is_refused_before_anything_else() {
     let mut grpc = tonic::client::Grpc::new(running.channel().await);
     grpc.ready().await.unwrap();
     let path = http::uri::PathAndQuery::from_static("/omnigate.v1.IngestService/Pull");
-    let codec = tonic_prost::ProstCodec::<PushRequest, PushResponse>::default();
+    let codec = tonic_prost::ProstCodec::<Push, PushResponse>::default();
     let status = grpc.unary(authorized(asking("")), path, codec).await.unwrap_err();
     assert_eq!(
         (status.code(), reason(&status).unwrap()),
