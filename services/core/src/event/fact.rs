@@ -125,7 +125,9 @@ fn discriminator(event: &Event, kind: &Kind) -> Vec<Vec<u8>> {
         Kind::Deletion(deletion) => vec![vec![u8::from(deletion.for_everyone)]],
         Kind::Reaction(reaction) => {
             let author = event.author.as_ref().and_then(|author| author.identifier.as_ref());
-            let mut parts = vec![moment(event), identifier(reaction.actor.as_ref().or(author))];
+            let actor = identifier(reaction.actor.as_ref().or(author));
+            // Given, taken back and given again within one second of the provider's clock are three facts.
+            let mut parts = vec![moment(event), actor, text(&event.stable_key)];
             parts.extend(reaction.emojis.iter().map(|emoji| emoji.clone().into_bytes()));
             parts
         }

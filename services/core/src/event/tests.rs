@@ -368,7 +368,13 @@ fn different_facts() -> Vec<Event> {
         stable_key: key.into(),
         ..event(kind)
     };
+    let update = |key: &str, kind| Event {
+        stable_key: key.into(),
+        ..event(kind)
+    };
     vec![
+        update("1", reaction(&["❤"])),
+        update("2", reaction(&["❤"])),
         event(Kind::Message(text("x"))),
         Event {
             provider_message_id: "8".into(),
