@@ -47,7 +47,7 @@ fuzz-long seconds="600":
 
 # Run the whole gateway under faults for so many seconds
 faults-long seconds="600":
-    OMNIGATE_FAULTS_SECONDS={{ seconds }} tests/run -p omnigate-tests faults
+    NEXTEST_SUCCESS_OUTPUT=final OMNIGATE_FAULTS_SECONDS={{ seconds }} tests/run -p omnigate-tests nothing_acknowledged
 
 # Measure inbound, on a RabbitMQ and a Redis of its own and on the embedded ones: `just bench --seconds 5`
 bench *arguments:
