@@ -18,12 +18,16 @@
 mod breakage;
 mod judgement;
 mod oracle;
+#[path = "../simulation/outline.rs"]
+mod outline;
 mod process;
 mod provider;
 #[path = "../simulation/rng.rs"]
 mod rng;
 mod script;
 mod sim;
+#[path = "../simulation/time.rs"]
+mod time;
 mod world;
 
 use breakage::Breakage;

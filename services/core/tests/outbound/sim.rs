@@ -2,8 +2,10 @@
 
 use crate::breakage::Breakage;
 use crate::oracle::Oracle;
+use crate::outline::outline;
 use crate::provider::Provider;
 use crate::rng::Rng;
+use crate::time::{BEGINNING, SimClock, pause};
 use omnigate_core::append::Arrival;
 use omnigate_core::id::MessageId;
 use omnigate_core::keys::{self, Timer};
@@ -15,11 +17,8 @@ use omnigate_proto::state::v1::{DeliveryRecord, ProviderPointer};
 use omnigate_proto::v1::DeliveryState;
 use omnigate_store::memory::MemoryStore;
 use prost::Message as _;
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::task::{Context, Poll};
 
 /// How often what goes wrong, in a thousand.
 #[derive(Clone, Copy, Debug, Default)]
@@ -36,25 +35,6 @@ pub(crate) struct Faults {
     pub slow: usize,
     /// The provider misbehaves.
     pub provider: usize,
-}
-
-#[derive(Debug, Default)]
-pub(crate) struct SimClock(AtomicI64);
-
-impl Clock for SimClock {
-    fn now(&self) -> Moment {
-        Moment(1_800_000_000_000 + self.0.load(Ordering::Relaxed))
-    }
-}
-
-impl SimClock {
-    pub(crate) fn advance(&self, milliseconds: i64) {
-        self.0.fetch_add(milliseconds, Ordering::Relaxed);
-    }
-
-    pub(crate) fn reach(&self, at: Moment) {
-        self.advance((at.0 - self.now().0).max(0));
-    }
 }
 
 /// A receipt on its queue.
@@ -123,7 +103,7 @@ impl Sim {
     pub(crate) fn say(&self, what: impl FnOnce() -> String) {
         self.progress.fetch_add(1, Ordering::Relaxed);
         if self.verbose {
-            println!("{}: {}", self.now().0 - 1_800_000_000_000, what());
+            println!("{}: {}", self.now().0 - BEGINNING.0, what());
         }
     }
 
@@ -150,22 +130,6 @@ impl Entropy for Sim {
     fn bytes(&self) -> [u8; 16] {
         self.rng().bytes()
     }
-}
-
-/// Gives the others a turn; where a worker may be stopped, put to sleep or killed.
-pub(crate) fn pause() -> impl Future<Output = ()> + Send {
-    struct Pause(bool);
-    impl Future for Pause {
-        type Output = ();
-        fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
-            if std::mem::replace(&mut self.0, true) {
-                Poll::Ready(())
-            } else {
-                Poll::Pending
-            }
-        }
-    }
-    Pause(false)
 }
 
 /// A process's connection to the store.
@@ -199,7 +163,7 @@ impl Store for SimStore {
             }
             (true, false) => Outcome::Unknown,
         };
-        self.0.say(|| format!("commit {shard} {}", outline(&commit, &outcome)));
+        self.0.say(|| format!("commit {shard} {}", told(&commit, &outcome)));
         pause().await;
         Ok(match outcome {
             Outcome::Unknown if self.0.breakage == Breakage::UnknownIsCommitted => Outcome::Committed,
@@ -313,23 +277,8 @@ pub(crate) fn delivery(commit: &Commit) -> Option<DeliveryRecord> {
     })
 }
 
-/// Kinds of what a commit expects and writes, for people who replay a schedule.
-fn outline(commit: &Commit, outcome: &Outcome) -> String {
-    let kind = |key: &bytes::Bytes| char::from(key[0]);
-    let expects = commit.expect.iter().map(|expect| match expect {
-        Expect::Record { key, .. } | Expect::Field { key, .. } | Expect::Member { key, .. } => kind(key),
-    });
-    let writes = commit.write.iter().map(|write| match write {
-        Write::Put { key, .. } | Write::SetField { key, .. } | Write::Insert { key, .. } => kind(key),
-        Write::Remove { .. } => '-',
-        _ => '?',
-    });
-    let (expects, writes): (String, String) = (expects.collect(), writes.collect());
-    let ended = match outcome {
-        Outcome::Committed => "committed",
-        Outcome::Unknown => "unknown",
-        Outcome::Conflict(_) => "conflict",
-    };
+/// A commit in short, with what becomes of the delivery it writes.
+fn told(commit: &Commit, outcome: &Outcome) -> String {
     let what = delivery(commit).and_then(|record| record.delivery).map(|one| {
         let state = one
             .state()
@@ -349,8 +298,5 @@ fn outline(commit: &Commit, outcome: &Outcome) -> String {
             .collect();
         format!("{} {state} {attempts:?}", one.message_id)
     });
-    format!(
-        "expects {expects} writes {writes}: {ended} {}",
-        what.unwrap_or_default()
-    )
+    format!("{} {}", outline(commit, outcome), what.unwrap_or_default())
 }

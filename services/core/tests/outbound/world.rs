@@ -176,7 +176,7 @@ impl World {
             .filter(|at| *at > now)
             .min();
         if let Some(next) = next {
-            self.sim.clock.reach(next);
+            self.sim.clock.advance((next.0 - self.sim.now().0).max(0));
         }
     }
 

@@ -17,10 +17,12 @@
 mod breakage;
 mod judgement;
 mod oracle;
+mod outline;
 mod process;
 mod rng;
 mod scenario;
 mod store;
+mod time;
 mod world;
 
 use breakage::Breakage;

@@ -2,7 +2,8 @@
 
 use crate::breakage::Breakage;
 use crate::oracle::TENANT;
-use crate::store::{Sim, SimStore, pause};
+use crate::store::{Sim, SimStore};
+use crate::time::pause;
 use bytes::Bytes;
 use omnigate_core::append::Arrival;
 use omnigate_core::protocol::append::apply;

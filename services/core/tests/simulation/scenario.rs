@@ -2,6 +2,7 @@
 
 use crate::oracle::TENANT;
 use crate::rng::Rng;
+use crate::time::BEGINNING;
 use bytes::Bytes;
 use omnigate_core::account::{Account, AdapterRef, Limits, Settings};
 use omnigate_core::append::Arrival;
@@ -116,13 +117,7 @@ fn stamped(mut event: Event, account: &str) -> Event {
         settings: Settings::default(),
         limits: Limits::default(),
     };
-    normalise(
-        &mut event,
-        &account,
-        Moment(1_800_000_000_000),
-        "4bf92f3577b34da6a3ce929d0e0e4736",
-    )
-    .unwrap();
+    normalise(&mut event, &account, BEGINNING, "4bf92f3577b34da6a3ce929d0e0e4736").unwrap();
     event
 }
 
@@ -142,7 +137,7 @@ fn message(account: &str, peer: &str, others: &[&str], id: &str) -> Event {
 }
 
 fn edit(account: &str, peer: &str, id: &str, words: &str, at: Option<i64>) -> Event {
-    let edited_at = at.map(|at| Moment(1_800_000_000_000 + at).to_timestamp());
+    let edited_at = at.map(|at| Moment(BEGINNING.0 + at).to_timestamp());
     event(
         account,
         peer,
@@ -164,7 +159,7 @@ fn again(mut event: Event, change: impl FnOnce(&mut Event)) -> Event {
 
 fn occurred(event: Event, at: i64) -> Event {
     again(event, |event| {
-        event.occurred_at = Some(Moment(1_800_000_000_000 + at).to_timestamp())
+        event.occurred_at = Some(Moment(BEGINNING.0 + at).to_timestamp())
     })
 }
 

@@ -2,20 +2,17 @@
 
 use crate::breakage::Breakage;
 use crate::oracle::Oracle;
+use crate::outline::outline;
 use crate::rng::Rng;
+use crate::time::{SimClock, pause};
 use omnigate_core::id::CustomerId;
 use omnigate_core::port::store::{Answer, Commit, Expect, Outcome, Query, Stamp, Store, StoreError, Write};
 use omnigate_core::port::{Clock, Entropy};
 use omnigate_core::shard::Shard;
-use omnigate_core::time::Moment;
 use omnigate_proto::state::v1::{Claim, CustomerRecord};
 use omnigate_store::memory::MemoryStore;
 use prost::Message as _;
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::task::{Context, Poll};
 
 /// How often what goes wrong, in a thousand.
 #[derive(Clone, Copy, Debug, Default)]
@@ -26,21 +23,6 @@ pub(crate) struct Faults {
     pub crash: usize,
     pub doze: usize,
     pub overlap: usize,
-}
-
-#[derive(Debug, Default)]
-pub(crate) struct SimClock(AtomicI64);
-
-impl SimClock {
-    pub(crate) fn advance(&self, milliseconds: i64) {
-        self.0.fetch_add(milliseconds, Ordering::Relaxed);
-    }
-}
-
-impl Clock for SimClock {
-    fn now(&self) -> Moment {
-        Moment(1_800_000_000_000 + self.0.load(Ordering::Relaxed))
-    }
 }
 
 /// What all processes of a schedule share.
@@ -91,22 +73,6 @@ impl Entropy for Sim {
     fn bytes(&self) -> [u8; 16] {
         self.rng().bytes()
     }
-}
-
-/// Gives the others a turn; where a worker may be stopped, put to sleep or killed.
-pub(crate) fn pause() -> impl Future<Output = ()> + Send {
-    struct Pause(bool);
-    impl Future for Pause {
-        type Output = ();
-        fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
-            if std::mem::replace(&mut self.0, true) {
-                Poll::Ready(())
-            } else {
-                Poll::Pending
-            }
-        }
-    }
-    Pause(false)
 }
 
 /// A process's connection to the store.
@@ -276,31 +242,4 @@ fn rewrite_customers(commit: &mut Commit, breakage: Breakage) {
             *value = record.encode_to_vec().into();
         }
     }
-}
-
-/// Kinds of what a commit expects and writes, for people who replay a schedule.
-fn outline(commit: &Commit, outcome: &Outcome) -> String {
-    let kind = |key: &bytes::Bytes| char::from(key[0]);
-    let expects: String = commit
-        .expect
-        .iter()
-        .map(|expect| match expect {
-            Expect::Record { key, .. } | Expect::Field { key, .. } | Expect::Member { key, .. } => kind(key),
-        })
-        .collect();
-    let writes: String = commit
-        .write
-        .iter()
-        .map(|write| match write {
-            Write::Put { key, .. } | Write::SetField { key, .. } | Write::Insert { key, .. } => kind(key),
-            Write::Remove { .. } => '-',
-            _ => '?',
-        })
-        .collect();
-    let ended = match outcome {
-        Outcome::Committed => "committed".to_owned(),
-        Outcome::Unknown => "unknown".to_owned(),
-        Outcome::Conflict(found) => format!("conflict at {:?}", found.iter().map(|(at, _)| at).collect::<Vec<_>>()),
-    };
-    format!("expects {expects} writes {writes}: {ended}")
 }

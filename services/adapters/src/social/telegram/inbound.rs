@@ -141,7 +141,7 @@ impl Translator<'_> {
             return Some(vec![self.callback(key, query, raw)]);
         }
         if let Some(reaction) = &update.message_reaction {
-            return Some(vec![self.reaction(reaction)]);
+            return Some(vec![self.reaction(key, reaction)]);
         }
         if let Some(change) = &update.my_chat_member {
             return Some(vec![self.own_membership(key, change, raw)]);
@@ -176,10 +176,11 @@ impl Translator<'_> {
         }
     }
 
-    fn reaction(&self, update: &MessageReaction<'_>) -> Event {
+    fn reaction(&self, key: String, update: &MessageReaction<'_>) -> Event {
         let mut event = Event {
             occurred_at: timestamp(update.date),
             provider_message_id: update.message_id.to_string(),
+            stable_key: key,
             ..self.event()
         };
         self.with_chat(&mut event, &update.chat, None, update.user.as_ref());
