@@ -16,6 +16,7 @@ mod parked;
 mod python;
 mod shares;
 
+use omnigate_proto::v1::SubscribeRequest;
 use omnigate_rpc::client::Connection;
 use omnigate_sandbox::telegram::TelegramHandle;
 use omnigate_tests::bot;
@@ -116,7 +117,16 @@ impl World {
 
     async fn a_restart_changes_nothing(&mut self) -> anyhow::Result<()> {
         let before = inbound::everything(&self.connection).await?;
+        // Somebody who listens does not hold up the stop, and is told.
+        let asked = SubscribeRequest::default();
+        let mut listening = self.connection.events().subscribe(asked).await?.into_inner();
         self.gateway.stop().await?;
+        while let Some(next) = listening.message().await.transpose() {
+            match next {
+                Ok(_) => {}
+                Err(status) => anyhow::ensure!(status.code() == tonic::Code::Unavailable, "{status:?}"),
+            }
+        }
         self.gateway.start_again().await?;
         self.connection = self.gateway.connect().await?;
         let after = inbound::everything(&self.connection).await?;

@@ -1,14 +1,14 @@
 //! What could not be applied.
 
-use crate::World;
 use crate::outbound::message;
+use crate::{SHOP, World};
 use anyhow::ensure;
 use omnigate_proto::v1::event::Kind;
 use omnigate_proto::v1::{
     DiscardParkedRequest, Event, GetParkedRequest, Identifier, ListParkedRequest, ParkedItem, PushRequest, PushStatus,
     ReplayParkedRequest,
 };
-use omnigate_tests::wait;
+use omnigate_tests::{bot, wait};
 use tonic::Code;
 
 pub(crate) async fn an_unknown_account_is_parked_and_told(world: &World) -> anyhow::Result<()> {
@@ -30,12 +30,39 @@ pub(crate) async fn an_unknown_account_is_parked_and_told(world: &World) -> anyh
     };
     let answer = ingest.ingest().push(request).await?.into_inner();
     ensure!(answer.results[0].status() == PushStatus::Parked, "{:?}", answer.results);
-    let item = listed(world).await?;
+    let item = listed(world, "closed-shop").await?;
     ensure!(item.reason == "unknown_account", "{item:?}");
-    can_be_looked_at_and_discarded(world, &item).await
+    can_be_looked_at_and_discarded(world, &item).await?;
+    a_replay_that_fails_again_loses_nothing(world).await
 }
 
-async fn listed(world: &World) -> anyhow::Result<ParkedItem> {
+/// An update about nobody whose message cannot be read is parked, replayed, and parked again.
+async fn a_replay_that_fails_again_loses_nothing(world: &World) -> anyhow::Result<()> {
+    let update = r#"{"update_id":920001,"message":{"message_id":"abc"}}"#;
+    let answer = reqwest::Client::new()
+        .post(world.gateway.webhook(SHOP))
+        .header("x-telegram-bot-api-secret-token", bot::SECRET)
+        .body(update)
+        .send()
+        .await?;
+    ensure!(answer.status().is_success(), "{}", answer.status());
+    let first = listed(world, SHOP).await?;
+    let replay = ReplayParkedRequest {
+        parked_id: first.parked_id.clone(),
+        request_id: "again".to_owned(),
+    };
+    world.connection.parked().replay_parked(replay).await?;
+    let again = listed(world, SHOP).await?;
+    ensure!(again.parked_id != first.parked_id, "{again:?}");
+    let discard = DiscardParkedRequest {
+        parked_id: again.parked_id,
+        request_id: "enough".to_owned(),
+    };
+    world.connection.parked().discard_parked(discard).await?;
+    Ok(())
+}
+
+async fn listed(world: &World, account: &str) -> anyhow::Result<ParkedItem> {
     wait::until("a parked item", async || {
         let page = world
             .connection
@@ -43,7 +70,7 @@ async fn listed(world: &World) -> anyhow::Result<ParkedItem> {
             .list_parked(ListParkedRequest::default())
             .await?
             .into_inner();
-        let found = page.items.into_iter().find(|item| item.account_id == "closed-shop");
+        let found = page.items.into_iter().find(|item| item.account_id == account);
         Ok(found.ok_or("not listed"))
     })
     .await

@@ -16,6 +16,7 @@ use omnigate_core::port::broker::Broker;
 use omnigate_core::protocol::{Context, Ports};
 use omnigate_rpc::AdapterPort;
 use omnigate_rpc::page::Tokens;
+use omnigate_runtime::stop::Stop;
 use std::sync::Arc;
 
 /// What the api works with.
@@ -27,11 +28,12 @@ pub struct Api {
     adapters: Option<AdapterPort>,
     partitions: u16,
     tokens: Tokens,
+    stop: Stop,
 }
 
 impl Api {
     /// An api over these ports. `adapters` answers for the capabilities of accounts; without it they are left out.
-    /// `tokens` must be made of the same secret in every api process.
+    /// `tokens` must be made of the same secret in every api process. Streams end when somebody asks for the `stop`.
     #[must_use]
     pub fn new(
         ports: Arc<Ports>,
@@ -40,6 +42,7 @@ impl Api {
         adapters: Option<AdapterPort>,
         partitions: u16,
         tokens: Tokens,
+        stop: Stop,
     ) -> Self {
         Self {
             ports,
@@ -48,6 +51,7 @@ impl Api {
             adapters,
             partitions,
             tokens,
+            stop,
         }
     }
 

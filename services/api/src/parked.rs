@@ -4,6 +4,7 @@ use crate::{Api, as_limit, problems};
 use omnigate_core::id::ParkedId;
 use omnigate_core::port::broker::{Publication, PublishError};
 use omnigate_core::protocol::park;
+use omnigate_core::trace::TraceContext;
 use omnigate_core::{event::Incoming, partition, topology};
 use omnigate_proto::state::v1::{EventBatch, Stamped};
 use omnigate_proto::v1::{
@@ -92,7 +93,16 @@ impl Api {
     fn replayed(&self, item: &ParkedItem) -> Result<Publication, Problem> {
         let stamped = match item.reason.as_str() {
             "unknown_account" => self.stamped_again(item)?,
-            _ => park::stamped(item).ok_or_else(unreadable)?,
+            _ => {
+                let before = park::stamped(item).ok_or_else(unreadable)?;
+                // An item's id is made of its body. Parked once more, the event must not be taken for this item, which is
+                // removed after it was published: its step in the trace tells them apart.
+                let step = trace::next(TraceContext::parse(&before.traceparent).or_else(trace::current));
+                Stamped {
+                    traceparent: step.to_string(),
+                    ..before
+                }
+            }
         };
         let event = Event::decode(stamped.event.clone()).map_err(|_| unreadable())?;
         let partition = partition::of(&event, self.partitions);

@@ -51,7 +51,11 @@ impl Api {
         let events = batches.flat_map(move |(entry, before, token, began)| {
             stream::iter(unpack(&entry, &before, &token, began, &tenant_id))
         });
-        Ok(events.boxed())
+        let stop = self.stop.clone();
+        let stopped = async move { stop.requested().await };
+        let stopping = Problem::unavailable("STOPPING", "the gateway is stopping; go on with the last resume token");
+        let last = stream::once(async move { Err(Status::from(stopping)) });
+        Ok(events.take_until(stopped).chain(last).boxed())
     }
 }
 

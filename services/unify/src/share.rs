@@ -92,7 +92,7 @@ impl Shares<'_> {
     async fn balance(&mut self) -> Result<(), LeaseError> {
         let engine = self.engine;
         let context = engine.context();
-        let settings = &engine.settings;
+        let (settings, before) = (&engine.settings, self.held.len());
         self.leaving.retain(|_, work| !work.is_over());
         lease::join(&context, GROUP, &settings.owner, settings.lease).await?;
         self.renew().await?;
@@ -104,6 +104,13 @@ impl Shares<'_> {
         }
         if shares.wanted > 0 {
             self.take(shares.wanted, shares.order).await?;
+        }
+        if self.held.len() != before {
+            tracing::info!(
+                held = self.held.len(),
+                of = settings.partitions,
+                "share of the partitions changed"
+            );
         }
         engine.metrics.held(self.held.len());
         Ok(())
@@ -169,7 +176,7 @@ impl Shares<'_> {
         let stop = CancellationToken::new();
         let (engine, publisher) = (self.engine.clone(), self.publisher.clone());
         let work = Task::begin(consume(engine, publisher, Partition(partition), stop.clone()));
-        tracing::info!(partition, epoch, "took a partition");
+        tracing::debug!(partition, epoch, "took a partition");
         self.held.insert(partition, Held { epoch, stop, work });
     }
 
@@ -215,7 +222,7 @@ impl Held {
         let context = engine.context();
         let released = lease::release(&context, wish(&name, owner), self.epoch);
         match tokio::time::timeout(engine.settings.drain_within, released).await {
-            Ok(Ok(())) => tracing::info!(partition, "gave a partition back"),
+            Ok(Ok(())) => tracing::debug!(partition, "gave a partition back"),
             Ok(Err(error)) => tracing::warn!(partition, %error, "the lease ends by itself"),
             Err(_) => tracing::warn!(partition, "the lease ends by itself"),
         }

@@ -43,12 +43,15 @@ pub async fn run(arguments: &Parked) -> anyhow::Result<u8> {
                     parked_id: id.clone(),
                     request_id: id.clone(),
                 };
-                connection
+                let answer = connection
                     .parked()
                     .replay_parked(asked)
                     .await
                     .map_err(remote::refused)?;
-                print::line(&format!("{id} is on its way"));
+                match remote.output {
+                    Output::Json => print::json(&answer.into_inner())?,
+                    Output::Table => print::line(&format!("{id} is on its way")),
+                }
             }
         }
         Parked::Discard { remote, ids } => {
@@ -58,12 +61,15 @@ pub async fn run(arguments: &Parked) -> anyhow::Result<u8> {
                     parked_id: id.clone(),
                     request_id: id.clone(),
                 };
-                connection
+                let answer = connection
                     .parked()
                     .discard_parked(asked)
                     .await
                     .map_err(remote::refused)?;
-                print::line(&format!("{id} is gone"));
+                match remote.output {
+                    Output::Json => print::json(&answer.into_inner())?,
+                    Output::Table => print::line(&format!("{id} is gone")),
+                }
             }
         }
     }

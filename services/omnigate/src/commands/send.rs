@@ -34,7 +34,10 @@ pub async fn run(arguments: &Send) -> anyhow::Result<u8> {
         .delivery
         .context("the gateway answered without a delivery")?;
     if arguments.wait {
-        delivery = wait(&connection, delivery).await?;
+        // Whatever becomes of the waiting, the message goes on under this id.
+        print::aside(&format!("{}, waiting", told(&delivery)));
+        let waited = wait(&connection, delivery.clone()).await;
+        delivery = waited.with_context(|| format!("{} was accepted; see omnigate explain", delivery.message_id))?;
     }
     match arguments.remote.output {
         Output::Json => print::json(&delivery)?,

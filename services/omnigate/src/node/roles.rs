@@ -313,6 +313,7 @@ fn api(
         Some(adapters),
         inside.config.broker.partitions,
         inside.page_tokens.clone(),
+        inside.stop.clone(),
     ));
     let services = inside
         .services()

@@ -3,7 +3,7 @@
 use super::{Account, Config, ConnectionUrl, SCOPES, Secret, Token, node::Source};
 use omnigate_core::account::AdapterRef;
 use std::collections::{BTreeMap, BTreeSet};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 /// Shortest token: anything a person would choose can be guessed from its hash.
 const MIN_TOKEN: usize = 16;
@@ -14,12 +14,20 @@ const MAX_PARTITIONS: u16 = 256;
 /// Longest phase of a stop, in seconds.
 const MAX_BUDGET: u64 = 3600;
 
+/// Levels and directives such as `info,omnigate_unify=debug`. A bare word that is no level would be taken for the name of a
+/// part, and silence all others.
+fn is_filter(text: &str) -> bool {
+    let is_level = |word: &str| word.trim().parse::<LevelFilter>().is_ok();
+    let sensible = text.split(',').all(|word| word.contains('=') || is_level(word));
+    sensible && EnvFilter::try_new(text).is_ok()
+}
+
 /// Notes everything that does not fit together.
 pub(crate) fn validate(config: &Config, source: &Source<'_>) {
     broker_and_store(config, source);
     limits(config, source);
     tls(config, source);
-    if EnvFilter::try_new(&config.log.level).is_err() {
+    if !is_filter(&config.log.level) {
         source.wrong(
             "log.level",
             "is neither a level (error, warn, info, debug, trace) nor directives",
