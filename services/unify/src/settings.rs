@@ -39,8 +39,8 @@ impl Default for Settings {
         Self {
             partitions: DEFAULT_PARTITIONS,
             owner: String::new(),
-            // Messages of ingest hold up to 256 KiB: those of all partitions are 128 MiB.
-            prefetch: 32,
+            // Messages of ingest hold up to 256 KiB: those of all partitions are 64 MiB.
+            prefetch: 16,
             events_in_hand: 10_000,
             bytes_in_hand: 2 * 1024 * 1024,
             concurrency: 64,
