@@ -22,7 +22,7 @@ use crate::{
 use content::{MAX_HANDLE, at_most, nfc, within, words};
 use omnigate_proto::v1::{
     Direction, Event, Evidence, Identifier, IdentifierEvidence, Reaction, Receipt, ReceiptState, SubscriptionState,
-    event::Kind,
+    event::Kind, part::Content,
 };
 use pbjson_types::Timestamp;
 use std::time::Duration;
@@ -322,5 +322,11 @@ fn needs_message(event: &Event) -> Result<(), Refusal> {
 
 /// Normalises a message that is to be sent and checks its limits.
 pub fn normalise_outbound(message: &mut omnigate_proto::v1::Message) -> Result<(), Refusal> {
-    content::message("message", message, Direction::Outbound)
+    content::message("message", message, Direction::Outbound)?;
+    for (index, part) in message.parts.iter().enumerate() {
+        if matches!(&part.content, Some(Content::Text(text)) if text.text.trim().is_empty()) {
+            return Err(Refusal::new(format!("message.parts[{index}].text.text"), "is empty"));
+        }
+    }
+    Ok(())
 }

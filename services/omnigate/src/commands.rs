@@ -11,6 +11,7 @@ pub mod print;
 pub mod remote;
 pub mod send;
 pub mod serve;
+mod timeline;
 
 use crate::cli::{Cli, Command};
 

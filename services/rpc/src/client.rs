@@ -125,7 +125,9 @@ pub fn explain(status: &Status) -> String {
     let reason = error::reason(status);
     let what = match (status.code(), reason.as_deref()) {
         (Code::Unauthenticated, Some("TOKEN_MISSING")) => {
-            return "the gateway asks for a token: set OMNIGATE_TOKEN or --token".to_owned();
+            return "the gateway asks for a token: set OMNIGATE_TOKEN or --token, or --data-dir to the folder where it keeps one \
+                    (the demo's is ./omnigate-data/demo)"
+                .to_owned();
         }
         (Code::Unauthenticated, _) => {
             return "the gateway does not know this token (OMNIGATE_TOKEN or --token)".to_owned();

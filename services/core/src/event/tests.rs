@@ -510,3 +510,12 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_empty_text_is_not_sent() {
+    for words in ["", " \n"] {
+        let refusal = normalise_outbound(&mut text(words)).unwrap_err();
+        assert_eq!(refusal.to_string(), "message.parts[0].text.text: is empty");
+    }
+    normalise_outbound(&mut text("a")).unwrap();
+}

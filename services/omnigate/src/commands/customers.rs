@@ -1,11 +1,10 @@
 //! `omnigate customers …`
 
-use super::{print, remote};
+use super::{print, remote, timeline};
 use crate::cli::{Customers, Output, Remote};
-use crate::commands::entry;
 use omnigate_core::identifier;
 use omnigate_proto::v1::list_entries_request::Of;
-use omnigate_proto::v1::{Customer, Entry, GetCustomerRequest, ListCustomersRequest, ListEntriesRequest, WatchRequest};
+use omnigate_proto::v1::{Customer, Entry, GetCustomerRequest, ListCustomersRequest, ListEntriesRequest};
 use omnigate_rpc::client::Connection;
 
 /// Runs it.
@@ -30,7 +29,7 @@ pub async fn run(arguments: &Customers) -> anyhow::Result<u8> {
         } => {
             let connection = remote::open(remote).await?;
             let id = remote::customer_id(&connection, customer).await?;
-            timeline(&connection, remote, id, limit.unwrap_or(usize::MAX), *follow).await?;
+            timeline::show(&connection, remote, id, limit.unwrap_or(usize::MAX), *follow).await?;
         }
     }
     Ok(0)
@@ -130,47 +129,6 @@ fn show(remote: &Remote, customer: &Customer) -> anyhow::Result<()> {
     })
 }
 
-async fn timeline(
-    connection: &Connection,
-    remote: &Remote,
-    customer_id: String,
-    limit: usize,
-    follow: bool,
-) -> anyhow::Result<()> {
-    // Opened first, so that nothing falls between what is listed and what is watched; repeats are dropped by id.
-    let watching = match follow {
-        true => {
-            let asked = WatchRequest {
-                customer_id: customer_id.clone(),
-                resume_token: String::new(),
-            };
-            Some(
-                connection
-                    .timelines()
-                    .watch(asked)
-                    .await
-                    .map_err(remote::refused)?
-                    .into_inner(),
-            )
-        }
-        false => None,
-    };
-    let entries = newest(connection, customer_id, limit).await?;
-    for entry in entries.iter().rev() {
-        print_entry(remote.output, entry)?;
-    }
-    let Some(mut watching) = watching else {
-        return Ok(());
-    };
-    let shown: std::collections::BTreeSet<String> = entries.into_iter().map(|entry| entry.entry_id).collect();
-    while let Some(next) = watching.message().await.map_err(remote::refused)? {
-        if let Some(entry) = next.entry.filter(|entry| !shown.contains(&entry.entry_id)) {
-            print_entry(remote.output, &entry)?;
-        }
-    }
-    Ok(())
-}
-
 /// The newest entries of a customer, newest first.
 pub async fn newest(connection: &Connection, customer_id: String, limit: usize) -> anyhow::Result<Vec<Entry>> {
     let mut entries = Vec::new();
@@ -193,16 +151,6 @@ pub async fn newest(connection: &Connection, customer_id: String, limit: usize) 
         if page_token.is_empty() || entries.len() >= limit {
             entries.truncate(limit);
             return Ok(entries);
-        }
-    }
-}
-
-fn print_entry(output: Output, entry: &Entry) -> anyhow::Result<()> {
-    match output {
-        Output::Json => print::json(entry),
-        Output::Table => {
-            print::line(&print::printable(&entry::one_line(entry)));
-            Ok(())
         }
     }
 }

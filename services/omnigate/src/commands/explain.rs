@@ -1,8 +1,8 @@
 //! `omnigate explain`
 
-use super::{print, remote};
+use super::{print, remote, send};
 use crate::cli::{Explain, Output};
-use omnigate_proto::v1::ExplainMessageRequest;
+use omnigate_proto::v1::{ExplainMessageRequest, GetMessageRequest};
 
 /// Runs it.
 pub async fn run(arguments: &Explain) -> anyhow::Result<u8> {
@@ -20,7 +20,17 @@ pub async fn run(arguments: &Explain) -> anyhow::Result<u8> {
         print::json(&story)?;
         return Ok(0);
     }
-    print::line(&format!("{}  trace {}", story.message_id, story.trace_id));
+    let mut head = story.message_id.clone();
+    if head.starts_with("msg_") {
+        let asked = GetMessageRequest {
+            message_id: head.clone(),
+        };
+        let answer = connection.messages().get_message(asked).await;
+        if let Some(delivery) = answer.map_err(remote::refused)?.into_inner().delivery {
+            head = send::told(&delivery);
+        }
+    }
+    print::line(&format!("{}  trace {}", print::printable(&head), story.trace_id));
     print::all(
         Output::Table,
         &story.steps,

@@ -125,11 +125,13 @@ pub async fn wait(connection: &Connection, delivery: Delivery) -> anyhow::Result
     Ok(delivery)
 }
 
-fn told(delivery: &Delivery) -> String {
+/// A delivery's id, its state, and what went wrong.
+pub(super) fn told(delivery: &Delivery) -> String {
     let state = delivery.state().as_str_name().trim_start_matches("DELIVERY_STATE_");
     let mut text = format!("{} {state}", delivery.message_id);
     if let Some(error) = &delivery.error {
-        text += &format!(" ({}: {})", error.class().as_str_name(), error.text);
+        let class = error.class().as_str_name().trim_start_matches("ERROR_CLASS_");
+        text += &format!(" ({class}: {})", error.text);
     }
     text
 }

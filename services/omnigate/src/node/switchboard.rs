@@ -36,6 +36,13 @@ impl Switchboard {
                 .get(&account.id)
                 .and_then(|account| account.token.as_ref());
             let mut options = remote::Options::with_token("");
+            if configured.is_none() {
+                tracing::warn!(
+                    account = account.id,
+                    address,
+                    "its adapter is called without a token, and has none of its own to push with: set accounts.<id>.token"
+                );
+            }
             options.token = configured.map(|token| token.expose().to_owned());
             external.insert(
                 account.id.clone(),
