@@ -13,7 +13,7 @@ use omnigate_proto::v1::{
 };
 use omnigate_rpc::v1::adapter_service_server::{AdapterService, AdapterServiceServer};
 use omnigate_tests::gateway::Keys;
-use omnigate_tests::reading::{timeline, words};
+use omnigate_tests::reading::{arrived, customer_of, timeline, words};
 use omnigate_tests::wait;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -133,17 +133,7 @@ async fn push(world: &World, event: Event) -> anyhow::Result<()> {
 pub(crate) async fn an_adapter_in_another_process_works_both_ways(world: &World) -> anyhow::Result<()> {
     let phone = "+84901234567";
     push(world, event(phone, "k1", Kind::Message(message("quầy số 3 xin chào")))).await?;
-    let asked = omnigate_proto::v1::ResolveCustomerRequest {
-        identifier: Some(peer(phone)),
-    };
-    let customer = wait::until("the kiosk's customer", async || {
-        match world.connection.customers().resolve_customer(asked.clone()).await {
-            Ok(answer) => Ok(answer.into_inner().customer.ok_or("no customer")),
-            Err(status) if status.code() == tonic::Code::NotFound => Ok(Err("not found")),
-            Err(status) => Err(status.into()),
-        }
-    })
-    .await?;
+    let customer = arrived(&world.connection, &peer(phone)).await?;
     let entries = timeline(&world.connection, &customer.customer_id).await?;
     ensure!(words(&entries[0]) == "quầy số 3 xin chào", "{entries:?}");
     let request = SendMessageRequest {
@@ -200,17 +190,10 @@ pub(crate) async fn receipts_move_forward_whenever_they_come(world: &World) -> a
     // Late, and behind: changes nothing. The next one is told apart by its effect.
     push(world, receipt(ReceiptState::Delivered)).await?;
     push(world, event(phone, "k9", Kind::Message(message("cảm ơn")))).await?;
-    let asked = omnigate_proto::v1::ResolveCustomerRequest {
-        identifier: Some(peer(phone)),
-    };
     wait::until("what came after the receipt", async || {
-        let answer = world
-            .connection
-            .customers()
-            .resolve_customer(asked.clone())
+        let customer = customer_of(&world.connection, peer(phone))
             .await?
-            .into_inner();
-        let customer = answer.customer.context("no customer")?;
+            .context("no customer")?;
         let entries = timeline(&world.connection, &customer.customer_id).await?;
         let said: Vec<String> = entries.iter().map(words).collect();
         Ok(if said.iter().any(|said| said == "cảm ơn") {
@@ -238,17 +221,7 @@ pub(crate) async fn an_adapter_in_python_works_both_ways(world: &World) -> anyho
     let phone = "+84933333333";
     example.writes(phone, "xin chào từ Python")?;
     example.says("pushed PUSH_STATUS_ACCEPTED")?;
-    let asked = omnigate_proto::v1::ResolveCustomerRequest {
-        identifier: Some(peer(phone)),
-    };
-    let customer = wait::until("the customer of the example", async || {
-        match world.connection.customers().resolve_customer(asked.clone()).await {
-            Ok(answer) => Ok(answer.into_inner().customer.ok_or("no customer")),
-            Err(status) if status.code() == tonic::Code::NotFound => Ok(Err("not found")),
-            Err(status) => Err(status.into()),
-        }
-    })
-    .await?;
+    let customer = arrived(&world.connection, &peer(phone)).await?;
     let request = SendMessageRequest {
         request_id: "python-1".to_owned(),
         target: Some(Target::CustomerId(customer.customer_id)),

@@ -5,7 +5,7 @@ use anyhow::{Context as _, ensure};
 use omnigate_proto::v1::{Entry, WatchRequest};
 use omnigate_rpc::client::Connection;
 use omnigate_sandbox::telegram::{Action, Media, UserHandle};
-use omnigate_tests::reading::{customer, customers, in_thread_order, timeline, words};
+use omnigate_tests::reading::{customers, entries_of, in_thread_order, timeline, words};
 use omnigate_tests::wait;
 use std::collections::BTreeMap;
 
@@ -19,22 +19,6 @@ pub(crate) async fn everything(connection: &Connection) -> anyhow::Result<BTreeM
         );
     }
     Ok(all)
-}
-
-/// Waits until a person's timeline has this many entries.
-pub(crate) async fn entries_of(world: &World, account: &str, chat: i64, count: usize) -> anyhow::Result<Vec<Entry>> {
-    wait::until("a timeline", async || {
-        let Some(customer) = customer(&world.connection, account, chat).await? else {
-            return Ok(Err(0));
-        };
-        let entries = timeline(&world.connection, &customer.customer_id).await?;
-        Ok(if entries.len() >= count {
-            Ok(entries)
-        } else {
-            Err(entries.len())
-        })
-    })
-    .await
 }
 
 pub(crate) async fn a_conversation_becomes_a_timeline(world: &World) -> anyhow::Result<()> {
@@ -57,7 +41,7 @@ pub(crate) async fn a_conversation_becomes_a_timeline(world: &World) -> anyhow::
         message_id: said,
         text: "Xin chào shop, cho mình hỏi chút".to_owned(),
     })?;
-    let entries = entries_of(world, SHOP, an.id(), 6).await?;
+    let entries = entries_of(&world.connection, SHOP, an.id(), 6).await?;
     ensure!(entries.len() == 6, "{} entries", entries.len());
     let ordered = in_thread_order(&entries);
     let numbers: Vec<u64> = ordered.iter().map(|entry| entry.thread_seq).collect();
@@ -77,7 +61,7 @@ pub(crate) async fn a_conversation_becomes_a_timeline(world: &World) -> anyhow::
         emoji: Some("❤".to_owned()),
     })?;
     let shown = wait::until("a reaction", async || {
-        let entries = entries_of(world, SHOP, an.id(), 6).await?;
+        let entries = entries_of(&world.connection, SHOP, an.id(), 6).await?;
         let reactions = in_thread_order(&entries)[0].reactions.clone();
         Ok(if reactions.is_empty() {
             Err("none")
@@ -101,7 +85,7 @@ pub(crate) async fn bursts_of_many_people_stay_in_order(world: &World) -> anyhow
         }
     }
     for person in &people {
-        let entries = entries_of(world, SHOP, person.id(), EACH).await?;
+        let entries = entries_of(&world.connection, SHOP, person.id(), EACH).await?;
         let said: Vec<String> = in_thread_order(&entries).into_iter().map(words).collect();
         let expected: Vec<String> = (0..EACH).map(|number| format!("message {number}")).collect();
         ensure!(said == expected, "out of order: {said:?}");
@@ -114,14 +98,14 @@ pub(crate) async fn bursts_of_many_people_stay_in_order(world: &World) -> anyhow
 pub(crate) async fn what_comes_twice_is_there_once(world: &World) -> anyhow::Result<()> {
     let twice = world.sandbox.user("Twice");
     let done = twice.writes("một lần thôi")?;
-    entries_of(world, SHOP, twice.id(), 1).await?;
+    entries_of(&world.connection, SHOP, twice.id(), 1).await?;
     for _ in 0..3 {
         let status = world.sandbox.redeliver(done.updates[0]).await?;
         ensure!(status == 200, "redelivery was answered {status}");
     }
     // Something later in the same thread: when it is there, the repeats have been dealt with.
     twice.writes("sau đó")?;
-    let entries = entries_of(world, SHOP, twice.id(), 2).await?;
+    let entries = entries_of(&world.connection, SHOP, twice.id(), 2).await?;
     ensure!(entries.len() == 2, "{} entries", entries.len());
     Ok(())
 }
@@ -131,7 +115,7 @@ pub(crate) async fn a_polled_bot_is_served_too(world: &World) -> anyhow::Result<
     for number in 0..20 {
         em.writes(&format!("polled {number}"))?;
     }
-    let entries = entries_of(world, SUPPORT, em.id(), 20).await?;
+    let entries = entries_of(&world.connection, SUPPORT, em.id(), 20).await?;
     let said: Vec<String> = in_thread_order(&entries).into_iter().map(words).collect();
     ensure!(
         said == (0..20).map(|number| format!("polled {number}")).collect::<Vec<_>>(),
@@ -157,7 +141,7 @@ pub(crate) async fn watching_goes_on_where_it_ended(world: &World) -> anyhow::Re
     };
     drop(watching);
     watched.writes("hai")?;
-    entries_of(world, SHOP, watched.id(), 2).await?;
+    entries_of(&world.connection, SHOP, watched.id(), 2).await?;
     let asked = WatchRequest {
         resume_token: token,
         ..WatchRequest::default()

@@ -1,16 +1,16 @@
 //! What the company writes.
 
-use crate::inbound::entries_of;
 use crate::{SHOP, World};
 use anyhow::{Context as _, ensure};
 use omnigate_proto::v1::part::Content;
 use omnigate_proto::v1::send_message_request::Target;
 use omnigate_proto::v1::{
-    CancelMessageRequest, Delivery, DeliveryState, ErrorClass, ExplainMessageRequest, GetMessageRequest, Message, Part,
+    CancelMessageRequest, Delivery, DeliveryState, ErrorClass, ExplainMessageRequest, Message, Part,
     SendMessageRequest, Text,
 };
 use omnigate_sandbox::telegram::{Fault, FaultRule};
-use omnigate_tests::{reading::customer, wait};
+use omnigate_tests::reading::{customer, delivery, entries_of};
+use omnigate_tests::wait;
 use std::time::{Duration, SystemTime};
 use tonic::Code;
 
@@ -45,11 +45,7 @@ pub(crate) async fn send(world: &World, request: SendMessageRequest) -> anyhow::
 /// Waits until a delivery stands in one of these states.
 pub(crate) async fn reaches(world: &World, message_id: &str, states: &[DeliveryState]) -> anyhow::Result<Delivery> {
     wait::until("a delivery", async || {
-        let asked = GetMessageRequest {
-            message_id: message_id.to_owned(),
-        };
-        let answer = world.connection.messages().get_message(asked).await?;
-        let delivery = answer.into_inner().delivery.context("no delivery")?;
+        let delivery = delivery(&world.connection, message_id).await?;
         Ok(if states.contains(&delivery.state()) {
             Ok(delivery)
         } else {
@@ -62,7 +58,7 @@ pub(crate) async fn reaches(world: &World, message_id: &str, states: &[DeliveryS
 async fn known(world: &World, name: &str) -> anyhow::Result<(i64, String)> {
     let person = world.sandbox.user(name);
     person.writes("chào")?;
-    entries_of(world, SHOP, person.id(), 1).await?;
+    entries_of(&world.connection, SHOP, person.id(), 1).await?;
     let customer = customer(&world.connection, SHOP, person.id())
         .await?
         .context("no customer")?;
@@ -93,7 +89,7 @@ pub(crate) async fn answers_leave_in_order_and_once(world: &World) -> anyhow::Re
         .collect();
     let expected: Vec<String> = (0..COUNT).map(|number| format!("answer {number}")).collect();
     ensure!(texts == expected, "sent: {texts:?}");
-    let entries = entries_of(world, SHOP, chat, COUNT + 1).await?;
+    let entries = entries_of(&world.connection, SHOP, chat, COUNT + 1).await?;
     ensure!(entries.len() == COUNT + 1, "{} entries", entries.len());
     let asked = ExplainMessageRequest {
         message_id: ids[0].clone(),
@@ -161,7 +157,7 @@ pub(crate) async fn failures_say_why(world: &World) -> anyhow::Result<()> {
         action: omnigate_sandbox::telegram::Action::Block,
     });
     user?;
-    let entries = entries_of(world, SHOP, chat, 4).await?;
+    let entries = entries_of(&world.connection, SHOP, chat, 4).await?;
     let thread = entries[0].event.as_ref().context("no event")?.thread_id.clone();
     let blocked = SendMessageRequest {
         target: Some(Target::ThreadId(thread)),

@@ -6,12 +6,10 @@ use crate::world::World;
 use anyhow::{Context as _, bail, ensure};
 use omnigate_proto::v1::part::Content;
 use omnigate_proto::v1::send_message_request::Target;
-use omnigate_proto::v1::{
-    Delivery, DeliveryState, GetMessageRequest, Identifier, Message, Part, SendMessageRequest, Text, UnknownPolicy,
-};
+use omnigate_proto::v1::{Delivery, DeliveryState, Identifier, Message, Part, SendMessageRequest, Text, UnknownPolicy};
 use omnigate_rpc::client::Connection;
 use omnigate_tests::bot::SECRET;
-use omnigate_tests::reading::{customer, timeline, words_of};
+use omnigate_tests::reading::{delivery, entries_of, words_of};
 use omnigate_tests::wait;
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -131,14 +129,7 @@ impl Load {
         tokio::time::timeout(wait::PATIENCE, said)
             .await
             .context("nobody acknowledged a message")??;
-        wait::until("a message on its timeline", async || {
-            let Some(customer) = customer(&world.connection, SHOP, chat).await? else {
-                return Ok(Err("no customer"));
-            };
-            let entries = timeline(&world.connection, &customer.customer_id).await?;
-            Ok(if entries.is_empty() { Err("no entry") } else { Ok(()) })
-        })
-        .await?;
+        entries_of(&world.connection, SHOP, chat, 1).await?;
         self.is_answered(world, chat, 0, None).await.context("an answer")?;
         // Only a timer brings these on their way.
         let answered = self.is_answered(world, chat, PROBES, Some(LATER)).await;
@@ -197,14 +188,6 @@ pub(crate) fn is_over(delivery: &Delivery) -> bool {
         delivery.state(),
         Unspecified | Planned | Claimed | Submitting | Deferred
     )
-}
-
-pub(crate) async fn delivery(connection: &Connection, message_id: &str) -> anyhow::Result<Delivery> {
-    let asked = GetMessageRequest {
-        message_id: message_id.to_owned(),
-    };
-    let answer = connection.messages().get_message(asked).await?;
-    answer.into_inner().delivery.context("no delivery")
 }
 
 async fn write(

@@ -17,7 +17,7 @@ use omnigate_proto::v1::customer_event::Kind as Told;
 use omnigate_proto::v1::event::Kind;
 use omnigate_proto::v1::{Direction, Entry, Event, Evidence, IdentifierEvidence, PushResponse, PushStatus, Text};
 use omnigate_runtime::clock::SystemClock;
-use omnigate_tests::reading::{customer, in_thread_order, timeline, words};
+use omnigate_tests::reading::{entries_of, in_thread_order, words};
 use omnigate_tests::wait;
 use prost::Message as _;
 use std::sync::Arc;
@@ -83,7 +83,7 @@ async fn a_newer_ingest_beside_an_older_unify(world: &World) -> anyhow::Result<(
     publish(&broker, chat, [of_unknown_kind.clone(), of_known_kind.clone()]).await?;
     provider.bring(&provider.update(chat, 4, "after")).await?;
 
-    let entries = entries(world, chat, 4).await?;
+    let entries = entries_of(&world.connection, SHOP, chat, 4).await?;
     let ordered = in_thread_order(&entries);
     let numbers: Vec<u64> = ordered.iter().map(|entry| entry.thread_seq).collect();
     ensure!(numbers == [1, 2, 3, 4], "numbers of the thread: {numbers:?}");
@@ -152,7 +152,7 @@ async fn a_newer_adapter_beside_an_older_ingest(world: &World) -> anyhow::Result
     let again = raw::push(&ingest, &pushes).await?;
     ensure!(again == answer, "the same facts have other ids: {again:?}");
 
-    let entries = entries(world, chat, 2).await?;
+    let entries = entries_of(&world.connection, SHOP, chat, 2).await?;
     let ordered = in_thread_order(&entries);
     ensure!(ordered.len() == 2, "a repetition is shown: {entries:?}");
     ensure!(words(ordered[0]) == "with a field of tomorrow", "{entries:?}");
@@ -163,21 +163,6 @@ async fn a_newer_adapter_beside_an_older_ingest(world: &World) -> anyhow::Result
         let logged = everything_logged(&broker).await?;
         let carries = |event: &Bytes| event.windows(louder.len()).any(|window| window == louder);
         Ok(logged.iter().any(carries).then_some(()).ok_or("some field is missing"))
-    })
-    .await
-}
-
-async fn entries(world: &World, chat: i64, count: usize) -> anyhow::Result<Vec<Entry>> {
-    wait::until("a timeline", async || {
-        let Some(customer) = customer(&world.connection, SHOP, chat).await? else {
-            return Ok(Err(0));
-        };
-        let entries = timeline(&world.connection, &customer.customer_id).await?;
-        Ok(if entries.len() >= count {
-            Ok(entries)
-        } else {
-            Err(entries.len())
-        })
     })
     .await
 }

@@ -1,7 +1,7 @@
 //! Looks at everything once nothing moves any more.
 
 use crate::SHOP;
-use crate::load::{delivery, is_over};
+use crate::load::is_over;
 use crate::oracle::{self, Known, Observed};
 use crate::world::World;
 use anyhow::Context as _;
@@ -11,7 +11,7 @@ use omnigate_core::topology;
 use omnigate_proto::state::v1::CustomerEventBatch;
 use omnigate_proto::v1::{CustomerEvent, ListParkedRequest, SubscribeRequest};
 use omnigate_rpc::client::Connection;
-use omnigate_tests::reading::{customer, timeline};
+use omnigate_tests::reading::{customer, delivery, timeline};
 use omnigate_tests::wait;
 use prost::Message as _;
 use std::time::{Duration, Instant};

@@ -1,21 +1,30 @@
 //! Reading a gateway's customers and timelines.
 
+use crate::wait;
+use anyhow::Context as _;
 use omnigate_proto::v1::event::Kind;
 use omnigate_proto::v1::list_entries_request::Of;
 use omnigate_proto::v1::part::Content;
 use omnigate_proto::v1::{
-    Customer, Entry, Identifier, ListCustomersRequest, ListEntriesRequest, Message, ResolveCustomerRequest,
+    Customer, Delivery, Entry, GetMessageRequest, Identifier, ListCustomersRequest, ListEntriesRequest, Message,
+    ResolveCustomerRequest,
 };
 use omnigate_rpc::client::Connection;
 
 /// The customer of a Telegram chat; `None` when nobody has it yet.
 pub async fn customer(connection: &Connection, account: &str, chat: i64) -> anyhow::Result<Option<Customer>> {
+    let identifier = Identifier {
+        r#type: "tg_chat".to_owned(),
+        scope: account.to_owned(),
+        value: chat.to_string(),
+    };
+    customer_of(connection, identifier).await
+}
+
+/// The customer of an identifier; `None` when nobody has it yet.
+pub async fn customer_of(connection: &Connection, identifier: Identifier) -> anyhow::Result<Option<Customer>> {
     let asked = ResolveCustomerRequest {
-        identifier: Some(Identifier {
-            r#type: "tg_chat".to_owned(),
-            scope: account.to_owned(),
-            value: chat.to_string(),
-        }),
+        identifier: Some(identifier),
     };
     match connection.customers().resolve_customer(asked).await {
         Ok(answer) => Ok(answer.into_inner().customer),
@@ -60,6 +69,40 @@ pub async fn timeline(connection: &Connection, customer_id: &str) -> anyhow::Res
             return Ok(entries);
         }
     }
+}
+
+/// Waits until an identifier has a customer.
+pub async fn arrived(connection: &Connection, identifier: &Identifier) -> anyhow::Result<Customer> {
+    wait::until("a customer", async || {
+        let found = customer_of(connection, identifier.clone()).await?;
+        Ok(found.ok_or(identifier))
+    })
+    .await
+}
+
+/// Waits until the timeline of a Telegram chat's customer has this many entries.
+pub async fn entries_of(connection: &Connection, account: &str, chat: i64, count: usize) -> anyhow::Result<Vec<Entry>> {
+    wait::until("a timeline", async || {
+        let Some(customer) = customer(connection, account, chat).await? else {
+            return Ok(Err(0));
+        };
+        let entries = timeline(connection, &customer.customer_id).await?;
+        Ok(if entries.len() >= count {
+            Ok(entries)
+        } else {
+            Err(entries.len())
+        })
+    })
+    .await
+}
+
+/// The delivery of a message of ours.
+pub async fn delivery(connection: &Connection, message_id: &str) -> anyhow::Result<Delivery> {
+    let asked = GetMessageRequest {
+        message_id: message_id.to_owned(),
+    };
+    let answer = connection.messages().get_message(asked).await?;
+    answer.into_inner().delivery.context("no delivery")
 }
 
 /// The words of an entry's message as they read now; empty for anything else.

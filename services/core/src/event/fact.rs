@@ -8,6 +8,7 @@ use crate::id::{EventId, hash};
 use omnigate_proto::v1::{Event, Identifier, Message, Receipt, Unsupported, event::Kind, part::Content};
 use pbjson_types::Timestamp;
 use prost::Message as _;
+use std::borrow::Cow;
 
 /// Id of the event that carries a message, for the edits, withdrawals and reactions that name it.
 #[must_use]
@@ -22,22 +23,15 @@ pub fn event_id_of_message(
         account_id,
         peer,
     };
-    place.event_id(("provider", provider_message_id.as_bytes()), "message", &[])
+    place.event_id(("provider", provider_message_id.as_bytes().into()), "message", &[])
 }
 
 /// Id of a normalised event.
 pub(super) fn event_id(event: &Event, kind: &Kind) -> EventId {
-    let content;
-    let key: (&str, &[u8]) = if !event.provider_message_id.is_empty() {
-        ("provider", event.provider_message_id.as_bytes())
-    } else if matches!(kind, Kind::Receipt(_)) {
+    let key = match kind {
         // The discriminator of a receipt names its message in another way.
-        ("none", &[])
-    } else if !event.stable_key.is_empty() {
-        ("stable", event.stable_key.as_bytes())
-    } else {
-        content = content_key(event, &said(kind));
-        ("content", &content)
+        Kind::Receipt(_) if event.provider_message_id.is_empty() => ("none", Cow::default()),
+        _ => key(event, || said(kind).into()),
     };
     Place::of(event).event_id(key, name(kind), &discriminator(event, kind))
 }
@@ -45,17 +39,22 @@ pub(super) fn event_id(event: &Event, kind: &Kind) -> EventId {
 /// Id of a normalised event whose kind a newer version wrote: `unknown` is what this version cannot read of it. What it is
 /// about is in there, so another fact about the same message has another id.
 pub(super) fn event_id_of_newer(event: &Event, unknown: &[u8]) -> EventId {
-    let content;
-    let key: (&str, &[u8]) = if !event.provider_message_id.is_empty() {
-        ("provider", event.provider_message_id.as_bytes())
-    } else if !event.stable_key.is_empty() {
-        ("stable", event.stable_key.as_bytes())
-    } else {
-        content = content_key(event, unknown);
-        ("content", &content)
-    };
+    let key = key(event, || unknown.into());
     let discriminator = [hash(NEWER, &[unknown]).to_vec(), moment(event)];
     Place::of(event).event_id(key, NEWER, &discriminator)
+}
+
+/// What tells messages of a thread apart, and its name: the provider's id or the best substitute there is.
+type Key<'a> = (&'static str, Cow<'a, [u8]>);
+
+fn key<'a>(event: &'a Event, said: impl FnOnce() -> Cow<'a, [u8]>) -> Key<'a> {
+    if !event.provider_message_id.is_empty() {
+        ("provider", event.provider_message_id.as_bytes().into())
+    } else if !event.stable_key.is_empty() {
+        ("stable", event.stable_key.as_bytes().into())
+    } else {
+        ("content", content_key(event, &said()).into())
+    }
 }
 
 /// Where a fact happened.
@@ -74,7 +73,7 @@ impl<'a> Place<'a> {
         }
     }
 
-    fn event_id(&self, key: (&str, &[u8]), kind: &str, discriminator: &[Vec<u8>]) -> EventId {
+    fn event_id(&self, (of, key): Key<'_>, kind: &str, discriminator: &[Vec<u8>]) -> EventId {
         let nobody = Identifier::default();
         let peer = self.peer.unwrap_or(&nobody);
         let mut parts: Vec<&[u8]> = vec![
@@ -83,8 +82,8 @@ impl<'a> Place<'a> {
             peer.r#type.as_bytes(),
             peer.scope.as_bytes(),
             peer.value.as_bytes(),
-            key.0.as_bytes(),
-            key.1,
+            of.as_bytes(),
+            &key,
             kind.as_bytes(),
         ];
         parts.extend(discriminator.iter().map(Vec::as_slice));

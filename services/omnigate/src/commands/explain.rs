@@ -2,7 +2,7 @@
 
 use super::{print, remote, send};
 use crate::cli::{Explain, Output};
-use omnigate_proto::v1::{ExplainMessageRequest, GetMessageRequest};
+use omnigate_proto::v1::ExplainMessageRequest;
 
 /// Runs it.
 pub async fn run(arguments: &Explain) -> anyhow::Result<u8> {
@@ -22,13 +22,7 @@ pub async fn run(arguments: &Explain) -> anyhow::Result<u8> {
     }
     let mut head = story.message_id.clone();
     if head.starts_with("msg_") {
-        let asked = GetMessageRequest {
-            message_id: head.clone(),
-        };
-        let answer = connection.messages().get_message(asked).await;
-        if let Some(delivery) = answer.map_err(remote::refused)?.into_inner().delivery {
-            head = send::told(&delivery);
-        }
+        head = send::told(&send::get(&connection, &head).await?);
     }
     print::line(&format!("{}  trace {}", print::printable(&head), story.trace_id));
     print::all(

@@ -109,20 +109,19 @@ pub async fn wait(connection: &Connection, delivery: Delivery) -> anyhow::Result
     let mut delivery = delivery;
     while !has_ended(delivery.state()) && begun.elapsed() < PATIENCE {
         tokio::time::sleep(LOOK).await;
-        let asked = GetMessageRequest {
-            message_id: delivery.message_id.clone(),
-        };
-        let answer = connection
-            .messages()
-            .get_message(asked)
-            .await
-            .map_err(remote::refused)?;
-        delivery = answer
-            .into_inner()
-            .delivery
-            .context("the gateway answered without a delivery")?;
+        delivery = get(connection, &delivery.message_id).await?;
     }
     Ok(delivery)
+}
+
+/// The delivery of a message as it stands now.
+pub(super) async fn get(connection: &Connection, message_id: &str) -> anyhow::Result<Delivery> {
+    let asked = GetMessageRequest {
+        message_id: message_id.to_owned(),
+    };
+    let answer = connection.messages().get_message(asked).await;
+    let delivery = answer.map_err(remote::refused)?.into_inner().delivery;
+    delivery.context("the gateway answered without a delivery")
 }
 
 /// A delivery's id, its state, and what went wrong.

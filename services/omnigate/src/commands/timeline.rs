@@ -3,7 +3,7 @@
 use super::customers::newest;
 use super::{entry, print, remote, send};
 use crate::cli::{Output, Remote};
-use omnigate_proto::v1::{Entry, GetMessageRequest, WatchRequest, WatchResponse};
+use omnigate_proto::v1::{Entry, WatchRequest, WatchResponse};
 use omnigate_rpc::client::Connection;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -92,20 +92,11 @@ impl Timeline<'_> {
         }
         let mut line = entry::one_line(entry);
         if !entry.message_id.is_empty() {
-            line += &format!("  [{}]", self.delivery(&entry.message_id).await?);
+            let delivery = send::get(self.connection, &entry.message_id).await?;
+            line += &format!("  [{}]", send::told(&delivery));
         }
         print::line(&print::printable(&line));
         Ok(())
-    }
-
-    /// What became of a message of ours until now.
-    async fn delivery(&self, message_id: &str) -> anyhow::Result<String> {
-        let asked = GetMessageRequest {
-            message_id: message_id.to_owned(),
-        };
-        let answer = self.connection.messages().get_message(asked).await;
-        let delivery = answer.map_err(remote::refused)?.into_inner().delivery;
-        Ok(delivery.map_or_else(|| message_id.to_owned(), |delivery| send::told(&delivery)))
     }
 }
 
