@@ -51,6 +51,7 @@ fn main() {
         id: "shop".into(),
         tenant_id: "default".into(),
         channel: "telegram".into(),
+        provider: String::new(),
         settings: settings.clone(),
         implicit: true,
     };
@@ -58,13 +59,14 @@ fn main() {
         id: "shop".into(),
         tenant_id: "default".into(),
         channel: "telegram".into(),
+        provider: String::new(),
         display_name: String::new(),
         adapter: AdapterRef::Builtin,
         app_id: "shop".into(),
         settings,
         limits: Limits::default(),
     };
-    let kind = omnigate_adapters::kind("telegram").expect("telegram is in the list");
+    let kind = omnigate_adapters::kind("telegram", "").expect("telegram is in the list");
     let webhook = kind.open_webhook(&app, &[account]).expect("the settings are right");
     let webhook = webhook.expect("telegram has webhooks");
     for (name, body) in [

@@ -6,7 +6,7 @@
 
 mod settings;
 
-use omnigate_core::port::adapter::Kind;
+use omnigate_core::port::adapter::{Kind, NoKind, select};
 
 /// Declares the module of each adapter and the list of them: `name` is the folder `name`, `group { name }` the folder
 /// `group/name`.
@@ -41,8 +41,7 @@ pub fn kinds() -> &'static [&'static dyn Kind] {
     KINDS
 }
 
-/// The adapter of a channel.
-#[must_use]
-pub fn kind(channel: &str) -> Option<&'static dyn Kind> {
-    KINDS.iter().copied().find(|kind| kind.channel() == channel)
+/// The adapter of a channel and, where that has several, of a provider.
+pub fn kind(channel: &str, provider: &str) -> Result<&'static dyn Kind, NoKind> {
+    select(KINDS, channel, provider)
 }

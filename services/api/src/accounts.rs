@@ -3,9 +3,15 @@
 use crate::{Api, problems};
 use omnigate_core::account::{Account, AdapterRef};
 use omnigate_core::id::ThreadId;
+use omnigate_core::port::adapter::Grant;
+use omnigate_core::protocol::{credential, templates};
+use omnigate_proto::v1::authorize_account_request::Grant as Granted;
 use omnigate_proto::v1::{
-    Account as Shown, Capabilities, GetCapabilitiesRequest, ListAccountsRequest, ListAccountsResponse,
+    Account as Shown, AccountState, AuthorizeAccountRequest, AuthorizeAccountResponse, Capabilities,
+    GetCapabilitiesRequest, ListAccountsRequest, ListAccountsResponse, ListProviderTemplatesRequest,
+    ListProviderTemplatesResponse,
 };
+use omnigate_rpc::error::Problem;
 use omnigate_rpc::v1::account_service_server::AccountService;
 use tonic::{Request, Response, Status};
 
@@ -33,14 +39,67 @@ impl AccountService for Api {
                     AdapterRef::Grpc(address) => address.clone(),
                 },
                 app_id: account.app_id.clone(),
-                capabilities: self.capabilities(account).await,
+                provider: account.provider.clone(),
+                ..self.standing(account).await
             });
         }
         Ok(Response::new(ListAccountsResponse { accounts }))
     }
+
+    async fn authorize_account(
+        &self,
+        request: Request<AuthorizeAccountRequest>,
+    ) -> Result<Response<AuthorizeAccountResponse>, Status> {
+        let tenant_id = problems::tenant(&request)?;
+        let asked = request.into_inner();
+        let account = self.account(&tenant_id, &asked.account_id)?;
+        let grant = match asked.grant {
+            Some(Granted::AuthorizationCode(code)) if !code.is_empty() => Grant::AuthorizationCode {
+                code,
+                verifier: asked.code_verifier,
+            },
+            Some(Granted::RefreshToken(token)) if !token.is_empty() => Grant::RefreshToken(token),
+            _ => return Err(Problem::invalid("grant", "authorization_code or refresh_token must be set").into()),
+        };
+        credential::hand_in(&self.context(), &account.id, &grant)
+            .await
+            .map_err(|stop| problems::stop(&stop))?;
+        Ok(Response::new(AuthorizeAccountResponse {}))
+    }
+
+    async fn list_provider_templates(
+        &self,
+        request: Request<ListProviderTemplatesRequest>,
+    ) -> Result<Response<ListProviderTemplatesResponse>, Status> {
+        let tenant_id = problems::tenant(&request)?;
+        let account = self.account(&tenant_id, &request.get_ref().account_id)?;
+        let copied = templates::read(&self.context(), &account.id)
+            .await
+            .map_err(|stop| problems::stop(&stop))?
+            .unwrap_or_default();
+        Ok(Response::new(ListProviderTemplatesResponse {
+            templates: copied.templates,
+            synced_at: copied.synced_at,
+        }))
+    }
 }
 
 impl Api {
+    /// How an account stands and what it can do.
+    async fn standing(&self, account: &Account) -> Shown {
+        let capabilities = self.capabilities(account).await;
+        let (state, problem) = match &capabilities {
+            Some(_) => (AccountState::Active, ""),
+            None => (AccountState::Unreachable, "its adapter does not answer"),
+        };
+        Shown {
+            capabilities,
+            state: state.into(),
+            problem: problem.to_owned(),
+            ..Shown::default()
+        }
+    }
+
     /// What an account can do; `None` while its adapter does not answer.
     async fn capabilities(&self, account: &Account) -> Option<Capabilities> {
         let adapters = self.adapters.as_ref()?;

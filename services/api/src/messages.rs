@@ -222,7 +222,7 @@ impl Api {
         }
     }
 
-    fn account(&self, tenant_id: &str, id: &str) -> Result<&Account, Problem> {
+    pub(crate) fn account(&self, tenant_id: &str, id: &str) -> Result<&Account, Problem> {
         let found = self
             .directory
             .accounts

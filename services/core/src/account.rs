@@ -21,6 +21,8 @@ pub struct App {
     pub tenant_id: String,
     /// Kind of channel.
     pub channel: String,
+    /// Provider, where the channel has several; else empty.
+    pub provider: String,
     /// The adapter's settings of the app.
     pub settings: Settings,
     /// True when the configuration names no app and the account is its own.
@@ -45,6 +47,8 @@ pub struct Account {
     pub tenant_id: String,
     /// Kind of channel.
     pub channel: String,
+    /// Provider, where the channel has several; else empty.
+    pub provider: String,
     /// Name for people.
     pub display_name: String,
     /// Who translates.
@@ -79,5 +83,18 @@ impl Directory {
     /// The accounts an app carries, by id.
     pub fn accounts_of<'a>(&'a self, app_id: &'a str) -> impl Iterator<Item = &'a Account> {
         self.accounts.values().filter(move |account| account.app_id == app_id)
+    }
+
+    /// The app that carries an account; one of its own settings where none is known.
+    #[must_use]
+    pub fn app_of(&self, account: &Account) -> App {
+        self.apps.get(&account.app_id).cloned().unwrap_or_else(|| App {
+            id: account.app_id.clone(),
+            tenant_id: account.tenant_id.clone(),
+            channel: account.channel.clone(),
+            provider: account.provider.clone(),
+            settings: account.settings.clone(),
+            implicit: true,
+        })
     }
 }

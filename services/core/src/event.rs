@@ -19,10 +19,10 @@ use crate::{
     identifier,
     time::Moment,
 };
-use content::{MAX_HANDLE, at_most, nfc, within, words};
+use content::{MAX_ANSWERS, MAX_HANDLE, at_most, nfc, within, words};
 use omnigate_proto::v1::{
-    Direction, Event, Evidence, Identifier, IdentifierEvidence, Reaction, Receipt, ReceiptState, SubscriptionState,
-    event::Kind, part::Content,
+    Direction, Event, Evidence, Identifier, IdentifierEvidence, PrivacyRequestKind, Reaction, Receipt, ReceiptState,
+    SubscriptionState, event::Kind, part::Content,
 };
 use pbjson_types::Timestamp;
 use std::time::Duration;
@@ -232,7 +232,9 @@ fn check_kind(event: &mut Event, kind: &mut Kind) -> Result<(), Refusal> {
                 return Err(Refusal::new("subscription.state", "is missing"));
             }
             within("subscription.topic", &subscription.topic, MAX_HANDLE)?;
-            within("subscription.source", &subscription.source, MAX_HANDLE)
+            within("subscription.source", &subscription.source, MAX_HANDLE)?;
+            subscription.expires_at.take_if(|at| !is_possible(at));
+            words("subscription.confirmation", &mut subscription.confirmation)
         }
         Kind::ProfileUpdate(update) => {
             needs_peer(event)?;
@@ -255,6 +257,24 @@ fn check_kind(event: &mut Event, kind: &mut Kind) -> Result<(), Refusal> {
             words("account_notice.text", &mut notice.text)
         }
         Kind::Unsupported(unsupported) => content::unsupported(unsupported),
+        Kind::PrivacyRequest(request) => {
+            needs_peer(event)?;
+            match request.kind() {
+                PrivacyRequestKind::Unspecified => Err(Refusal::new("privacy_request.kind", "is missing")),
+                _ => Ok(()),
+            }
+        }
+        Kind::Rating(rating) => {
+            if !(rating.score.is_finite() && rating.max_score.is_finite()) {
+                return Err(Refusal::new("rating", "is no number"));
+            }
+            words("rating.comment", &mut rating.comment)?;
+            at_most("rating.answers", rating.answers.len(), MAX_ANSWERS)?;
+            rating
+                .answers
+                .iter_mut()
+                .try_for_each(|answer| words("rating.answers", answer))
+        }
     }
 }
 

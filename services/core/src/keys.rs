@@ -167,3 +167,15 @@ pub fn pace(limit: &str) -> Key {
 pub fn gateway() -> Key {
     Key::from_static(b"g")
 }
+
+/// Record `state.v1.CredentialRecord` of an account.
+#[must_use]
+pub fn credential(account_id: &str) -> Key {
+    key(b'z', account_id.as_bytes())
+}
+
+/// Record `v1.ProviderTemplates` of an account.
+#[must_use]
+pub fn templates(account_id: &str) -> Key {
+    key(b'y', account_id.as_bytes())
+}

@@ -7,6 +7,7 @@
 
 pub mod account;
 pub mod append;
+pub mod credential;
 pub mod customer_event;
 pub mod delivery;
 pub mod event;

@@ -7,6 +7,7 @@
 pub mod append;
 pub mod cache;
 pub mod context;
+pub mod credential;
 pub mod delivery;
 mod destination;
 pub mod entries;
@@ -21,5 +22,6 @@ pub mod receipt;
 pub mod resolve;
 pub mod send;
 pub mod submit;
+pub mod templates;
 
 pub use context::{Context, Ports, Stop};

@@ -2,22 +2,21 @@
 
 use omnigate_core::{
     account::{Account, AdapterRef, App, Directory},
-    port::adapter::{Channel, Invalid, Kind, Session, Webhook},
+    port::adapter::{Channel, Invalid, Kind, NoKind, Session, Webhook, select},
 };
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 /// Something in the configuration that an adapter cannot work with.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Misfit {
-    /// No adapter serves the channel.
-    #[error("{place}: no adapter serves channel {channel:?}; there are {known}")]
-    UnknownChannel {
+    /// No adapter serves the channel or the provider.
+    #[error("{place}: {problem}")]
+    NoKind {
         /// Where, such as `accounts.shop`.
         place: String,
-        /// What the configuration says.
-        channel: String,
-        /// What there is.
-        known: String,
+        /// What.
+        #[source]
+        problem: NoKind,
     },
     /// The adapter says what is wrong.
     #[error("{place}.{problem}")]
@@ -33,7 +32,7 @@ pub enum Misfit {
 /// An opened adapter and the kind of channel it serves.
 pub(crate) struct Served<T: ?Sized> {
     pub(crate) channel: String,
-    pub(crate) by: Box<T>,
+    pub(crate) by: Arc<T>,
 }
 
 /// Opened adapters by the id of what they serve.
@@ -41,7 +40,8 @@ pub(crate) struct Served<T: ?Sized> {
 pub(crate) struct Catalog {
     pub(crate) webhooks: BTreeMap<String, Served<dyn Webhook>>,
     pub(crate) channels: BTreeMap<String, Served<dyn Channel>>,
-    pub(crate) sessions: BTreeMap<String, Box<dyn Session>>,
+    /// By account and name.
+    pub(crate) sessions: BTreeMap<(String, String), Arc<dyn Session>>,
 }
 
 impl fmt::Debug for Catalog {
@@ -72,7 +72,7 @@ impl Catalog {
         }
         for account in directory.accounts.values() {
             if account.adapter == AdapterRef::Builtin {
-                let misfit = catalog.open_account(kinds, account).err();
+                let misfit = catalog.open_account(kinds, directory, account).err();
                 // An account that is its own app has the same complaint twice.
                 misfits.extend(misfit.filter(|misfit| !misfits.contains(misfit)));
             }
@@ -93,34 +93,36 @@ impl Catalog {
         }
         let place = if app.implicit { "accounts" } else { "apps" };
         let place = format!("{place}.{}", app.id);
-        let kind = kind(kinds, &place, &app.channel)?;
+        let kind = kind(kinds, &place, &app.channel, &app.provider)?;
         let opened = kind.open_webhook(app, &ours).map_err(invalid(&place))?;
         if let Some(webhook) = opened {
             let channel = app.channel.clone();
-            self.webhooks.insert(app.id.clone(), Served { channel, by: webhook });
+            let by = Arc::from(webhook);
+            self.webhooks.insert(app.id.clone(), Served { channel, by });
         }
         Ok(())
     }
 
-    fn open_account(&mut self, kinds: Kinds, account: &Account) -> Result<(), Misfit> {
+    fn open_account(&mut self, kinds: Kinds, directory: &Directory, account: &Account) -> Result<(), Misfit> {
         let place = format!("accounts.{}", account.id);
-        let kind = kind(kinds, &place, &account.channel)?;
-        let by = kind.open_channel(account).map_err(invalid(&place))?;
-        let channel = account.channel.clone();
+        let kind = kind(kinds, &place, &account.channel, &account.provider)?;
+        let app = directory.app_of(account);
+        let opened = kind.open_account(&app, account).map_err(invalid(&place))?;
+        // Whatever is wrong is said at the start, wherever it is needed.
+        kind.open_custodian(&app, account).map_err(invalid(&place))?;
+        let (channel, by) = (account.channel.clone(), opened.channel);
         self.channels.insert(account.id.clone(), Served { channel, by });
-        if let Some(session) = kind.open_session(account).map_err(invalid(&place))? {
-            self.sessions.insert(account.id.clone(), session);
+        for (name, session) in opened.sessions {
+            self.sessions.insert((account.id.clone(), name), session);
         }
         Ok(())
     }
 }
 
-fn kind(kinds: Kinds, place: &str, channel: &str) -> Result<&'static dyn Kind, Misfit> {
-    let found = kinds.iter().copied().find(|kind| kind.channel() == channel);
-    found.ok_or_else(|| Misfit::UnknownChannel {
+fn kind(kinds: Kinds, place: &str, channel: &str, provider: &str) -> Result<&'static dyn Kind, Misfit> {
+    select(kinds, channel, provider).map_err(|problem| Misfit::NoKind {
         place: place.to_owned(),
-        channel: channel.to_owned(),
-        known: kinds.iter().map(|kind| kind.channel()).collect::<Vec<_>>().join(", "),
+        problem,
     })
 }
 

@@ -4,6 +4,8 @@
 //! [`Edge::run`] answers webhooks and hosts sessions; [`Edge::sending`] is the service through which dispatch sends.
 
 mod catalog;
+mod credentials;
+mod dialer;
 mod metrics;
 mod pushes;
 mod refused;
@@ -14,19 +16,22 @@ mod transport;
 mod webhook;
 
 pub use catalog::{Misfit, check};
+pub use dialer::TcpDialer;
 pub use sending::Sending;
 pub use settings::Settings;
 pub use transport::{HttpTransport, SetupError};
 
 use catalog::Catalog;
+use credentials::Credentials;
 use metrics::Metrics;
 use omnigate_core::{
     account::Directory,
     port::{
         Clock, Entropy,
-        adapter::{Kind, Transport},
+        adapter::{Dialer, Kind, Transport},
     },
 };
+use omnigate_rpc::CredentialPort;
 use omnigate_rpc::v1::{ingest_service_server::IngestService, session_service_server::SessionService};
 use omnigate_runtime::http;
 use pushes::Pushes;
@@ -46,8 +51,12 @@ pub struct Parts {
     pub ingest: Arc<dyn IngestService>,
     /// Gives leases; without it no session is hosted.
     pub sessions: Option<Arc<dyn SessionService>>,
+    /// Gives access tokens; without it accounts that need one cannot send.
+    pub credentials: Option<CredentialPort>,
     /// Outbound HTTP.
     pub transport: Arc<dyn Transport>,
+    /// Outbound connections of sessions.
+    pub dialer: Arc<dyn Dialer>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Source of random bytes.
@@ -77,6 +86,7 @@ impl Edge {
         let sending = Sending::new(
             Arc::clone(&catalog),
             Arc::clone(&parts.transport),
+            Credentials::new(parts.credentials, Arc::clone(&parts.clock)),
             Arc::clone(&parts.clock),
             metrics.clone(),
             settings.clone(),
@@ -95,6 +105,7 @@ impl Edge {
             service,
             pushes: Arc::clone(&pushes),
             transport: parts.transport,
+            dialer: parts.dialer,
             clock: parts.clock,
             entropy: parts.entropy,
             metrics,

@@ -1,6 +1,11 @@
 //! Sends through the built-in channels. Whatever goes wrong is an answer that says whether it may have left.
 
-use crate::{catalog::Catalog, metrics::Metrics, settings::Settings};
+use crate::{
+    catalog::{Catalog, Served},
+    credentials::{Credentials, Host},
+    metrics::Metrics,
+    settings::Settings,
+};
 use futures_util::FutureExt as _;
 use omnigate_core::{
     port::{
@@ -29,6 +34,7 @@ const NOT_HOSTED: &str = "no such account is hosted here";
 pub struct Sending {
     catalog: Arc<Catalog>,
     transport: Arc<dyn Transport>,
+    credentials: Credentials,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
     settings: Settings,
@@ -45,12 +51,13 @@ impl Sending {
     pub(crate) fn new(
         catalog: Arc<Catalog>,
         transport: Arc<dyn Transport>,
+        credentials: Credentials,
         clock: Arc<dyn Clock>,
         metrics: Metrics,
         settings: Settings,
     ) -> Self {
-        let calls = settings.sends_per_account;
-        let place = |account: &String| {
+        let place = |(account, served): (&String, &Served<dyn Channel>)| {
+            let calls = served.by.calls_at_once().unwrap_or(settings.sends_per_account);
             let places = Places {
                 waiting: Semaphore::new(calls * (WAITING_PER_PLACE + 1)),
                 calling: Semaphore::new(calls),
@@ -58,9 +65,10 @@ impl Sending {
             (account.clone(), places)
         };
         Self {
-            places: catalog.channels.keys().map(place).collect(),
+            places: catalog.channels.iter().map(place).collect(),
             catalog,
             transport,
+            credentials,
             clock,
             metrics,
             settings,
@@ -85,7 +93,7 @@ impl Sending {
             return failed(pieces, error(ErrorClass::Content, "the peer is missing"));
         };
         let outcome = match self.place(places, deadline).await {
-            Ok(_place) => self.call(served.by.as_ref(), outgoing, deadline).await,
+            Ok(_place) => self.call(&account, served.by.as_ref(), outgoing, deadline).await,
             Err(error) => Err(error),
         };
         SendResponse {
@@ -131,13 +139,20 @@ impl Sending {
     /// Calls the adapter. From here on everything that is not clearly a "no" is ambiguous.
     async fn call(
         &self,
+        account: &str,
         channel: &dyn Channel,
         mut outgoing: Outgoing,
         deadline: Option<Moment>,
     ) -> Result<SendAccepted, SendError> {
         outgoing.time_limit = self.left(deadline)?;
         let limit = outgoing.time_limit;
-        let call = AssertUnwindSafe(channel.send(&outgoing, self.transport.as_ref())).catch_unwind();
+        let host = Host {
+            account,
+            transport: self.transport.as_ref(),
+            clock: self.clock.as_ref(),
+            credentials: &self.credentials,
+        };
+        let call = AssertUnwindSafe(channel.send(&outgoing, &host)).catch_unwind();
         match tokio::time::timeout(limit, call).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => {

@@ -19,7 +19,7 @@ use omnigate_core::{
     id::hash,
     port::{
         Clock, Entropy,
-        adapter::{Session, SessionError, Transport},
+        adapter::{Dialer, Session, SessionError, Transport},
     },
 };
 use omnigate_rpc::v1::session_service_server::SessionService;
@@ -42,12 +42,22 @@ pub(crate) struct Sessions {
     pub(crate) service: Arc<dyn SessionService>,
     pub(crate) pushes: Arc<Pushes>,
     pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) dialer: Arc<dyn Dialer>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) metrics: Metrics,
     pub(crate) settings: Settings,
     /// Random id of this process.
     pub(crate) owner: String,
+}
+
+/// One session to host.
+#[derive(Clone, Copy)]
+struct Hosted<'a> {
+    account: &'a str,
+    /// Which of the account's sessions.
+    name: &'a str,
+    session: &'a dyn Session,
 }
 
 /// How a turn of a session ended.
@@ -62,21 +72,29 @@ impl Sessions {
     /// Hosts all sessions until stopped.
     pub(crate) async fn run(&self, stop: &CancellationToken) {
         let sessions = &self.catalog.sessions;
-        let hosted = sessions
-            .iter()
-            .map(|(account, session)| self.host(account, session.as_ref(), stop));
+        let hosted = sessions.iter().map(|((account, name), session)| {
+            self.host(
+                Hosted {
+                    account,
+                    name,
+                    session: session.as_ref(),
+                },
+                stop,
+            )
+        });
         futures_util::future::join_all(hosted).await;
     }
 
     /// Hosts one session until stopped.
-    async fn host(&self, account: &str, session: &dyn Session, stop: &CancellationToken) {
+    async fn host(&self, hosted: Hosted<'_>, stop: &CancellationToken) {
+        let Hosted { account, name, .. } = hosted;
         let mut gauge = self.metrics.session();
         let mut backoff = FIRST_PAUSE;
         let mut last_complaint = String::new();
         while !stop.is_cancelled() {
             gauge.set(SessionState::Waiting);
             let begun = tokio::time::Instant::now();
-            let ended = self.turn(account, session, &mut gauge, stop).await;
+            let ended = self.turn(hosted, &mut gauge, stop).await;
             if begun.elapsed() > RECOVERED {
                 backoff = FIRST_PAUSE;
                 last_complaint.clear();
@@ -85,12 +103,17 @@ impl Sessions {
                 Ended::Stopped => break,
                 Ended::HeldElsewhere => (SessionState::HeldElsewhere, HELD_PAUSE),
                 Ended::LeaseLost => {
-                    tracing::warn!(account, "session lost its lease and was stopped");
+                    tracing::warn!(account, session = name, "session lost its lease and was stopped");
                     (SessionState::Waiting, FIRST_PAUSE)
                 }
                 Ended::Failed(SessionError::Misconfigured(problem)) => {
                     if problem != last_complaint {
-                        tracing::error!(account, problem, "session cannot run until this is put right");
+                        tracing::error!(
+                            account,
+                            session = name,
+                            problem,
+                            "session cannot run until this is put right"
+                        );
                         last_complaint = problem;
                     }
                     (SessionState::Misconfigured, MISCONFIGURED_PAUSE)
@@ -98,7 +121,13 @@ impl Sessions {
                 Ended::Failed(SessionError::Retry { problem, after }) => {
                     let pause = backoff.max(after);
                     backoff = (backoff * 2).min(LONGEST_PAUSE);
-                    tracing::warn!(account, problem, pause_ms = pause.as_millis(), "session starts again");
+                    tracing::warn!(
+                        account,
+                        session = name,
+                        problem,
+                        pause_ms = pause.as_millis(),
+                        "session starts again"
+                    );
                     (SessionState::Pausing, pause)
                 }
             };
@@ -111,15 +140,10 @@ impl Sessions {
     }
 
     /// One turn: takes the lease, runs the session under it, gives the lease back.
-    async fn turn(
-        &self,
-        account: &str,
-        session: &dyn Session,
-        gauge: &mut SessionGauge,
-        stop: &CancellationToken,
-    ) -> Ended {
+    async fn turn(&self, hosted: Hosted<'_>, gauge: &mut SessionGauge, stop: &CancellationToken) -> Ended {
+        let Hosted { account, name, .. } = hosted;
         let lease = tokio::select! {
-            lease = Lease::acquire(self.service.as_ref(), account, &self.owner) => lease,
+            lease = Lease::acquire(self.service.as_ref(), account, name, &self.owner) => lease,
             () = stop.cancelled() => return Ended::Stopped,
         };
         let lease = match lease {
@@ -131,20 +155,22 @@ impl Sessions {
             }
         };
         gauge.set(SessionState::Running);
-        tracing::info!(account, epoch = lease.epoch(), "session runs here");
-        let ended = self.under(&lease, account, session, stop).await;
+        tracing::info!(account, session = name, epoch = lease.epoch(), "session runs here");
+        let ended = self.under(&lease, hosted, stop).await;
         if !matches!(ended, Ended::LeaseLost) {
             lease.release().await;
         }
         ended
     }
 
-    async fn under(&self, lease: &Lease<'_>, account: &str, session: &dyn Session, stop: &CancellationToken) -> Ended {
+    async fn under(&self, lease: &Lease<'_>, hosted: Hosted<'_>, stop: &CancellationToken) -> Ended {
+        let Hosted { account, session, .. } = hosted;
         let host = Host {
             account,
             lease,
             pushes: &self.pushes,
             transport: self.transport.as_ref(),
+            dialer: self.dialer.as_ref(),
             clock: self.clock.as_ref(),
             stop,
         };

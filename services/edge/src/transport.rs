@@ -40,7 +40,7 @@ pub struct HttpTransport {
 }
 
 impl HttpTransport {
-    /// A transport that trusts the hosts of these configured addresses (an account's or app's `api_url`). The process
+    /// A transport that trusts the hosts of these configured addresses (settings of an account or app whose names end in `_url`). The process
     /// must have installed its TLS provider.
     pub fn new<'a>(configured: impl IntoIterator<Item = &'a str>) -> Result<Self, SetupError> {
         if rustls::crypto::CryptoProvider::get_default().is_none() {
@@ -132,6 +132,7 @@ fn with_body(call: RequestBuilder, body: HttpBody, says_type: bool) -> Result<Re
         HttpBody::Empty => Ok(call),
         HttpBody::Json(text) if says_type => Ok(call.body(text)),
         HttpBody::Json(text) => Ok(call.header("content-type", "application/json").body(text)),
+        HttpBody::Form(fields) => Ok(call.form(&fields)),
         HttpBody::Multipart(parts) => parts
             .into_iter()
             .try_fold(multipart::Form::new(), |form, part| {

@@ -26,5 +26,7 @@ pub mod v1 {
 pub type IngestPort = Arc<dyn v1::ingest_service_server::IngestService>;
 /// A sender: the edge role, or an adapter of somebody else's.
 pub type AdapterPort = Arc<dyn v1::adapter_service_server::AdapterService>;
+/// The scheduler role's access tokens, wherever it runs.
+pub type CredentialPort = Arc<dyn v1::credential_service_server::CredentialService>;
 /// The scheduler role's session leases, wherever it runs.
 pub type SessionPort = Arc<dyn v1::session_service_server::SessionService>;

@@ -2,15 +2,15 @@
 //! deadline when the request names a time-out, a trace, and a net for panics, so that a role sees no difference.
 
 use crate::{
-    AdapterPort, IngestPort, SessionPort,
+    AdapterPort, CredentialPort, IngestPort, SessionPort,
     auth::Caller,
     deadline::{self, Deadline, GRPC_TIMEOUT},
     error::Problem,
     push::Push,
     trace,
     v1::{
-        adapter_service_server::AdapterService, ingest_service_server::IngestService,
-        session_service_server::SessionService,
+        adapter_service_server::AdapterService, credential_service_server::CredentialService,
+        ingest_service_server::IngestService, session_service_server::SessionService,
     },
 };
 use futures_util::FutureExt as _;
@@ -38,6 +38,12 @@ pub fn adapter(service: AdapterPort) -> AdapterPort {
 /// The scheduler role's sessions of this process.
 #[must_use]
 pub fn session(service: SessionPort) -> SessionPort {
+    Arc::new(Local(service))
+}
+
+/// The scheduler role's access tokens of this process.
+#[must_use]
+pub fn credential(service: CredentialPort) -> CredentialPort {
     Arc::new(Local(service))
 }
 
@@ -100,3 +106,4 @@ local!(SessionService {
     checkpoint(v1::CheckpointRequest) -> CheckpointResponse,
     release(v1::ReleaseRequest) -> ReleaseResponse,
 });
+local!(CredentialService { get_access_token(v1::GetAccessTokenRequest) -> GetAccessTokenResponse, });

@@ -12,6 +12,7 @@ use crate::{
     trace,
     v1::{
         adapter_service_client::AdapterServiceClient, adapter_service_server::AdapterService,
+        credential_service_client::CredentialServiceClient, credential_service_server::CredentialService,
         ingest_service_client::IngestServiceClient, ingest_service_server::IngestService,
         session_service_client::SessionServiceClient, session_service_server::SessionService,
     },
@@ -238,5 +239,11 @@ remote! {
         renew(v1::RenewRequest) -> RenewResponse,
         checkpoint(v1::CheckpointRequest) -> CheckpointResponse,
         release(v1::ReleaseRequest) -> ReleaseResponse,
+    }
+}
+remote! {
+    /// The scheduler role's access tokens of another process.
+    Credential: CredentialService by CredentialServiceClient {
+        get_access_token(v1::GetAccessTokenRequest) -> GetAccessTokenResponse,
     }
 }

@@ -4,6 +4,7 @@
 //! its timers and at what is left in its outboxes ([`rounds`]). Every scheduler carries parked messages from the broker to
 //! the store ([`parked`]) and answers for the sessions of accounts ([`Sessions`]).
 
+mod custody;
 mod metrics;
 mod parked;
 mod rounds;
@@ -13,7 +14,8 @@ mod settings;
 mod shared;
 mod shares;
 
+pub use custody::{Credentials, Custodians};
 pub use metrics::Metrics;
-pub use scheduler::{Parts, Scheduler};
+pub use scheduler::{Care, Parts, Scheduler};
 pub use sessions::Sessions;
 pub use settings::Settings;

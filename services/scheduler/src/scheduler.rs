@@ -1,10 +1,18 @@
 //! The role: keeps its share of the shards and runs the rounds of each group.
 
-use crate::{metrics::Metrics, parked, rounds::Rounds, settings::Settings, shared::Shared, shares::Shares};
-use futures_util::future::join;
+use crate::{
+    custody::{Credentials, Custodians, Custody},
+    metrics::Metrics,
+    parked,
+    rounds::Rounds,
+    settings::Settings,
+    shared::Shared,
+    shares::Shares,
+};
+use futures_util::future::join3;
 use omnigate_core::{
     account::Directory,
-    port::broker::Broker,
+    port::{adapter::Transport, broker::Broker},
     protocol::{Ports, lease::LeaseError},
 };
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -27,9 +35,18 @@ pub struct Parts {
     pub metrics: Metrics,
 }
 
+/// What looking after accounts needs.
+pub struct Care {
+    /// Accounts that need it.
+    pub custodians: Custodians,
+    /// Outbound HTTP.
+    pub transport: Arc<dyn Transport>,
+}
+
 /// Does what happens by itself.
 pub struct Scheduler {
     shared: Arc<Shared>,
+    custody: Arc<Custody>,
 }
 
 /// The rounds of one group.
@@ -41,15 +58,29 @@ struct Running {
 impl Scheduler {
     /// Prepares the role.
     #[must_use]
-    pub fn new(parts: Parts, directory: Arc<Directory>, settings: Settings) -> Self {
+    pub fn new(parts: Parts, care: Care, directory: Arc<Directory>, settings: Settings) -> Self {
+        let shared = Arc::new(Shared::new(parts, directory, settings));
+        let custody = Custody::new(Arc::clone(&shared), care.custodians, care.transport);
         Self {
-            shared: Arc::new(Shared::new(parts, directory, settings)),
+            shared,
+            custody: Arc::new(custody),
         }
+    }
+
+    /// The service that gives out access tokens.
+    #[must_use]
+    pub fn credentials(&self) -> Arc<Credentials> {
+        Arc::new(Credentials(Arc::clone(&self.custody)))
     }
 
     /// Works until stopped; then finishes what is under way and gives its share back.
     pub async fn run(&self, stop: CancellationToken) {
-        join(self.keep_share(&stop), parked::run(&self.shared, &stop)).await;
+        join3(
+            self.keep_share(&stop),
+            parked::run(&self.shared, &stop),
+            self.custody.run(&stop),
+        )
+        .await;
     }
 
     async fn keep_share(&self, stop: &CancellationToken) {

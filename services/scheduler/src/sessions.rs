@@ -18,6 +18,8 @@ use tonic::{Request, Response, Status};
 
 /// Longest owner id.
 const MAX_OWNER: usize = 128;
+/// Longest name of a session.
+const MAX_SESSION: usize = 64;
 
 /// Answers for sessions. Any number of them may run: the store decides.
 pub struct Sessions {
@@ -46,7 +48,13 @@ impl Sessions {
     }
 
     /// Name of the account's lease, for a caller who may ask for it.
-    fn name<T>(&self, request: &Request<T>, account_id: &str, owner_id: &str) -> Result<String, Problem> {
+    fn name<T>(
+        &self,
+        request: &Request<T>,
+        account_id: &str,
+        owner_id: &str,
+        session: &str,
+    ) -> Result<String, Problem> {
         let caller = Caller::of(request)?;
         caller.check_account(account_id)?;
         if owner_id.is_empty() || owner_id.len() > MAX_OWNER {
@@ -55,11 +63,18 @@ impl Sessions {
                 format!("must have 1 to {MAX_OWNER} bytes"),
             ));
         }
+        if session.len() > MAX_SESSION || session.contains('/') {
+            return Err(Problem::invalid(
+                "session",
+                format!("must have at most {MAX_SESSION} bytes and no slash"),
+            ));
+        }
         let missing = || Problem::not_found("ACCOUNT_NOT_FOUND", "no such account is configured");
         let account = self.directory.accounts.get(account_id).ok_or_else(missing)?;
         match caller.tenant.as_deref() {
             Some(tenant) if tenant != account.tenant_id => Err(missing()),
-            _ => Ok(format!("session/{account_id}")),
+            _ if session.is_empty() => Ok(format!("session/{account_id}")),
+            _ => Ok(format!("session/{account_id}/{session}")),
         }
     }
 }
@@ -92,7 +107,7 @@ fn problem(error: LeaseError) -> Problem {
 impl SessionService for Sessions {
     async fn acquire(&self, request: Request<AcquireRequest>) -> Result<Response<AcquireResponse>, Status> {
         let asked = request.get_ref();
-        let name = self.name(&request, &asked.account_id, &asked.owner_id)?;
+        let name = self.name(&request, &asked.account_id, &asked.owner_id, &asked.session)?;
         let wish = wish(&name, &asked.owner_id);
         let held = lease::acquire(&self.context(), wish, self.ttl).await.map_err(problem)?;
         Ok(Response::new(AcquireResponse {
@@ -104,7 +119,7 @@ impl SessionService for Sessions {
 
     async fn renew(&self, request: Request<RenewRequest>) -> Result<Response<RenewResponse>, Status> {
         let asked = request.get_ref();
-        let name = self.name(&request, &asked.account_id, &asked.owner_id)?;
+        let name = self.name(&request, &asked.account_id, &asked.owner_id, &asked.session)?;
         let wish = wish(&name, &asked.owner_id);
         let renewed = lease::renew(&self.context(), wish, asked.epoch, self.ttl).await;
         renewed.map_err(problem)?;
@@ -115,7 +130,7 @@ impl SessionService for Sessions {
 
     async fn checkpoint(&self, request: Request<CheckpointRequest>) -> Result<Response<CheckpointResponse>, Status> {
         let asked = request.get_ref();
-        let name = self.name(&request, &asked.account_id, &asked.owner_id)?;
+        let name = self.name(&request, &asked.account_id, &asked.owner_id, &asked.session)?;
         let (wish, cursor) = (wish(&name, &asked.owner_id), asked.cursor.clone());
         let kept = lease::checkpoint(&self.context(), wish, asked.epoch, cursor, self.ttl).await;
         kept.map_err(problem)?;
@@ -126,7 +141,7 @@ impl SessionService for Sessions {
 
     async fn release(&self, request: Request<ReleaseRequest>) -> Result<Response<ReleaseResponse>, Status> {
         let asked = request.get_ref();
-        let name = self.name(&request, &asked.account_id, &asked.owner_id)?;
+        let name = self.name(&request, &asked.account_id, &asked.owner_id, &asked.session)?;
         let released = lease::release(&self.context(), wish(&name, &asked.owner_id), asked.epoch).await;
         released.map_err(problem)?;
         Ok(Response::new(ReleaseResponse {}))

@@ -24,6 +24,7 @@ static WEBHOOK: LazyLock<Box<dyn Webhook>> = LazyLock::new(|| {
         id: "shop".into(),
         tenant_id: "default".into(),
         channel: "telegram".into(),
+        provider: String::new(),
         settings: settings.clone(),
         implicit: true,
     };
@@ -31,13 +32,14 @@ static WEBHOOK: LazyLock<Box<dyn Webhook>> = LazyLock::new(|| {
         id: "shop".into(),
         tenant_id: "default".into(),
         channel: "telegram".into(),
+        provider: String::new(),
         display_name: String::new(),
         adapter: AdapterRef::Builtin,
         app_id: "shop".into(),
         settings,
         limits: Limits::default(),
     };
-    let kind = omnigate_adapters::kind("telegram").unwrap();
+    let kind = omnigate_adapters::kind("telegram", "").unwrap();
     kind.open_webhook(&app, &[account]).unwrap().unwrap()
 });
 

@@ -19,9 +19,10 @@ mod wire;
 use crate::settings::invalid;
 use omnigate_core::{
     account::{Account, App},
-    port::adapter::{Channel, Invalid, Kind, Session, Webhook},
+    port::adapter::{Invalid, Kind, Opened, Webhook},
 };
 use settings::{BotSettings, Mode, SECRET};
+use std::sync::Arc;
 
 /// The adapter.
 pub(crate) struct Adapter;
@@ -55,19 +56,18 @@ impl Kind for Adapter {
         Ok(Some(Box::new(webhook)))
     }
 
-    fn open_channel(&self, account: &Account) -> Result<Box<dyn Channel>, Invalid> {
+    fn open_account(&self, _: &App, account: &Account) -> Result<Opened, Invalid> {
         let settings = BotSettings::read(&account.settings)?;
-        let api = api::Api::new(settings.need_bot()?, settings.api_url);
-        Ok(Box::new(outbound::BotChannel::new(api)))
-    }
-
-    fn open_session(&self, account: &Account) -> Result<Option<Box<dyn Session>>, Invalid> {
-        let settings = BotSettings::read(&account.settings)?;
-        if settings.mode_of(account) == Mode::Webhook {
-            return Ok(None);
-        }
         let bot = settings.need_bot()?;
-        Ok(Some(Box::new(session::BotSession::new(account.clone(), bot, settings))))
+        let mut opened = Opened::sending(outbound::BotChannel::new(api::Api::new(
+            bot.clone(),
+            settings.api_url.clone(),
+        )));
+        if settings.mode_of(account) == Mode::Polling {
+            let session = session::BotSession::new(account.clone(), bot, settings);
+            opened.sessions.push((String::new(), Arc::new(session)));
+        }
+        Ok(opened)
     }
 }
 

@@ -22,7 +22,7 @@ pub(crate) fn check_event(event: &Event) -> Result<(), String> {
     if matches!(kind, Kind::Unsupported(unsupported) if unsupported.type_name.is_empty()) {
         return Err("unsupported without a name".into());
     }
-    let account = crate::golden::account(&event.account_id, "app", "any", &Map::new());
+    let account = crate::golden::account(&event.account_id, "app", "any", "", &Map::new());
     let mut taken = event.clone();
     let normalised = normalise(&mut taken, &account, NOW, "").map_err(|refusal| refusal.to_string())?;
     if normalised.identifiers_removed > 0 {

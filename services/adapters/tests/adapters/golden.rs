@@ -17,6 +17,9 @@ use std::{
 pub(crate) struct Shared {
     /// Channel of the adapter.
     pub(crate) channel: String,
+    /// Its provider, where the channel has several.
+    #[serde(default)]
+    pub(crate) provider: String,
     /// Headers without which a call is not genuine.
     pub(crate) signature_headers: Vec<String>,
     /// Settings of the app; those of the account when missing.
@@ -48,7 +51,7 @@ impl Kit {
 
     /// The adapter.
     pub(crate) fn kind(&self) -> &'static dyn Kind {
-        omnigate_adapters::kind(&self.shared.channel).unwrap()
+        omnigate_adapters::kind(&self.shared.channel, &self.shared.provider).unwrap()
     }
 
     /// The one account of most files.
@@ -57,8 +60,23 @@ impl Kit {
             "shop",
             "shop",
             &self.shared.channel,
+            &self.shared.provider,
             settings.unwrap_or(&self.shared.account),
         )
+    }
+
+    /// The app of an account that is its own.
+    pub(crate) fn app(&self, account: &Account) -> App {
+        match &self.shared.app {
+            Some(settings) => app("app", &self.shared.channel, &self.shared.provider, settings, false),
+            None => app(
+                &account.app_id,
+                &self.shared.channel,
+                &self.shared.provider,
+                &account.settings.0,
+                true,
+            ),
+        }
     }
 
     /// Values of the adapter's secret settings.
@@ -71,11 +89,12 @@ impl Kit {
 }
 
 /// An account.
-pub(crate) fn account(id: &str, app_id: &str, channel: &str, settings: &Map<String, Value>) -> Account {
+pub(crate) fn account(id: &str, app_id: &str, channel: &str, provider: &str, settings: &Map<String, Value>) -> Account {
     Account {
         id: id.to_owned(),
         tenant_id: "default".to_owned(),
         channel: channel.to_owned(),
+        provider: provider.to_owned(),
         display_name: String::new(),
         adapter: AdapterRef::Builtin,
         app_id: app_id.to_owned(),
@@ -85,11 +104,12 @@ pub(crate) fn account(id: &str, app_id: &str, channel: &str, settings: &Map<Stri
 }
 
 /// An app.
-pub(crate) fn app(id: &str, channel: &str, settings: &Map<String, Value>, implicit: bool) -> App {
+pub(crate) fn app(id: &str, channel: &str, provider: &str, settings: &Map<String, Value>, implicit: bool) -> App {
     App {
         id: id.to_owned(),
         tenant_id: "default".to_owned(),
         channel: channel.to_owned(),
+        provider: provider.to_owned(),
         settings: Settings(settings.clone()),
         implicit,
     }

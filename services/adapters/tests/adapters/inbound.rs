@@ -61,17 +61,17 @@ impl Case {
     /// Opens a golden file.
     pub(crate) fn open(kit: &Kit, path: &Path) -> (Self, Golden) {
         let golden: Golden = golden::read(path);
-        let channel = &kit.shared.channel;
+        let (channel, provider) = (&kit.shared.channel, &kit.shared.provider);
         let accounts = match &golden.accounts {
             None => vec![kit.account(None)],
             Some(accounts) => accounts
                 .iter()
-                .map(|(id, settings)| golden::account(id, "app", channel, settings.as_object().unwrap()))
+                .map(|(id, settings)| golden::account(id, "app", channel, provider, settings.as_object().unwrap()))
                 .collect(),
         };
         let app = match golden.app.as_ref().or(kit.shared.app.as_ref()) {
-            Some(settings) => golden::app("app", channel, settings, false),
-            None => golden::app("shop", channel, &accounts[0].settings.0, true),
+            Some(settings) => golden::app("app", channel, provider, settings, false),
+            None => golden::app("shop", channel, provider, &accounts[0].settings.0, true),
         };
         let webhook = kit.kind().open_webhook(&app, &accounts);
         let webhook = webhook.unwrap_or_else(|error| panic!("{}: {error}", path.display()));

@@ -28,17 +28,17 @@ mod wire;
 fn every_adapter_is_tested() {
     let kits = golden::kits();
     for kind in omnigate_adapters::kinds() {
-        let channel = kind.channel();
+        let (channel, provider) = (kind.channel(), kind.provider());
         let count: usize = kits
             .iter()
-            .filter(|kit| kit.shared.channel == channel)
+            .filter(|kit| kit.shared.channel == channel && kit.shared.provider == provider)
             .map(|kit| kit.files("inbound").len() + kit.files("outbound").len())
             .sum();
-        assert!(count > 0, "{channel} has no golden files");
+        assert!(count > 0, "{channel} {provider} has no golden files");
     }
     for kit in &kits {
         assert!(
-            omnigate_adapters::kind(&kit.shared.channel).is_some(),
+            omnigate_adapters::kind(&kit.shared.channel, &kit.shared.provider).is_ok(),
             "{}: no adapter for {}",
             kit.folder.display(),
             kit.shared.channel

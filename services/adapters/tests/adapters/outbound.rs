@@ -2,12 +2,24 @@
 
 use crate::golden::{self, Differences, Kit, kits};
 use crate::wire::{Answer, shown};
-use omnigate_core::port::adapter::{Channel, HttpRequest, HttpResponse, Outgoing, Transport, TransportError};
+use omnigate_core::port::adapter::{
+    AccessToken, Channel, ChannelHost, HttpRequest, HttpResponse, NoAccessToken, Outgoing, Transport, TransportError,
+};
+use omnigate_core::time::Moment;
 use omnigate_proto::v1::{ErrorClass, Message, SendAccepted, SendError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use std::{path::Path, sync::Mutex, time::Duration};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
+/// 2026-01-02T03:04:05.678Z.
+const NOW: Moment = Moment(1_767_323_045_678);
+/// Access tokens of accounts that need one: the first, and the one after it was refused.
+const FIRST_TOKEN: &str = "access-token-1";
+const SECOND_TOKEN: &str = "access-token-2";
 const TIME_LIMIT: Duration = Duration::from_secs(30);
 /// Calls that one submission may make at most.
 const MAX_CALLS: usize = 4;
@@ -73,8 +85,27 @@ impl Transport for Script {
     }
 }
 
+#[async_trait::async_trait]
+impl ChannelHost for Script {
+    fn transport(&self) -> &dyn Transport {
+        self
+    }
+
+    fn now(&self) -> Moment {
+        NOW
+    }
+
+    async fn access_token(&self, refused: Option<&str>) -> Result<AccessToken, NoAccessToken> {
+        match refused {
+            None => Ok(AccessToken(FIRST_TOKEN.to_owned())),
+            Some(FIRST_TOKEN) => Ok(AccessToken(SECOND_TOKEN.to_owned())),
+            Some(_) => Err(NoAccessToken::Unauthorized("no token is left".to_owned())),
+        }
+    }
+}
+
 struct Case {
-    channel: Box<dyn Channel>,
+    channel: Arc<dyn Channel>,
     message: Message,
     golden: Golden,
     secrets: Vec<String>,
@@ -84,9 +115,10 @@ impl Case {
     fn open(kit: &Kit, path: &Path) -> Self {
         let golden: Golden = golden::read(path);
         let account = kit.account(golden.account.as_ref());
-        let channel = kit.kind().open_channel(&account);
+        let opened = kit.kind().open_account(&kit.app(&account), &account);
+        let opened = opened.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         Self {
-            channel: channel.unwrap_or_else(|error| panic!("{}: {error}", path.display())),
+            channel: opened.channel,
             message: serde_json::from_value(golden.message.clone())
                 .unwrap_or_else(|error| panic!("{}: {error}", path.display())),
             secrets: kit.secrets(&account),

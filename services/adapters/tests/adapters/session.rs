@@ -4,13 +4,18 @@ use crate::golden::{self, Differences, Kit, kits};
 use crate::wire::{Answer, shown};
 use bytes::Bytes;
 use omnigate_core::port::adapter::{
-    HttpRequest, HttpResponse, PushFailed, Session, SessionError, SessionHost, Transport, TransportError,
+    HttpRequest, HttpResponse, Place, PushFailed, Session, SessionError, SessionHost, Stream, Transport, TransportError,
 };
 use omnigate_core::time::Moment;
 use omnigate_proto::v1::Event;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use std::{future::pending, path::Path, sync::Mutex, time::Duration};
+use std::{
+    future::pending,
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 use tokio::{sync::watch, time::timeout};
 
 /// 2026-01-02T03:04:05.678Z.
@@ -117,6 +122,10 @@ impl SessionHost for Host {
         self
     }
 
+    async fn dial(&self, _: &Place) -> Result<Box<dyn Stream>, TransportError> {
+        Err(TransportError::Forbidden("golden sessions speak HTTP".to_owned()))
+    }
+
     fn now(&self) -> Moment {
         NOW
     }
@@ -130,11 +139,13 @@ impl SessionHost for Host {
     }
 }
 
-fn open(kit: &Kit, path: &Path) -> (Box<dyn Session>, Golden) {
+fn open(kit: &Kit, path: &Path) -> (Arc<dyn Session>, Golden) {
     let golden: Golden = golden::read(path);
-    let session = kit.kind().open_session(&kit.account(golden.account.as_ref()));
-    let session = session.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    (session.expect("the account has a session"), golden)
+    let account = kit.account(golden.account.as_ref());
+    let opened = kit.kind().open_account(&kit.app(&account), &account);
+    let opened = opened.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let (_, session) = opened.sessions.into_iter().next().expect("the account has a session");
+    (session, golden)
 }
 
 async fn run(session: &dyn Session, host: &Host, path: &Path) -> Value {

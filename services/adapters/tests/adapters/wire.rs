@@ -61,6 +61,9 @@ pub(crate) fn shown(request: &HttpRequest) -> Value {
     match &request.body {
         HttpBody::Empty => {}
         HttpBody::Json(body) => value["json"] = serde_json::from_slice(body).expect("the body is JSON"),
+        HttpBody::Form(fields) => {
+            value["fields"] = fields.iter().map(|(name, text)| json!([name, text])).collect();
+        }
         HttpBody::Multipart(parts) => value["form"] = parts.iter().map(shown_part).collect(),
     }
     value

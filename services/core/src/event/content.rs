@@ -1,7 +1,9 @@
 //! Limits and forms of what events carry.
 
 use super::Refusal;
-use omnigate_proto::v1::{Contact, Direction, Message, Part, Profile, Text, Unsupported, part::Content};
+use omnigate_proto::v1::{
+    Contact, Direction, Message, Part, Piece, Profile, TemplateRef, Text, Unsupported, part::Content,
+};
 use unicode_normalization::{UnicodeNormalization as _, is_nfc};
 
 const MAX_PARTS: usize = 32;
@@ -15,6 +17,12 @@ pub(super) const MAX_HANDLE: usize = 2048;
 const MAX_URL: usize = 8192;
 /// Bytes kept of what nobody understood.
 pub(super) const MAX_RAW: usize = 256 * 1024;
+/// Pieces of one message; their number is a byte in every SMS.
+const MAX_PIECES: u32 = 255;
+/// Bytes of a piece's text; an SMS has 160 characters, `message_payload` may hold more.
+const MAX_PIECE: usize = 8192;
+/// Answers of a rating.
+pub(super) const MAX_ANSWERS: usize = 64;
 /// Entries of a list inside a contact card.
 const MAX_CARD: usize = 64;
 
@@ -104,7 +112,20 @@ pub(super) fn message(field: &str, message: &mut Message, direction: Direction) 
             ));
         }
         within(&field, &choice.payload, MAX_HANDLE)?;
+        within(&field, &choice.phone, MAX_LABEL)?;
+        words(&field, &mut choice.sms_text)?;
         within(&field, &choice.url, MAX_URL)?;
+    }
+    if let Some(piece) = &message.piece {
+        self::piece(&format!("{field}.piece"), piece)?;
+    }
+    if let Some(alternative) = &mut message.alternative {
+        let field = format!("{field}.alternative");
+        let template = alternative
+            .template
+            .as_mut()
+            .ok_or_else(|| Refusal::new(field.clone() + ".template", "is missing"))?;
+        self::template(&(field + ".template"), template)?;
     }
     for (index, content) in message.parts.iter_mut().enumerate() {
         part(&format!("{field}.parts[{index}]"), content, direction)?;
@@ -145,15 +166,45 @@ fn part(field: &str, part: &mut Part, direction: Direction) -> Result<(), Refusa
             words(field, &mut link.description)?;
             addresses(field, &[&link.url])
         }
-        Some(Content::Template(template)) => {
-            handles(field, &[&template.template_id, &template.locale])?;
-            at_most(field, template.parameters.len(), MAX_CHOICES)?;
-            template
-                .parameters
-                .values_mut()
-                .try_for_each(|value| words(field, value))
+        Some(Content::Template(template)) => self::template(field, template),
+        Some(Content::InfoRequest(form)) => {
+            words(field, &mut form.title)?;
+            words(field, &mut form.subtitle)?;
+            addresses(field, &[&form.image_url])
         }
     }
+}
+
+fn template(field: &str, template: &mut TemplateRef) -> Result<(), Refusal> {
+    if template.template_id.is_empty() {
+        return Err(Refusal::new(format!("{field}.template_id"), "is missing"));
+    }
+    handles(field, &[&template.template_id, &template.locale])?;
+    at_most(field, template.parameters.len(), MAX_CHOICES)?;
+    template
+        .parameters
+        .values_mut()
+        .try_for_each(|value| words(field, value))
+}
+
+fn piece(field: &str, piece: &Piece) -> Result<(), Refusal> {
+    within(&format!("{field}.reference"), &piece.reference, MAX_HANDLE)?;
+    if !(2..=MAX_PIECES).contains(&piece.total) || !(1..=piece.total).contains(&piece.number) {
+        return Err(Refusal::new(
+            field,
+            format!(
+                "is number {} of {}: a message has 2 to {MAX_PIECES}",
+                piece.number, piece.total
+            ),
+        ));
+    }
+    if piece.utf16.len() > MAX_PIECE || piece.utf16.len() % 2 != 0 {
+        return Err(Refusal::new(
+            format!("{field}.utf16"),
+            format!("must be whole UTF-16 units, at most {MAX_PIECE} bytes"),
+        ));
+    }
+    Ok(())
 }
 
 fn contact(field: &str, card: &mut Contact) -> Result<(), Refusal> {

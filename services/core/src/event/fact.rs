@@ -110,12 +110,18 @@ const fn name(kind: &Kind) -> &'static str {
         Kind::Call(_) => "call",
         Kind::AccountNotice(_) => "account_notice",
         Kind::Unsupported(_) => "unsupported",
+        Kind::PrivacyRequest(_) => "privacy_request",
+        Kind::Rating(_) => "rating",
     }
 }
 
 fn discriminator(event: &Event, kind: &Kind) -> Vec<Vec<u8>> {
     match kind {
-        Kind::Message(_) => vec![],
+        // The pieces of a long message may carry its id all together.
+        Kind::Message(message) => match &message.piece {
+            None => vec![],
+            Some(piece) => vec![text(&piece.reference), piece.number.to_be_bytes().to_vec()],
+        },
         // Several edits may fall into one second of the provider's clock.
         Kind::Edit(edit) => vec![
             edit.edited_at.as_ref().map_or_else(|| moment(event), timestamp),
@@ -150,6 +156,8 @@ fn discriminator(event: &Event, kind: &Kind) -> Vec<Vec<u8>> {
         }
         Kind::Call(call) => vec![call.encode_to_vec(), moment(event)],
         Kind::AccountNotice(notice) => vec![text(&notice.code), text(&notice.text), moment(event)],
+        Kind::PrivacyRequest(request) => vec![request.kind.to_be_bytes().to_vec(), moment(event)],
+        Kind::Rating(rating) => vec![rating.encode_to_vec(), moment(event)],
         Kind::Unsupported(Unsupported { type_name, raw, .. }) => vec![text(type_name), raw.to_vec()],
     }
 }

@@ -15,6 +15,7 @@ pub(super) fn account() -> Account {
         id: "shop-bot".into(),
         tenant_id: "acme".into(),
         channel: "telegram".into(),
+        provider: String::new(),
         display_name: String::new(),
         adapter: AdapterRef::Builtin,
         app_id: "shop-bot".into(),

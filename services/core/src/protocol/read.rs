@@ -11,7 +11,7 @@ use crate::port::store::{Query, StoreError};
 use crate::shard::Shard;
 use crate::time::Moment;
 use omnigate_proto::state::v1::{CustomerRecord, CustomerState, HomeRecord, Membership, ThreadRecord};
-use omnigate_proto::v1::{Customer, CustomerIdentifier, Evidence, Identifier, Profile, Thread};
+use omnigate_proto::v1::{Customer, CustomerIdentifier, Evidence, Identifier, Profile, ReplyWindow, Thread};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
@@ -212,5 +212,11 @@ fn to_thread(tenant_id: &str, thread: &ThreadRecord) -> Thread {
         last_inbound_provider_message_id: thread.last_inbound_provider_message_id.clone(),
         reachable: !thread.unreachable,
         pending: u32::try_from(thread.chain.len()).unwrap_or(u32::MAX),
+        // The account's rule says how it stands; here is what it counts from.
+        reply_window: (thread.window_opened_ms > 0).then(|| ReplyWindow {
+            opened_at: Some(Moment(thread.window_opened_ms).to_timestamp()),
+            ..ReplyWindow::default()
+        }),
+        refused_topics: thread.refused.iter().map(|refused| refused.topic.clone()).collect(),
     }
 }

@@ -27,6 +27,7 @@ fn event(account: &str, peer: &str, others: &[&str], id: &str, kind: Kind) -> Ev
         id: account.into(),
         tenant_id: "t".into(),
         channel: "test".into(),
+        provider: String::new(),
         display_name: String::new(),
         adapter: AdapterRef::Builtin,
         app_id: account.into(),

@@ -111,6 +111,7 @@ fn stamped(mut event: Event, account: &str) -> Event {
         id: account.into(),
         tenant_id: TENANT.into(),
         channel: "test".into(),
+        provider: String::new(),
         display_name: String::new(),
         adapter: AdapterRef::Builtin,
         app_id: account.into(),

@@ -72,6 +72,7 @@ impl Gateway {
             id: "bot".into(),
             tenant_id: "t".into(),
             channel: "telegram".into(),
+            provider: String::new(),
             display_name: String::new(),
             adapter: AdapterRef::Builtin,
             app_id: "bot".into(),

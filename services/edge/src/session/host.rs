@@ -6,7 +6,7 @@ use bytes::Bytes;
 use omnigate_core::{
     port::{
         Clock,
-        adapter::{PushFailed, SessionHost, Transport},
+        adapter::{Dialer, Place, PushFailed, SessionHost, Stream, Transport, TransportError},
     },
     time::Moment,
 };
@@ -21,6 +21,7 @@ pub(super) struct Host<'a> {
     pub(super) lease: &'a Lease<'a>,
     pub(super) pushes: &'a Pushes,
     pub(super) transport: &'a dyn Transport,
+    pub(super) dialer: &'a dyn Dialer,
     pub(super) clock: &'a dyn Clock,
     pub(super) stop: &'a CancellationToken,
 }
@@ -60,6 +61,10 @@ impl SessionHost for Host<'_> {
 
     fn transport(&self) -> &dyn Transport {
         self.transport
+    }
+
+    async fn dial(&self, place: &Place) -> Result<Box<dyn Stream>, TransportError> {
+        self.dialer.dial(place).await
     }
 
     fn now(&self) -> Moment {

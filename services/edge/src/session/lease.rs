@@ -23,6 +23,7 @@ const SHORTEST: Duration = Duration::from_millis(50);
 pub(super) struct Lease<'a> {
     service: &'a dyn SessionService,
     account: &'a str,
+    session: &'a str,
     owner: &'a str,
     epoch: u64,
     state: Mutex<State>,
@@ -54,12 +55,14 @@ impl<'a> Lease<'a> {
     pub(super) async fn acquire(
         service: &'a dyn SessionService,
         account: &'a str,
+        session: &'a str,
         owner: &'a str,
     ) -> Result<Self, NotAcquired> {
         let asked = Instant::now();
         let request = AcquireRequest {
             account_id: account.to_owned(),
             owner_id: owner.to_owned(),
+            session: session.to_owned(),
         };
         match within(service.acquire(Request::new(request))).await {
             Ok(answer) => {
@@ -67,6 +70,7 @@ impl<'a> Lease<'a> {
                 Ok(Self {
                     service,
                     account,
+                    session,
                     owner,
                     epoch: answer.epoch,
                     state: Mutex::new(State {
@@ -120,6 +124,7 @@ impl<'a> Lease<'a> {
         let request = RenewRequest {
             account_id: self.account.to_owned(),
             owner_id: self.owner.to_owned(),
+            session: self.session.to_owned(),
             epoch: self.epoch,
         };
         let ends = self.state().ends;
@@ -136,6 +141,7 @@ impl<'a> Lease<'a> {
         let request = CheckpointRequest {
             account_id: self.account.to_owned(),
             owner_id: self.owner.to_owned(),
+            session: self.session.to_owned(),
             epoch: self.epoch,
             cursor: cursor.clone(),
         };
@@ -150,6 +156,7 @@ impl<'a> Lease<'a> {
         let request = ReleaseRequest {
             account_id: self.account.to_owned(),
             owner_id: self.owner.to_owned(),
+            session: self.session.to_owned(),
             epoch: self.epoch,
         };
         if let Err(status) = within(self.service.release(Request::new(request))).await {

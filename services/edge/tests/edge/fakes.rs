@@ -6,8 +6,8 @@ use omnigate_core::{
     port::{
         Clock, Entropy,
         adapter::{
-            Channel, HttpRequest, HttpResponse, Invalid, Kind, Outgoing, Received, Reply, Session, SessionError,
-            SessionHost, Transport, TransportError, Webhook, WebhookRequest,
+            Channel, ChannelHost, HttpRequest, HttpResponse, Invalid, Kind, Opened, Outgoing, Received, Reply, Session,
+            Transport, TransportError, Webhook, WebhookRequest,
         },
     },
     time::Moment,
@@ -202,28 +202,18 @@ impl Kind for FakeKind {
         Ok(Some(Box::new(FakeWebhook(app.id.clone()))))
     }
 
-    fn open_channel(&self, account: &Account) -> Result<Box<dyn Channel>, Invalid> {
+    fn open_account(&self, _: &App, account: &Account) -> Result<Opened, Invalid> {
         if account.settings.0.contains_key("wrong") {
             return Err(Invalid {
                 key: "wrong".into(),
                 problem: "must not be there".into(),
             });
         }
-        Ok(Box::new(FakeChannel(Arc::clone(&self.calls))))
-    }
-
-    fn open_session(&self, _: &Account) -> Result<Option<Box<dyn Session>>, Invalid> {
-        let session = self.session.clone();
-        Ok(session.map(|session| Box::new(Shared(session)) as Box<dyn Session>))
-    }
-}
-
-struct Shared(Arc<dyn Session>);
-
-#[async_trait::async_trait]
-impl Session for Shared {
-    async fn run(&self, host: &dyn SessionHost) -> Result<(), SessionError> {
-        self.0.run(host).await
+        let mut opened = Opened::sending(FakeChannel(Arc::clone(&self.calls)));
+        opened
+            .sessions
+            .extend(self.session.clone().map(|session| (String::new(), session)));
+        Ok(opened)
     }
 }
 
@@ -275,7 +265,7 @@ impl Channel for FakeChannel {
         }
     }
 
-    async fn send(&self, outgoing: &Outgoing, _: &dyn Transport) -> Result<SendAccepted, SendError> {
+    async fn send(&self, outgoing: &Outgoing, _: &dyn ChannelHost) -> Result<SendAccepted, SendError> {
         match words(&outgoing.message).as_str() {
             "panic" => panic!("as the test asked"),
             "wait" => self.0.acquire().await.unwrap().forget(),
@@ -380,6 +370,7 @@ pub(crate) fn account(id: &str) -> Account {
         id: id.into(),
         tenant_id: "acme".into(),
         channel: "fake".into(),
+        provider: String::new(),
         display_name: String::new(),
         adapter: AdapterRef::Builtin,
         app_id: id.into(),
@@ -393,6 +384,7 @@ pub(crate) fn directory(accounts: Vec<Account>) -> Directory {
         id: account.app_id.clone(),
         tenant_id: account.tenant_id.clone(),
         channel: account.channel.clone(),
+        provider: String::new(),
         settings: AdapterSettings::default(),
         implicit: true,
     };
@@ -417,7 +409,9 @@ pub(crate) fn parts(kind: FakeKind, accounts: Vec<Account>, ingest: Arc<FakeInge
         directory: Arc::new(directory(accounts)),
         ingest,
         sessions: None,
+        credentials: None,
         transport: Arc::new(NoTransport),
+        dialer: Arc::new(omnigate_edge::TcpDialer::default()),
         clock,
         entropy,
         settings,

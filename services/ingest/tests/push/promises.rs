@@ -44,6 +44,7 @@ fn directory() -> Directory {
         id: "shop".into(),
         tenant_id: "acme".into(),
         channel: "telegram".into(),
+        provider: String::new(),
         display_name: String::new(),
         adapter: AdapterRef::Builtin,
         app_id: "shop".into(),

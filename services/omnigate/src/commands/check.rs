@@ -14,7 +14,11 @@ pub async fn run(arguments: &Check) -> anyhow::Result<u8> {
     node::check_settings(&directory)?;
     if arguments.dump {
         let secret = |channel: &str, name: &str| {
-            omnigate_adapters::kind(channel).is_none_or(|kind| kind.secret_settings().contains(&name))
+            let mut of_channel = omnigate_adapters::kinds()
+                .iter()
+                .filter(|kind| kind.channel() == channel)
+                .peekable();
+            of_channel.peek().is_none() || of_channel.any(|kind| kind.secret_settings().contains(&name))
         };
         print::line(config.redacted_toml_with(&secret).trim_end());
     }

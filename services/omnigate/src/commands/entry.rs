@@ -3,7 +3,7 @@
 use super::print;
 use omnigate_proto::v1::event::Kind;
 use omnigate_proto::v1::part::Content;
-use omnigate_proto::v1::{Direction, Entry, Event, Media, Message, Part, SubscriptionState};
+use omnigate_proto::v1::{Direction, Entry, Event, Media, Message, Part, PrivacyRequestKind, SubscriptionState};
 
 /// Longest text shown, in characters.
 const MAX_TEXT: usize = 200;
@@ -54,13 +54,20 @@ fn what(entry: &Entry, event: &Event) -> String {
         Some(Kind::Postback(postback)) => format!("pressed {:?} ({})", postback.title, postback.payload),
         Some(Kind::Subscription(subscription)) => match subscription.state() {
             SubscriptionState::Subscribed => format!("subscribed {}", subscription.source),
-            SubscriptionState::Unsubscribed => "blocked us".to_owned(),
+            SubscriptionState::Unsubscribed if subscription.topic.is_empty() => "blocked us".to_owned(),
+            SubscriptionState::Unsubscribed => format!("opted out of {}", subscription.topic),
             _ => "asks to join".to_owned(),
         },
         Some(Kind::ProfileUpdate(_)) => "profile changed".to_owned(),
         Some(Kind::Call(call)) => format!("call, {} s, {}", call.duration_ms / 1000, call.outcome),
         Some(Kind::AccountNotice(notice)) => format!("{}: {}", notice.code, notice.text),
         Some(Kind::Receipt(receipt)) => format!("receipt {}", receipt.state().as_str_name()),
+        Some(Kind::PrivacyRequest(request)) => match request.kind() {
+            PrivacyRequestKind::Erasure => "asks for everything about them to be erased".to_owned(),
+            PrivacyRequestKind::Access => "asks what is stored about them".to_owned(),
+            PrivacyRequestKind::Unspecified => "asks for a right of theirs".to_owned(),
+        },
+        Some(Kind::Rating(rating)) => format!("rated {} {}", rating.score, rating.comment),
         Some(Kind::Unsupported(unsupported)) => format!("({})", unsupported.type_name),
         None => "(unknown)".to_owned(),
     }
@@ -94,6 +101,7 @@ fn part_text(part: &Part) -> String {
         Some(Content::Contact(card)) => format!("<contact {}>", card.display_name),
         Some(Content::Sticker(sticker)) => format!("<sticker {}>", sticker.emoji),
         Some(Content::Link(link)) => format!("<link {}>", link.url),
+        Some(Content::InfoRequest(form)) => format!("<form {}>", form.title),
         Some(Content::Template(template)) => format!("<template {}>", template.template_id),
         None => "<unknown>".to_owned(),
     }

@@ -18,17 +18,11 @@ const MAX_BODY: u64 = 64 * 1024 * 1024;
 
 /// Runs it. The exit code is 1 when the adapter rejects the request.
 pub fn run(arguments: &Normalize) -> anyhow::Result<u8> {
-    let kind = omnigate_adapters::kind(&arguments.channel).with_context(|| {
-        let known: Vec<&str> = omnigate_adapters::kinds().iter().map(|kind| kind.channel()).collect();
-        format!(
-            "there is no channel {:?}; known are: {}",
-            arguments.channel,
-            known.join(", ")
-        )
-    })?;
+    let provider = arguments.provider.as_deref().unwrap_or_default();
+    let kind = omnigate_adapters::kind(&arguments.channel, provider)?;
     let (app, accounts) = account(arguments, kind)?;
-    let webhook = kind.open_webhook(&app, &accounts)?;
-    let webhook = webhook.with_context(|| format!("channel {} has no webhooks", arguments.channel))?;
+    let webhook = kind.open_offline(&app, &accounts)?;
+    let webhook = webhook.with_context(|| format!("channel {} receives nothing", arguments.channel))?;
     let request = request(arguments)?;
     translate(webhook.as_ref(), &request, &accounts, !arguments.no_verify)
 }
@@ -99,6 +93,7 @@ fn account(arguments: &Normalize, kind: &dyn Kind) -> anyhow::Result<(App, Vec<A
         id: id.clone(),
         tenant_id: "default".to_owned(),
         channel: arguments.channel.clone(),
+        provider: kind.provider().to_owned(),
         settings: settings.clone(),
         implicit: true,
     };
@@ -106,6 +101,7 @@ fn account(arguments: &Normalize, kind: &dyn Kind) -> anyhow::Result<(App, Vec<A
         id: id.clone(),
         tenant_id: "default".to_owned(),
         channel: arguments.channel.clone(),
+        provider: kind.provider().to_owned(),
         display_name: id.clone(),
         adapter: AdapterRef::Builtin,
         app_id: id,

@@ -3,19 +3,20 @@
 use super::switchboard::Switchboard;
 use super::{Inside, Listeners, StartError};
 use omnigate_api::Api;
-use omnigate_core::account::Directory;
+use omnigate_core::account::{AdapterRef, Directory};
+use omnigate_core::port::adapter::Transport;
 use omnigate_core::port::broker::Broker;
 use omnigate_core::protocol::Ports;
 use omnigate_dispatch::Dispatch;
-use omnigate_edge::{Edge, HttpTransport};
+use omnigate_edge::{Edge, HttpTransport, TcpDialer};
 use omnigate_ingest::Ingest;
 use omnigate_rpc::server::{self, Services};
-use omnigate_rpc::{AdapterPort, IngestPort, SessionPort, local, remote};
+use omnigate_rpc::{AdapterPort, CredentialPort, IngestPort, SessionPort, local, remote};
 use omnigate_runtime::role::{Role, RoleSet};
 use omnigate_runtime::stop::Phase;
 use omnigate_runtime::task::{Backoff, OnExit, TaskError, supervise};
 use omnigate_runtime::telemetry::metrics::MetricsError;
-use omnigate_scheduler::{Scheduler, Sessions};
+use omnigate_scheduler::{Custodians, Scheduler, Sessions};
 use omnigate_unify::Unify;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -28,8 +29,10 @@ fn restart() -> OnExit {
 /// Starts all of them, those first that others need.
 pub(super) fn start(inside: &Arc<Inside>, roles: &RoleSet, mut listeners: Listeners) -> Result<(), StartError> {
     let ingest = ingest(inside, roles, listeners.ingest.take())?;
-    let sessions = scheduler(inside, roles, listeners.sessions.take())?;
-    let edge = edge(inside, roles, &ingest, &sessions, &mut listeners)?;
+    let configured = configured_addresses(&inside.directory);
+    let transport = Arc::new(HttpTransport::new(configured.iter().map(String::as_str))?);
+    let custodied = scheduler(inside, roles, listeners.sessions.take(), &transport)?;
+    let edge = edge(inside, roles, &ingest, custodied, transport, &mut listeners)?;
     let adapters = adapters(inside, edge)?;
     unify(inside, roles)?;
     dispatch(inside, roles, &adapters)?;
@@ -137,15 +140,16 @@ fn scheduler(
     inside: &Arc<Inside>,
     roles: &RoleSet,
     listener: Option<TcpListener>,
-) -> Result<Option<SessionPort>, StartError> {
+    transport: &Arc<HttpTransport>,
+) -> Result<Custodied, StartError> {
     if !roles.contains(&Role::Scheduler) {
         let Some(address) = &inside.config.connect.sessions else {
-            return Ok(None);
+            return Ok(Custodied::default());
         };
-        return Ok(Some(Arc::new(remote::Session::connect(
-            &address.url(),
-            &inside.client(),
-        )?)));
+        return Ok(Custodied {
+            sessions: Some(Arc::new(remote::Session::connect(&address.url(), &inside.client())?)),
+            credentials: Some(Arc::new(remote::Credential::connect(&address.url(), &inside.client())?)),
+        });
     }
     let parts = omnigate_scheduler::Parts {
         ports: inside.ports()?,
@@ -158,7 +162,12 @@ fn scheduler(
         ..omnigate_scheduler::Settings::default()
     };
     let sessions = Arc::new(Sessions::new(inside.ports()?, Arc::clone(&inside.directory), &settings));
-    let scheduler = Arc::new(Scheduler::new(parts, Arc::clone(&inside.directory), settings));
+    let care = omnigate_scheduler::Care {
+        custodians: custodians(&inside.directory),
+        transport: Arc::clone(transport) as Arc<dyn Transport>,
+    };
+    let scheduler = Arc::new(Scheduler::new(parts, care, Arc::clone(&inside.directory), settings));
+    let credentials = scheduler.credentials();
     supervise(&inside.stop, Phase::Flush, "scheduler", restart(), move |token| {
         let scheduler = Arc::clone(&scheduler);
         async move {
@@ -166,9 +175,40 @@ fn scheduler(
             Ok(())
         }
     });
-    let services = inside.services().session(Arc::clone(&sessions));
+    let services = inside
+        .services()
+        .session(Arc::clone(&sessions))
+        .credential(Arc::clone(&credentials));
     inside.serve("sessions", listener, services, Phase::Flush);
-    Ok(Some(local::session(sessions)))
+    Ok(Custodied {
+        sessions: Some(local::session(sessions)),
+        credentials: Some(local::credential(credentials)),
+    })
+}
+
+/// What edge asks of the scheduler.
+#[derive(Default)]
+struct Custodied {
+    sessions: Option<SessionPort>,
+    credentials: Option<CredentialPort>,
+}
+
+/// Who looks after which account.
+fn custodians(directory: &Directory) -> Custodians {
+    let mut custodians = Custodians::new();
+    for account in directory.accounts.values() {
+        if account.adapter != AdapterRef::Builtin {
+            continue;
+        }
+        // What is wrong with an account has been said by `check`, which names every one.
+        let Ok(kind) = omnigate_adapters::kind(&account.channel, &account.provider) else {
+            continue;
+        };
+        if let Ok(Some(custodian)) = kind.open_custodian(&directory.app_of(account), account) {
+            custodians.insert(account.id.clone(), custodian);
+        }
+    }
+    custodians
 }
 
 fn unify(inside: &Arc<Inside>, roles: &RoleSet) -> Result<(), StartError> {
@@ -232,7 +272,8 @@ fn edge(
     inside: &Arc<Inside>,
     roles: &RoleSet,
     ingest: &Option<IngestPort>,
-    sessions: &Option<SessionPort>,
+    custodied: Custodied,
+    transport: Arc<HttpTransport>,
     listeners: &mut Listeners,
 ) -> Result<Option<AdapterPort>, StartError> {
     if !roles.contains(&Role::Edge) {
@@ -244,14 +285,15 @@ fn edge(
             &inside.client(),
         )?)));
     }
-    let configured = configured_addresses(&inside.directory);
     let body_bytes = usize::try_from(inside.config.limits.webhook_body_bytes).unwrap_or(usize::MAX);
     let edge = Edge::new(omnigate_edge::Parts {
         kinds: omnigate_adapters::kinds(),
         directory: Arc::clone(&inside.directory),
         ingest: needed(ingest.clone(), "the ingest role")?,
-        sessions: sessions.clone(),
-        transport: Arc::new(HttpTransport::new(configured.iter().map(String::as_str))?),
+        sessions: custodied.sessions,
+        credentials: custodied.credentials,
+        transport,
+        dialer: Arc::new(TcpDialer::default()),
         clock: Arc::clone(&inside.clock),
         entropy: Arc::clone(&inside.entropy),
         settings: omnigate_edge::Settings {
@@ -286,9 +328,10 @@ fn edge(
 fn configured_addresses(directory: &Directory) -> Vec<String> {
     let of_apps = directory.apps.values().map(|app| &app.settings);
     let of_accounts = directory.accounts.values().map(|account| &account.settings);
-    let named = of_apps
-        .chain(of_accounts)
-        .filter_map(|settings| settings.0.get("api_url")?.as_str());
+    let named = of_apps.chain(of_accounts).flat_map(|settings| {
+        let addresses = settings.0.iter().filter(|(name, _)| name.ends_with("_url"));
+        addresses.filter_map(|(_, value)| value.as_str())
+    });
     named.map(str::to_owned).collect()
 }
 

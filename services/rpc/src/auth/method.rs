@@ -36,6 +36,8 @@ const METHODS: &[(&str, Access)] = &[
     ("/omnigate.v1.SessionService/Renew", ADAPTER),
     ("/omnigate.v1.SessionService/Checkpoint", ADAPTER),
     ("/omnigate.v1.SessionService/Release", ADAPTER),
+    // Adapters of others bring their own credentials.
+    ("/omnigate.v1.CredentialService/GetAccessToken", INTERNAL),
     ("/omnigate.v1.AdapterService/Send", INTERNAL),
     ("/omnigate.v1.AdapterService/GetCapabilities", INTERNAL),
     ("/omnigate.v1.AdapterService/LookupSend", INTERNAL),
@@ -51,6 +53,8 @@ const METHODS: &[(&str, Access)] = &[
     ("/omnigate.v1.TimelineService/Watch", READ),
     ("/omnigate.v1.EventService/Subscribe", READ),
     ("/omnigate.v1.AccountService/ListAccounts", READ),
+    ("/omnigate.v1.AccountService/ListProviderTemplates", READ),
+    ("/omnigate.v1.AccountService/AuthorizeAccount", ADMIN),
     ("/omnigate.v1.ParkedService/ListParked", ADMIN),
     ("/omnigate.v1.ParkedService/GetParked", ADMIN),
     ("/omnigate.v1.ParkedService/ReplayParked", ADMIN),

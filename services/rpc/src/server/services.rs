@@ -42,6 +42,8 @@ services! {
     adapter: adapter_service_server::AdapterService by AdapterServiceServer,
     /// Gives session leases.
     session: session_service_server::SessionService by SessionServiceServer,
+    /// Gives access tokens.
+    credential: credential_service_server::CredentialService by CredentialServiceServer,
     /// Messages.
     message: message_service_server::MessageService by MessageServiceServer,
     /// Customers.

@@ -29,6 +29,8 @@ section! {
     pub struct App {
         /// Kind of channel, such as `telegram`.
         pub channel: String,
+        /// Provider, for channels that have several: `smpp`, `twilio`, `esms` or `speedsms` for `sms`.
+        pub provider: Option<String>,
         /// Tenant; without it `tenant` of the top level.
         pub tenant: Option<String>,
         /// Settings that the channel's adapter reads.
@@ -41,6 +43,8 @@ section! {
     pub struct Account {
         /// Kind of channel, such as `telegram`.
         pub channel: String,
+        /// Provider, for channels that have several; without it the app's.
+        pub provider: Option<String>,
         /// App whose webhook carries it; without it the account is its own app.
         pub app: Option<String>,
         /// Tenant; without it the app's.
@@ -80,6 +84,7 @@ impl Config {
                     id: id.clone(),
                     tenant_id: app.tenant.clone().unwrap_or_else(|| self.tenant.clone()),
                     channel: app.channel.clone(),
+                    provider: app.provider.clone().unwrap_or_default(),
                     settings: app.settings.resolved.clone(),
                     implicit: false,
                 },
@@ -101,6 +106,7 @@ impl Config {
             id: id.to_owned(),
             tenant_id: self.tenant_of(account),
             channel: account.channel.clone(),
+            provider: self.provider_of(account),
             display_name: account.display_name.clone().unwrap_or_else(|| id.to_owned()),
             adapter: account.adapter.clone(),
             app_id,
@@ -110,6 +116,13 @@ impl Config {
                 messages_per_second_per_thread: account.limits.messages_per_second_per_thread,
             },
         }
+    }
+
+    /// Provider of an account: its own or its app's.
+    fn provider_of(&self, account: &Account) -> String {
+        let app = account.app.as_ref().and_then(|id| self.apps.get(id));
+        let provider = account.provider.as_ref().or_else(|| app?.provider.as_ref());
+        provider.cloned().unwrap_or_default()
     }
 
     /// Tenant of an account: its own, its app's or the default.
@@ -126,6 +139,7 @@ fn implicit_app(account: &account::Account) -> account::App {
         id: account.app_id.clone(),
         tenant_id: account.tenant_id.clone(),
         channel: account.channel.clone(),
+        provider: account.provider.clone(),
         settings: account.settings.clone(),
         implicit: true,
     }

@@ -6,6 +6,7 @@ use omnigate_core::account::{Account, AdapterRef, Directory, Limits, Settings as
 use omnigate_core::id::MessageId;
 use omnigate_core::identity::Named;
 use omnigate_core::port::Clock as _;
+use omnigate_core::port::adapter::{HttpRequest, HttpResponse, Transport, TransportError};
 use omnigate_core::port::broker::{Broker as _, Publication};
 use omnigate_core::protocol::send::{self, Request, Target};
 use omnigate_core::protocol::submit::{self, Begun};
@@ -13,7 +14,7 @@ use omnigate_core::protocol::{self, Context, Ports};
 use omnigate_core::topology;
 use omnigate_proto::state::v1::Parked;
 use omnigate_proto::v1::{DeliveryState, Evidence, Identifier, Lane, Message, ParkedItem, UnknownPolicy};
-use omnigate_scheduler::{Metrics, Parts, Scheduler, Sessions, Settings};
+use omnigate_scheduler::{Care, Custodians, Metrics, Parts, Scheduler, Sessions, Settings};
 use prost::Message as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -97,7 +98,12 @@ impl Gateway {
 
     fn schedule_for(&self, directory: Directory) -> Running {
         let registry = prometheus::Registry::new();
-        let scheduler = Scheduler::new(self.parts(&registry), Arc::new(directory), Settings::default());
+        let scheduler = Scheduler::new(
+            self.parts(&registry),
+            nobody(),
+            Arc::new(directory),
+            Settings::default(),
+        );
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         let task = tokio::spawn(async move { scheduler.run(stopped).await });
@@ -174,6 +180,7 @@ fn directory() -> Directory {
         id: "bot".into(),
         tenant_id: "t".into(),
         channel: "telegram".into(),
+        provider: String::new(),
         display_name: String::new(),
         adapter: AdapterRef::Builtin,
         app_id: "bot".into(),
@@ -191,5 +198,22 @@ pub(crate) async fn eventually<F: Future<Output = bool>>(holds: impl Fn() -> F) 
     while !holds().await {
         assert!(tokio::time::Instant::now() < deadline, "did not happen");
         tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// No account needs to be looked after.
+fn nobody() -> Care {
+    Care {
+        custodians: Custodians::new(),
+        transport: Arc::new(NoTransport),
+    }
+}
+
+struct NoTransport;
+
+#[async_trait::async_trait]
+impl Transport for NoTransport {
+    async fn call(&self, _: HttpRequest) -> Result<HttpResponse, TransportError> {
+        Err(TransportError::Forbidden("nothing is called here".to_owned()))
     }
 }

@@ -219,6 +219,7 @@ fn acquire(owner: &str) -> Request<AcquireRequest> {
     asked(AcquireRequest {
         account_id: "bot".into(),
         owner_id: owner.into(),
+        session: String::new(),
     })
 }
 
@@ -227,6 +228,7 @@ fn renew(owner: &str, epoch: u64) -> Request<RenewRequest> {
         account_id: "bot".into(),
         owner_id: owner.into(),
         epoch,
+        session: String::new(),
     })
 }
 
@@ -236,6 +238,7 @@ fn checkpoint(owner: &str, epoch: u64, cursor: &'static [u8]) -> Request<Checkpo
         owner_id: owner.into(),
         epoch,
         cursor: Bytes::from_static(cursor),
+        session: String::new(),
     })
 }
 
@@ -271,6 +274,7 @@ async fn a_session_has_one_owner_and_keeps_its_cursor() {
             account_id: "bot".into(),
             owner_id: owner.into(),
             epoch,
+            session: String::new(),
         })
     };
     sessions.release(release("a", first.epoch)).await.unwrap();

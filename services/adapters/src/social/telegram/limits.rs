@@ -40,5 +40,6 @@ pub(super) fn capabilities() -> Capabilities {
         receipts: Vec::new(),
         messages_per_second: MESSAGES_PER_SECOND,
         messages_per_second_per_thread: MESSAGES_PER_SECOND_PER_CHAT,
+        reply_window: None,
     }
 }

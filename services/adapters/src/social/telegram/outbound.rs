@@ -9,7 +9,7 @@ mod split;
 use super::api::{Answer, Api};
 use super::limits;
 use failure::{content_error, error};
-use omnigate_core::port::adapter::{Channel, HttpResponse, Outgoing, Transport};
+use omnigate_core::port::adapter::{Channel, ChannelHost, HttpResponse, Outgoing};
 use omnigate_proto::v1::{Capabilities, ErrorClass, Message, ReceiptState, SendAccepted, SendError};
 use plan::{Piece, plan};
 use request::Target;
@@ -74,7 +74,7 @@ impl Channel for BotChannel {
         u32::try_from(pieces.len()).map_err(|_| content_error("too many pieces"))
     }
 
-    async fn send(&self, outgoing: &Outgoing, transport: &dyn Transport) -> Result<SendAccepted, SendError> {
+    async fn send(&self, outgoing: &Outgoing, host: &dyn ChannelHost) -> Result<SendAccepted, SendError> {
         let pieces = plan(&outgoing.message).map_err(content_error)?;
         let index = usize::try_from(outgoing.piece).unwrap_or(usize::MAX);
         let mut piece: Piece<'_> = pieces
@@ -88,7 +88,7 @@ impl Channel for BotChannel {
         let time_limit = outgoing.time_limit / tries;
         loop {
             let request = request::request(&self.api, &piece, &target, &outgoing.message.choices, time_limit);
-            let response = transport.call(request).await.map_err(failure::not_answered)?;
+            let response = host.transport().call(request).await.map_err(failure::not_answered)?;
             match dispensable(&response) {
                 Some(Optional::Markup) if piece.has_markup() => piece.drop_markup(),
                 Some(Optional::Reply) if piece.reply_to.is_some() => piece.reply_to = None,

@@ -217,6 +217,7 @@ mod tests {
             id: id.into(),
             tenant_id: "t".into(),
             channel: "telegram".into(),
+            provider: String::new(),
             display_name: String::new(),
             adapter: AdapterRef::Builtin,
             app_id: app_id.into(),

@@ -14,6 +14,7 @@ fn account(app_id: &str, value: Value) -> Account {
         id: "bot".into(),
         tenant_id: "default".into(),
         channel: "telegram".into(),
+        provider: String::new(),
         display_name: String::new(),
         adapter: AdapterRef::Builtin,
         app_id: app_id.into(),
@@ -27,6 +28,7 @@ fn app(value: Value, implicit: bool) -> App {
         id: if implicit { "bot".into() } else { "app".into() },
         tenant_id: "default".into(),
         channel: "telegram".into(),
+        provider: String::new(),
         settings: settings(value),
         implicit,
     }
@@ -64,13 +66,16 @@ fn a_webhook_opens_for_an_unnamed_account_without_settings() {
 
 #[test]
 fn sending_and_polling_need_a_token() {
-    assert_eq!(refused(Adapter.open_channel(&account("bot", json!({})))), "bot_token");
-    assert_eq!(refused(Adapter.open_session(&account("bot", json!({})))), "bot_token");
+    let opened = Adapter.open_account(&app(json!({}), true), &account("bot", json!({})));
+    assert_eq!(refused(opened), "bot_token");
 }
 
 #[test]
 fn only_a_polling_bot_has_a_session() {
-    let session = |app_id: &str, value: Value| Adapter.open_session(&account(app_id, value)).unwrap().is_some();
+    let session = |app_id: &str, value: Value| {
+        let opened = Adapter.open_account(&app(value.clone(), true), &account(app_id, value));
+        !opened.unwrap_or_else(|error| panic!("{error}")).sessions.is_empty()
+    };
     assert!(session("bot", json!({ "bot_token": "1:AA" })));
     assert!(!session("bot", json!({ "bot_token": "1:AA", "secret_token": "s" })));
     assert!(!session("app", json!({ "bot_token": "1:AA" })));

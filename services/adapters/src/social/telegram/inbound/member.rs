@@ -41,6 +41,7 @@ impl Translator<'_> {
             state: SubscriptionState::Requested.into(),
             topic: update.chat.id.to_string(),
             source: source.unwrap_or_default().to_owned(),
+            ..Subscription::default()
         }));
         event
     }

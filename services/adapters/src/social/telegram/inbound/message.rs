@@ -100,6 +100,7 @@ impl Translator<'_> {
                 state: SubscriptionState::Subscribed.into(),
                 topic: String::new(),
                 source: source.to_owned(),
+                ..Subscription::default()
             })),
             ..event.clone()
         });

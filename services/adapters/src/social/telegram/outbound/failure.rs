@@ -90,6 +90,7 @@ pub(super) fn classify(answer: Option<&Answer<'_>>, response: &HttpResponse, api
         text: without_quotations(&api.redacted(words)),
         retry_after_ms: wait.map_or(0, |wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
         moved_to: moved_to.map_or_else(String::new, |id| id.to_string()),
+        ..SendError::default()
     }
 }
 
@@ -108,6 +109,7 @@ fn unreadable(response: &HttpResponse) -> SendError {
         text: "the answer is not the Bot API's".to_owned(),
         retry_after_ms: wait.map_or(0, |wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
         moved_to: String::new(),
+        ..SendError::default()
     }
 }
 

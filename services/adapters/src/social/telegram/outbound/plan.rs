@@ -75,6 +75,7 @@ pub(super) fn plan(message: &Message) -> Result<Vec<Piece<'_>>, Problem> {
             Some(Wanted::Sticker(sticker)) => contents.push(Content::Sticker(stuck(sticker)?)),
             Some(Wanted::Link(link)) => texts(&mut contents, &Styled::plain(&linked(link))),
             Some(Wanted::Template(_)) => return Err("telegram has no templates"),
+            Some(Wanted::InfoRequest(_)) => return Err("telegram has no forms"),
             None => {}
         }
     }
