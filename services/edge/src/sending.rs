@@ -165,12 +165,14 @@ impl Sending {
 }
 
 fn outgoing(request: SendRequest) -> Option<Outgoing> {
-    let peer = request.peer?.value;
+    let identifier = request.peer?;
+    let peer = identifier.value;
     let peer_provider_form = match request.peer_provider_form {
         form if form.is_empty() => peer.clone(),
         form => form,
     };
     Some(Outgoing {
+        peer_type: identifier.r#type,
         peer,
         peer_provider_form,
         message: request.message?,

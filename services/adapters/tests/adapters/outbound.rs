@@ -32,6 +32,8 @@ struct Golden {
     /// Settings of the account, when they are not the usual ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     account: Option<Map<String, Value>>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    peer_type: String,
     peer: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     peer_provider_form: String,
@@ -137,6 +139,7 @@ impl Case {
 
     fn outgoing(&self, piece: u32) -> Outgoing {
         Outgoing {
+            peer_type: self.golden.peer_type.clone(),
             peer: self.golden.peer.clone(),
             peer_provider_form: self.golden.peer_provider_form.clone(),
             message: self.message.clone(),

@@ -225,6 +225,8 @@ pub trait Webhook: Send + Sync {
 /// One message to send, or one piece of it.
 #[derive(Clone, Debug)]
 pub struct Outgoing {
+    /// Type of the peer's identifier: `phone`, `tg_chat`, ….
+    pub peer_type: String,
     /// Peer's canonical value.
     pub peer: String,
     /// Peer as the provider writes it; equal to `peer` when nothing else is known.
