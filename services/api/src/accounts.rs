@@ -5,11 +5,11 @@ use omnigate_core::account::{Account, AdapterRef};
 use omnigate_core::id::ThreadId;
 use omnigate_core::port::adapter::Grant;
 use omnigate_core::protocol::{credential, templates};
+use omnigate_core::time::Moment;
 use omnigate_proto::v1::authorize_account_request::Grant as Granted;
 use omnigate_proto::v1::{
-    Account as Shown, AccountState, AuthorizeAccountRequest, AuthorizeAccountResponse, Capabilities,
-    GetCapabilitiesRequest, ListAccountsRequest, ListAccountsResponse, ListProviderTemplatesRequest,
-    ListProviderTemplatesResponse,
+    Account as Shown, AccountState, AuthorizeAccountRequest, AuthorizeAccountResponse, ListAccountsRequest,
+    ListAccountsResponse, ListProviderTemplatesRequest, ListProviderTemplatesResponse,
 };
 use omnigate_rpc::error::Problem;
 use omnigate_rpc::v1::account_service_server::AccountService;
@@ -40,7 +40,7 @@ impl AccountService for Api {
                 },
                 app_id: account.app_id.clone(),
                 provider: account.provider.clone(),
-                ..self.standing(account).await
+                ..self.standing(account).await?
             });
         }
         Ok(Response::new(ListAccountsResponse { accounts }))
@@ -86,28 +86,29 @@ impl AccountService for Api {
 
 impl Api {
     /// How an account stands and what it can do.
-    async fn standing(&self, account: &Account) -> Shown {
-        let capabilities = self.capabilities(account).await;
-        let (state, problem) = match &capabilities {
-            Some(_) => (AccountState::Active, ""),
-            None => (AccountState::Unreachable, "its adapter does not answer"),
+    async fn standing(&self, account: &Account) -> Result<Shown, Problem> {
+        let capabilities = self.abilities.ask(&account.id).await;
+        let credential = credential::read(&self.context(), &account.id).await;
+        let credential = credential.map_err(|error| problems::store(&error))?;
+        let authorized = self.authorized.get(&account.id);
+        let (state, problem) = match (authorized, &credential) {
+            (Some(_), None) => (
+                AccountState::Unauthorized,
+                "it has no tokens yet: set settings.refresh_token, or let somebody authorise it".to_owned(),
+            ),
+            (_, Some(record)) if !record.dead.is_empty() => (AccountState::Unauthorized, record.dead.clone()),
+            _ if capabilities.is_none() => (AccountState::Unreachable, "its adapter does not answer".to_owned()),
+            _ => (AccountState::Active, String::new()),
         };
-        Shown {
+        let token_ends = credential.as_ref().map_or(0, |record| record.access_until_ms);
+        Ok(Shown {
             capabilities,
             state: state.into(),
-            problem: problem.to_owned(),
+            problem,
+            token_expires_at: (token_ends > 0).then(|| Moment(token_ends).to_timestamp()),
+            authorization_url: authorized.cloned().unwrap_or_default(),
             ..Shown::default()
-        }
-    }
-
-    /// What an account can do; `None` while its adapter does not answer.
-    async fn capabilities(&self, account: &Account) -> Option<Capabilities> {
-        let adapters = self.adapters.as_ref()?;
-        let asked = GetCapabilitiesRequest {
-            account_id: account.id.clone(),
-        };
-        let answer = adapters.get_capabilities(Request::new(asked)).await.ok()?;
-        answer.into_inner().capabilities
+        })
     }
 
     /// The account a thread belongs to: its id holds a hash of the account's.

@@ -2,10 +2,11 @@
 
 use crate::{Api, as_limit, problems};
 use omnigate_core::id::CustomerId;
-use omnigate_core::{identifier, protocol::read};
+use omnigate_core::time::Moment;
+use omnigate_core::{identifier, protocol::read, window};
 use omnigate_proto::v1::{
-    GetCustomerRequest, GetCustomerResponse, ListCustomersRequest, ListCustomersResponse, ResolveCustomerRequest,
-    ResolveCustomerResponse,
+    Customer, GetCustomerRequest, GetCustomerResponse, ListCustomersRequest, ListCustomersResponse,
+    ResolveCustomerRequest, ResolveCustomerResponse,
 };
 use omnigate_rpc::error::Problem;
 use omnigate_rpc::page;
@@ -26,7 +27,7 @@ impl CustomerService for Api {
         let found = found.map_err(|error| problems::store(&error))?;
         let whole = found.ok_or_else(|| Problem::not_found("CUSTOMER_NOT_FOUND", "nobody has this identifier"))?;
         Ok(Response::new(ResolveCustomerResponse {
-            customer: Some(whole.to_customer()),
+            customer: Some(self.shown(&whole).await),
         }))
     }
 
@@ -39,7 +40,7 @@ impl CustomerService for Api {
             .whole_customer(&tenant_id, &request.into_inner().customer_id)
             .await?;
         Ok(Response::new(GetCustomerResponse {
-            customer: Some(whole.to_customer()),
+            customer: Some(self.shown(&whole).await),
         }))
     }
 
@@ -57,14 +58,33 @@ impl CustomerService for Api {
         let found = found.map_err(|error| problems::store(&error))?;
         let last = found.last().filter(|_| found.len() >= size);
         let next = last.map(|whole| self.tokens.token(&query, &whole.id.0));
+        let mut customers = Vec::with_capacity(found.len());
+        for whole in &found {
+            customers.push(self.shown(whole).await);
+        }
         Ok(Response::new(ListCustomersResponse {
-            customers: found.iter().map(read::Whole::to_customer).collect(),
+            customers,
             next_page_token: next.unwrap_or_default(),
         }))
     }
 }
 
 impl Api {
+    /// A customer with the reply windows of their threads as they stand now.
+    async fn shown(&self, whole: &read::Whole) -> Customer {
+        let mut customer = whole.to_customer();
+        let now = self.ports.clock.now();
+        for thread in &mut customer.threads {
+            let opened = thread.reply_window.take().and_then(|window| window.opened_at);
+            let opened = opened.as_ref().map(Moment::from_timestamp);
+            let capabilities = self.abilities.of(&thread.account_id).await;
+            let rule = capabilities.and_then(|capabilities| capabilities.reply_window);
+            let peer_type = thread.peer.as_ref().map_or("", |peer| peer.r#type.as_str());
+            thread.reply_window = rule.and_then(|rule| window::of(&rule, peer_type, opened, now));
+        }
+        customer
+    }
+
     /// The present customer behind an id of the tenant.
     pub(crate) async fn whole_customer(&self, tenant_id: &str, id: &str) -> Result<read::Whole, Problem> {
         let id: CustomerId = problems::id("customer_id", id)?;

@@ -1,6 +1,7 @@
 //! Role api: answers internal services. It reads the store, accepts messages for sending, and streams what took effect;
 //! everything it decides is decided in the domain.
 
+mod abilities;
 mod accounts;
 mod customers;
 mod explain;
@@ -11,13 +12,17 @@ mod resume;
 mod streams;
 mod timeline;
 
+use abilities::Abilities;
 use omnigate_core::account::Directory;
 use omnigate_core::port::broker::Broker;
 use omnigate_core::protocol::{Context, Ports};
 use omnigate_rpc::AdapterPort;
 use omnigate_rpc::page::Tokens;
 use omnigate_runtime::stop::Stop;
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
+
+/// Accounts that work with tokens somebody has to agree to, and where; the address may be empty.
+pub type Authorized = BTreeMap<String, String>;
 
 /// What the api works with.
 #[derive(Clone)]
@@ -25,33 +30,46 @@ pub struct Api {
     ports: Arc<Ports>,
     broker: Arc<dyn Broker>,
     directory: Arc<Directory>,
-    adapters: Option<AdapterPort>,
+    abilities: Arc<Abilities>,
+    authorized: Arc<Authorized>,
     partitions: u16,
     tokens: Tokens,
     stop: Stop,
 }
 
+/// What the role is given.
+pub struct Parts {
+    /// Store, clock and randomness.
+    pub ports: Arc<Ports>,
+    /// Broker.
+    pub broker: Arc<dyn Broker>,
+    /// Apps and accounts.
+    pub directory: Arc<Directory>,
+    /// Answers for the capabilities of accounts; without it they are left out.
+    pub adapters: Option<AdapterPort>,
+    /// Accounts that work with tokens somebody has to agree to.
+    pub authorized: Authorized,
+    /// Partitions of the inbound queues.
+    pub partitions: u16,
+    /// Must be made of the same secret in every api process.
+    pub tokens: Tokens,
+    /// Streams end when somebody asks for it.
+    pub stop: Stop,
+}
+
 impl Api {
-    /// An api over these ports. `adapters` answers for the capabilities of accounts; without it they are left out.
-    /// `tokens` must be made of the same secret in every api process. Streams end when somebody asks for the `stop`.
+    /// An api over these parts.
     #[must_use]
-    pub fn new(
-        ports: Arc<Ports>,
-        broker: Arc<dyn Broker>,
-        directory: Arc<Directory>,
-        adapters: Option<AdapterPort>,
-        partitions: u16,
-        tokens: Tokens,
-        stop: Stop,
-    ) -> Self {
+    pub fn new(parts: Parts) -> Self {
         Self {
-            ports,
-            broker,
-            directory,
-            adapters,
-            partitions,
-            tokens,
-            stop,
+            ports: parts.ports,
+            broker: parts.broker,
+            directory: parts.directory,
+            abilities: Arc::new(Abilities::new(parts.adapters)),
+            authorized: Arc::new(parts.authorized),
+            partitions: parts.partitions,
+            tokens: parts.tokens,
+            stop: parts.stop,
         }
     }
 

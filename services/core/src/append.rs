@@ -2,13 +2,18 @@
 
 use crate::customer_event::Happened;
 use crate::id::{Birth, CustomerId, EventId};
+use crate::pieces::{self, Whole};
 use crate::time::Moment;
 use crate::timeline::{self, Place, Spot};
+use crate::window;
 use bytes::Bytes;
-use omnigate_proto::state::v1::{EntryRecord, HomeRecord, ThreadRecord};
-use omnigate_proto::v1::{Direction, Event, Identifier, Profile, SubscriptionState, event::Kind};
+use omnigate_proto::state::v1::{EntryRecord, HomeRecord, RefusedTopic, ThreadRecord};
+use omnigate_proto::v1::{Direction, Event, Identifier, Profile, Subscription, SubscriptionState, event::Kind};
 use prost::Message as _;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Most topics a peer can have opted out of.
+const MAX_REFUSED: usize = 32;
 
 /// An event on its way to the timeline.
 #[derive(Clone, Debug)]
@@ -73,6 +78,10 @@ pub struct Appended {
     pub places: Vec<PlaceChange>,
     /// CustomerEvents with their numbers.
     pub outbox: Vec<(u64, Bytes)>,
+    /// When somebody has to look for pieces that are missing.
+    pub due: Vec<Moment>,
+    /// What is sent back to the peer, once for each event, also when the event comes again.
+    pub confirmations: Vec<Confirmation>,
     /// Events that took effect, in order.
     pub applied: Vec<EventId>,
     /// Events that had taken effect before.
@@ -93,6 +102,7 @@ pub fn append(state: HomeState, tenant_id: &str, thread: &ThreadKey, arrivals: &
         entries: state.entries,
         dirty: BTreeSet::new(),
         outbox: Vec::new(),
+        due: Vec::new(),
         now,
     };
     let (mut applied, mut repeated, mut dropped) = (Vec::new(), 0, 0);
@@ -102,7 +112,7 @@ pub fn append(state: HomeState, tenant_id: &str, thread: &ThreadKey, arrivals: &
         } else if is_wiped(&home, thread.birth, arrival.received_at) {
             dropped += 1;
         } else {
-            work.add(&mut home, thread, arrival);
+            work.take(&mut home, thread, arrival);
             applied.push(arrival.id);
         }
     }
@@ -110,12 +120,92 @@ pub fn append(state: HomeState, tenant_id: &str, thread: &ThreadKey, arrivals: &
     Appended {
         entries: work.dirty_entries(),
         outbox: work.outbox,
+        due: work.due,
+        confirmations: confirmations(&home, thread, arrivals),
         home,
         places,
         applied,
         repeated,
         dropped,
     }
+}
+
+/// Puts together what has waited too long for its missing pieces. `None` when nothing has.
+#[must_use]
+pub fn give_up_pieces(id: CustomerId, record: HomeRecord, now: Moment) -> Option<Appended> {
+    let mut home = record;
+    let mut work = Work {
+        id,
+        before: BTreeMap::new(),
+        places: BTreeMap::new(),
+        entries: BTreeMap::new(),
+        dirty: BTreeSet::new(),
+        outbox: Vec::new(),
+        due: Vec::new(),
+        now,
+    };
+    for position in 0..home.threads.len() {
+        let ready = pieces::overdue(&mut home.threads[position], now);
+        if let Some(key) = key_of(&home.threads[position]) {
+            work.add_whole(&mut home, &key, ready);
+        }
+    }
+    if work.dirty.is_empty() {
+        return None;
+    }
+    let places = work.place_changes();
+    Some(Appended {
+        entries: work.dirty_entries(),
+        outbox: work.outbox,
+        due: Vec::new(),
+        confirmations: Vec::new(),
+        home,
+        places,
+        applied: Vec::new(),
+        repeated: 0,
+        dropped: 0,
+    })
+}
+
+fn key_of(thread: &ThreadRecord) -> Option<ThreadKey> {
+    Some(ThreadKey {
+        account_id: thread.account_id.clone(),
+        channel: thread.channel.clone(),
+        peer: thread.peer.clone()?,
+        birth: Birth::from_bytes(&thread.birth)?,
+        provider_form: thread.peer_provider_form.clone(),
+    })
+}
+
+/// A text that goes back to a peer whose wish took effect.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Confirmation {
+    /// Event that is confirmed.
+    pub event: EventId,
+    /// What is sent.
+    pub text: String,
+    /// When the event was received.
+    pub received_at: Moment,
+}
+
+/// The confirmations that the arrivals ask for. An event whose wish held already is not confirmed; one that comes again is,
+/// because nobody knows whether its confirmation was accepted before. Accepting is idempotent.
+fn confirmations(home: &HomeRecord, key: &ThreadKey, arrivals: &[Arrival]) -> Vec<Confirmation> {
+    let birth = key.birth.to_bytes();
+    let threads = || home.threads.iter();
+    let Some(thread) = threads().find(|thread| thread.birth == birth && thread.account_id == key.account_id) else {
+        return Vec::new();
+    };
+    let refused = |id: EventId| thread.refused.iter().any(|refused| refused.event == id.to_bytes());
+    let asked = arrivals.iter().filter_map(|arrival| match &arrival.event.kind {
+        Some(Kind::Subscription(wish)) if !wish.confirmation.is_empty() && refused(arrival.id) => Some(Confirmation {
+            event: arrival.id,
+            text: wish.confirmation.clone(),
+            received_at: arrival.received_at,
+        }),
+        _ => None,
+    });
+    asked.collect()
 }
 
 /// True when erasure took this interval of the thread.
@@ -156,10 +246,36 @@ struct Work {
     entries: BTreeMap<EventId, (Spot, EntryRecord)>,
     dirty: BTreeSet<EventId>,
     outbox: Vec<(u64, Bytes)>,
+    due: Vec<Moment>,
     now: Moment,
 }
 
 impl Work {
+    /// Adds an arrival; a piece of a long message only waits, until the message is whole.
+    fn take(&mut self, home: &mut HomeRecord, key: &ThreadKey, arrival: &Arrival) {
+        if pieces::piece(&arrival.event).is_none() {
+            return self.add(home, key, arrival);
+        }
+        let thread = thread_of(home, key);
+        let before: Vec<i64> = thread.pending_pieces.iter().map(|pending| pending.due_ms).collect();
+        let ready = pieces::take(thread, arrival, self.now);
+        let waiting = thread.pending_pieces.iter().map(|pending| pending.due_ms);
+        self.due.extend(waiting.filter(|due| !before.contains(due)).map(Moment));
+        self.add_whole(home, key, ready);
+    }
+
+    /// Adds messages that were put together. Their pieces lead to them, so that a piece that comes again is known.
+    fn add_whole(&mut self, home: &mut HomeRecord, key: &ThreadKey, ready: Vec<Whole>) {
+        for whole in ready {
+            self.add(home, key, &whole.arrival);
+            if let Some(Place::At { spot, .. }) = self.places.get(&whole.arrival.id).cloned() {
+                let entry = whole.arrival.id;
+                let leads = |piece| (piece, Place::At { spot, entry });
+                self.places.extend(whole.pieces.into_iter().map(leads));
+            }
+        }
+    }
+
     fn add(&mut self, home: &mut HomeRecord, key: &ThreadKey, arrival: &Arrival) {
         let shown_at = timeline::shown_at(&arrival.event, arrival.received_at);
         home.home_seq += 1;
@@ -266,6 +382,13 @@ impl Work {
 /// What an event tells about its thread: when the peer last wrote, whether we may write, what they are called.
 fn note_on_thread(thread: &mut ThreadRecord, arrival: &Arrival) {
     let event = &arrival.event;
+    if window::opens(event) {
+        let opened = window::opened_at(event, arrival.received_at);
+        thread.window_opened_ms = thread.window_opened_ms.max(opened.0);
+    }
+    if let Some(Kind::Subscription(wish)) = &event.kind {
+        note_wish(thread, wish, arrival);
+    }
     let inbound = event.direction() != Direction::Outbound;
     match &event.kind {
         Some(Kind::Message(_) | Kind::Postback(_)) if inbound => {
@@ -290,6 +413,22 @@ fn note_on_thread(thread: &mut ThreadRecord, arrival: &Arrival) {
     }
     if let Some(said) = &event.profile {
         learn(thread.profile.get_or_insert_default(), said);
+    }
+}
+
+/// Keeps what the peer does not want to hear of. The one topic without a name is everything.
+fn note_wish(thread: &mut ThreadRecord, wish: &Subscription, arrival: &Arrival) {
+    let known = thread.refused.iter().any(|refused| refused.topic == wish.topic);
+    match wish.state() {
+        SubscriptionState::Unsubscribed if !known && thread.refused.len() < MAX_REFUSED => {
+            thread.refused.push(RefusedTopic {
+                topic: wish.topic.clone(),
+                since_ms: arrival.received_at.0,
+                event: arrival.id.to_bytes(),
+            });
+        }
+        SubscriptionState::Subscribed => thread.refused.retain(|refused| refused.topic != wish.topic),
+        _ => {}
     }
 }
 

@@ -8,16 +8,20 @@ mod answer;
 mod chain;
 pub mod disposition;
 mod plan;
+mod policy;
 pub mod receipt;
 
 pub use answer::{Next, answered, recover};
 pub use chain::{MAX_CHAIN, is_first, join, leave, waits_in};
 pub use plan::Plan;
+pub use policy::{Leaving, leaving};
 
 use crate::id::MessageId;
 use crate::time::Moment;
-use omnigate_proto::state::v1::{DeliveryRecord, DeliveryStep};
-use omnigate_proto::v1::{Delivery, DeliveryPiece, DeliveryState, ErrorClass, ReceiptState, SendAccepted, SendError};
+use omnigate_proto::state::v1::{DeliveryRecord, DeliveryStep, ThreadRecord};
+use omnigate_proto::v1::{
+    Delivery, DeliveryPiece, DeliveryState, ErrorClass, ReceiptState, ReplyWindowRule, SendAccepted, SendError,
+};
 use std::time::Duration;
 
 /// Longest time one submission may take.
@@ -78,7 +82,7 @@ pub struct Submission {
 pub enum Begin {
     /// Yes, as soon as this record is durable.
     Go(Box<DeliveryRecord>, Submission),
-    /// No: it lapsed; write this record.
+    /// No: its time passed, or a rule forbids it; write this record.
     Lapsed(Box<DeliveryRecord>),
     /// Not before this moment.
     NotYet(Moment),
@@ -90,9 +94,18 @@ pub enum Begin {
     Ended,
 }
 
+/// What a message is measured against at the moment of sending.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Terms<'a> {
+    /// Its thread, as far as it is known.
+    pub thread: Option<&'a ThreadRecord>,
+    /// The rule of its account's reply windows, if there is one.
+    pub window: Option<&'a ReplyWindowRule>,
+}
+
 /// Decides whether the next piece may be submitted, and by this becomes its only submitter.
 #[must_use]
-pub fn begin(record: &DeliveryRecord, id: MessageId, is_first: bool, now: Moment, lease: &[u8; 16]) -> Begin {
+pub fn begin(record: &DeliveryRecord, id: MessageId, terms: Terms<'_>, now: Moment, lease: &[u8; 16]) -> Begin {
     let mut next = record.clone();
     let state = state_of(record);
     let delivery = of(&mut next);
@@ -117,9 +130,24 @@ pub fn begin(record: &DeliveryRecord, id: MessageId, is_first: bool, now: Moment
     if due > now {
         return Begin::NotYet(due);
     }
-    if !is_first {
+    if !is_first(terms.thread, id) {
         return Begin::NotFirst;
     }
+    match policy::check(&next, terms, now) {
+        policy::Verdict::AsItIs => {}
+        policy::Verdict::Alternative(why) => policy::use_alternative(&mut next, now, why),
+        policy::Verdict::Refused(error) => {
+            of(&mut next).error = Some(error.clone());
+            end(&mut next, DeliveryState::Skipped, now, "dispatch", &error.text);
+            return Begin::Lapsed(Box::new(next));
+        }
+    }
+    gone(attempt(next, id, now, lease), id)
+}
+
+/// The next piece under way, in these hands.
+fn attempt(mut next: DeliveryRecord, id: MessageId, now: Moment, lease: &[u8; 16]) -> DeliveryRecord {
+    let delivery = of(&mut next);
     let accepted = delivery
         .pieces
         .iter()
@@ -151,7 +179,7 @@ pub fn begin(record: &DeliveryRecord, id: MessageId, is_first: bool, now: Moment
         "attempted",
         format!("piece {number} attempt {attempt}"),
     );
-    gone(next, id)
+    next
 }
 
 /// The attempt that is under way.
@@ -220,6 +248,7 @@ fn end(record: &mut DeliveryRecord, state: DeliveryState, now: Moment, role: &st
     let what = match state {
         DeliveryState::Expired => "expired",
         DeliveryState::Cancelled => "cancelled",
+        DeliveryState::Skipped => "refused",
         _ => "ended",
     };
     let delivery = of(record);

@@ -21,8 +21,8 @@ use crate::{
 };
 use content::{MAX_ANSWERS, MAX_HANDLE, at_most, nfc, within, words};
 use omnigate_proto::v1::{
-    Direction, Event, Evidence, Identifier, IdentifierEvidence, PrivacyRequestKind, Reaction, Receipt, ReceiptState,
-    SubscriptionState, event::Kind, part::Content,
+    Direction, Event, Evidence, Identifier, IdentifierEvidence, PrivacyRequestKind, ProfileUpdate, Rating, Reaction,
+    Receipt, ReceiptState, Subscription, SubscriptionState, event::Kind, part::Content,
 };
 use pbjson_types::Timestamp;
 use std::time::Duration;
@@ -228,25 +228,11 @@ fn check_kind(event: &mut Event, kind: &mut Kind) -> Result<(), Refusal> {
         }
         Kind::Subscription(subscription) => {
             needs_peer(event)?;
-            if subscription.state() == SubscriptionState::Unspecified {
-                return Err(Refusal::new("subscription.state", "is missing"));
-            }
-            within("subscription.topic", &subscription.topic, MAX_HANDLE)?;
-            within("subscription.source", &subscription.source, MAX_HANDLE)?;
-            subscription.expires_at.take_if(|at| !is_possible(at));
-            words("subscription.confirmation", &mut subscription.confirmation)
+            check_subscription(subscription)
         }
         Kind::ProfileUpdate(update) => {
             needs_peer(event)?;
-            for (field, moved) in [
-                ("moved_to", &mut update.moved_to),
-                ("moved_from", &mut update.moved_from),
-            ] {
-                if let Some(moved) = moved {
-                    *moved = canonical(&format!("profile_update.{field}"), moved)?;
-                }
-            }
-            Ok(())
+            check_move(update)
         }
         Kind::Call(call) => {
             needs_peer(event)?;
@@ -264,18 +250,40 @@ fn check_kind(event: &mut Event, kind: &mut Kind) -> Result<(), Refusal> {
                 _ => Ok(()),
             }
         }
-        Kind::Rating(rating) => {
-            if !(rating.score.is_finite() && rating.max_score.is_finite()) {
-                return Err(Refusal::new("rating", "is no number"));
-            }
-            words("rating.comment", &mut rating.comment)?;
-            at_most("rating.answers", rating.answers.len(), MAX_ANSWERS)?;
-            rating
-                .answers
-                .iter_mut()
-                .try_for_each(|answer| words("rating.answers", answer))
+        Kind::Rating(rating) => check_rating(rating),
+    }
+}
+
+fn check_move(update: &mut ProfileUpdate) -> Result<(), Refusal> {
+    for (field, moved) in [
+        ("moved_to", &mut update.moved_to),
+        ("moved_from", &mut update.moved_from),
+    ] {
+        if let Some(moved) = moved {
+            *moved = canonical(&format!("profile_update.{field}"), moved)?;
         }
     }
+    Ok(())
+}
+
+fn check_subscription(subscription: &mut Subscription) -> Result<(), Refusal> {
+    if subscription.state() == SubscriptionState::Unspecified {
+        return Err(Refusal::new("subscription.state", "is missing"));
+    }
+    within("subscription.topic", &subscription.topic, MAX_HANDLE)?;
+    within("subscription.source", &subscription.source, MAX_HANDLE)?;
+    subscription.expires_at.take_if(|at| !is_possible(at));
+    words("subscription.confirmation", &mut subscription.confirmation)
+}
+
+fn check_rating(rating: &mut Rating) -> Result<(), Refusal> {
+    if !(rating.score.is_finite() && rating.max_score.is_finite()) {
+        return Err(Refusal::new("rating", "is no number"));
+    }
+    words("rating.comment", &mut rating.comment)?;
+    at_most("rating.answers", rating.answers.len(), MAX_ANSWERS)?;
+    let mut answers = rating.answers.iter_mut();
+    answers.try_for_each(|answer| words("rating.answers", answer))
 }
 
 fn check_reaction(reaction: &mut Reaction) -> Result<(), Refusal> {

@@ -109,16 +109,21 @@ pub fn timers() -> Key {
 pub enum Timer {
     /// A delivery wants to be looked at.
     Delivery(MessageId),
+    /// Pieces of a long message are missing in a home.
+    Pieces(CustomerId),
 }
 
 /// Member of [`timers`].
 #[must_use]
 pub fn timer_member(due: Moment, timer: Timer) -> Bytes {
-    let Timer::Delivery(id) = timer;
+    let (kind, id) = match timer {
+        Timer::Delivery(id) => (b'd', id.0),
+        Timer::Pieces(home) => (b'p', home.0),
+    };
     let mut member = BytesMut::with_capacity(25);
     member.put_slice(&due.to_key());
-    member.put_u8(b'd');
-    member.put_slice(&id.0);
+    member.put_u8(kind);
+    member.put_slice(&id);
     member.freeze()
 }
 
@@ -128,6 +133,7 @@ pub fn read_timer_member(member: &[u8]) -> Option<(Moment, Timer)> {
     let (due, rest) = member.split_first_chunk::<8>()?;
     match rest.split_first()? {
         (b'd', id) => Some((Moment::from_key(*due), Timer::Delivery(MessageId::from_bytes(id)?))),
+        (b'p', home) => Some((Moment::from_key(*due), Timer::Pieces(CustomerId::from_bytes(home)?))),
         _ => None,
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod append;
 pub mod cache;
+pub mod confirm;
 pub mod context;
 pub mod credential;
 pub mod delivery;

@@ -7,6 +7,7 @@ use crate::{
     submission,
 };
 use omnigate_core::account::Account;
+use omnigate_core::protocol::submit::Rules;
 use omnigate_proto::v1::{Capabilities, GetCapabilitiesRequest};
 use omnigate_rpc::v1::adapter_service_server::AdapterService;
 use std::{
@@ -44,12 +45,12 @@ pub(crate) struct Line {
 }
 
 /// How fast the account may send.
-#[derive(Clone, Copy, PartialEq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub(crate) struct Limits {
     /// Messages a second through the account; `None` for no limit known.
     pub(crate) per_second: Option<f64>,
-    /// Least time between two messages to one thread.
-    pub(crate) interval: Duration,
+    /// What each thread's messages are measured against.
+    pub(crate) rules: Rules,
 }
 
 /// Why an account stops taking hints.
@@ -89,7 +90,7 @@ impl Line {
     }
 
     fn known(&self) -> Option<Limits> {
-        *self.limits.lock().unwrap_or_else(PoisonError::into_inner)
+        self.limits.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn learn(&self, limits: Option<Limits>) {
@@ -278,6 +279,9 @@ fn limits(account: &Account, capabilities: &Capabilities) -> Limits {
     );
     Limits {
         per_second: tighter(ours.messages_per_second, capabilities.messages_per_second),
-        interval: per_thread.map_or(Duration::ZERO, |rate| Duration::from_secs_f64((1.0 / rate).min(3600.0))),
+        rules: Rules {
+            interval: per_thread.map_or(Duration::ZERO, |rate| Duration::from_secs_f64((1.0 / rate).min(3600.0))),
+            window: capabilities.reply_window.clone(),
+        },
     }
 }

@@ -1,7 +1,7 @@
 //! One call of an adapter, and what it proves.
 
 use omnigate_core::{
-    delivery::{CALL_TIME, Submission},
+    delivery::{self, CALL_TIME, Submission},
     protocol::submit::Answer,
     time::Moment,
     trace::TraceContext,
@@ -45,12 +45,12 @@ pub(crate) async fn send(
 }
 
 fn request(record: &DeliveryRecord, submission: &Submission, deadline: Moment) -> Option<SendRequest> {
-    let delivery = record.delivery.as_ref()?;
+    let leaving = delivery::leaving(record)?;
     Some(SendRequest {
-        account_id: delivery.account_id.clone(),
-        peer: delivery.peer.clone(),
-        peer_provider_form: record.peer_provider_form.clone(),
-        message: delivery.message.clone(),
+        account_id: record.delivery.as_ref()?.account_id.clone(),
+        peer: Some(leaving.peer),
+        peer_provider_form: leaving.peer_provider_form,
+        message: Some(leaving.message),
         piece: submission.piece,
         send_key: submission.send_key.clone(),
         attempt: submission.attempt,

@@ -115,7 +115,7 @@ impl Way {
             };
             let wait = match next {
                 Next::Ended => return self.done("ended"),
-                Next::Piece => self.line.limits().interval,
+                Next::Piece => self.line.limits().rules.interval,
                 Next::At(at) => at.since(self.line.shared.ports.clock.now()),
             };
             if !self.waited(wait).await {
@@ -154,10 +154,10 @@ impl Way {
     async fn begin(&self) -> Option<Begun> {
         let shared = &self.line.shared;
         let lease = shared.ports.entropy.bytes();
-        let interval = self.line.limits().interval;
+        let rules = self.line.limits().rules;
         let mut pauses = Pauses::new(FIRST_PAUSE, LONGEST_PAUSE);
         loop {
-            match submit::begin(&shared.context(), self.id, interval, &lease).await {
+            match submit::begin(&shared.context(), self.id, &rules, &lease).await {
                 Ok(begun) => return Some(begun),
                 Err(Stop::Store(StoreError::Corrupt(problem))) => {
                     tracing::error!(problem, "message cannot be read, it is left alone");

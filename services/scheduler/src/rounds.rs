@@ -3,10 +3,11 @@
 use crate::{shared::Shared, shares::GROUPS};
 use futures_util::{StreamExt as _, future::join_all, stream};
 use omnigate_core::{
-    id::MessageId,
+    id::{CustomerId, MessageId},
     keys::{self, Timer},
     port::store::{Query, StoreError},
     protocol::{
+        append,
         context::as_range,
         outbox, publish,
         submit::{self, Woken},
@@ -108,13 +109,34 @@ impl Rounds {
             let is_last_page = members.len() < TIMERS as usize;
             let due = members.iter().filter_map(|(member, _)| keys::read_timer_member(member));
             stream::iter(due)
-                .for_each_concurrent(SIDE_BY_SIDE, |(due, Timer::Delivery(id))| self.wake(id, due))
+                .for_each_concurrent(SIDE_BY_SIDE, |(due, timer)| self.look(timer, due))
                 .await;
             if is_last_page {
                 break;
             }
         }
         Ok(found)
+    }
+
+    async fn look(&self, timer: Timer, due: Moment) {
+        match timer {
+            Timer::Delivery(id) => self.wake(id, due).await,
+            Timer::Pieces(home) => self.give_up_pieces(home, due).await,
+        }
+    }
+
+    /// Lets go what waits too long for its missing pieces.
+    async fn give_up_pieces(&self, home: CustomerId, due: Moment) {
+        let (broker, partitions) = (self.shared.broker.as_ref(), self.shared.settings.partitions);
+        match append::give_up_pieces(&self.shared.context(), home, due).await {
+            Ok(outgoing) => {
+                publish::publish(broker, &self.shared.ports.outbox, partitions, outgoing).await;
+            }
+            Err(error) => {
+                self.shared.metrics.failed();
+                tracing::warn!(%home, %error, "incomplete messages not looked at, the timer fires again");
+            }
+        }
     }
 
     async fn wake(&self, id: MessageId, due: Moment) {

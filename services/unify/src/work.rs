@@ -10,7 +10,8 @@ use futures_util::FutureExt as _;
 use omnigate_core::append::Arrival;
 use omnigate_core::port::store::StoreError;
 use omnigate_core::protocol::append::Applied;
-use omnigate_core::protocol::{Stop, append, park, receipt};
+use omnigate_core::protocol::send::NotAccepted;
+use omnigate_core::protocol::{Stop, append, confirm, park, publish, receipt};
 use omnigate_proto::state::v1::Stamped;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -152,7 +153,29 @@ impl Worker {
         };
         self.engine.metrics.applied(&first.event.channel, &applied);
         self.publisher.publish(std::mem::take(&mut applied.outgoing)).await;
+        for due in &applied.confirmations {
+            self.confirm(due).await?;
+        }
         Ok(())
+    }
+
+    /// Sends back that a wish was heard. The events count as applied only once it was accepted.
+    async fn confirm(&self, due: &confirm::Due) -> Result<(), Failure> {
+        match confirm::accept(&self.engine.context(), due).await {
+            Ok(Some(accepted)) => {
+                self.publisher.publish(accepted.outgoing).await;
+                if let Err(error) = publish::hint(self.engine.broker.as_ref(), &accepted.record).await {
+                    tracing::warn!(%error, "hint was not confirmed; the timer will look at it");
+                }
+                Ok(())
+            }
+            Ok(None) => Ok(()),
+            Err(NotAccepted::Stop(stop)) => Err(stop.into()),
+            Err(refused) => {
+                tracing::warn!(%refused, event = %due.confirmation.event, "a wish is not confirmed");
+                Ok(())
+            }
+        }
     }
 
     /// Tries one event until it is applied or parked.

@@ -1,10 +1,13 @@
 //! What follows from an answer to an attempt, and from the lack of one.
 
 use super::disposition::{Disposition, disposition};
-use super::{LOOK_AGAIN, MAX_PIECES, RECOVERY_MARGIN, Submission, end, moment, note, of, receipt, state_of, under_way};
+use super::{
+    LOOK_AGAIN, MAX_PIECES, RECOVERY_MARGIN, Submission, end, moment, note, of, policy, receipt, state_of, under_way,
+};
 use crate::time::Moment;
 use omnigate_proto::state::v1::DeliveryRecord;
 use omnigate_proto::v1::{DeliveryPiece, DeliveryState, ErrorClass, SendAccepted, SendError, UnknownPolicy};
+use std::time::Duration;
 
 /// What follows from an answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -128,7 +131,17 @@ fn take_error(
     random: u8,
 ) -> (DeliveryRecord, Next) {
     let may_repeat = of(&mut next).on_unknown() == UnknownPolicy::ResendOnce && !of(&mut next).possible_duplicate;
-    let decided = disposition(error, next.failures, may_repeat, random);
+    let instead = error.outside_window && position == 0 && next.delivery.as_ref().is_some_and(policy::has_alternative);
+    let decided = if instead {
+        policy::use_alternative(&mut next, now, "the provider says that the reply window is closed");
+        Disposition::Again {
+            after: Duration::ZERO,
+            counts: false,
+            possible_duplicate: false,
+        }
+    } else {
+        disposition(error, next.failures, may_repeat, random)
+    };
     let class = error.class();
     of(&mut next).error = Some(error.clone());
     let detail = format!("piece {position}: {} {}", class.as_str_name(), error.text);

@@ -27,7 +27,7 @@ fn plan() -> Plan {
 }
 
 fn go(record: &DeliveryRecord, now: i64) -> (DeliveryRecord, Submission) {
-    match begin(record, plan().id, true, Moment(now), &[7; 16]) {
+    match begin(record, plan().id, FIRST.terms(), Moment(now), &[7; 16]) {
         Begin::Go(record, submission) => (*record, submission),
         other => panic!("must go: {other:?}"),
     }
@@ -51,16 +51,19 @@ fn receipt(state: ReceiptState) -> Receipt {
 fn an_attempt_begins_once_and_only_in_turn() {
     let record = plan().record(Moment(1000));
     assert_eq!(
-        begin(&record, plan().id, false, Moment(1000), &[7; 16]),
+        begin(&record, plan().id, Terms::default(), Moment(1000), &[7; 16]),
         Begin::NotFirst
     );
     assert_eq!(
-        begin(&record, plan().id, true, Moment(999), &[7; 16]),
+        begin(&record, plan().id, FIRST.terms(), Moment(999), &[7; 16]),
         Begin::NotYet(Moment(1000))
     );
     let (record, submission) = go(&record, 1000);
     assert_eq!((submission.piece, submission.attempt), (0, 1));
-    assert_eq!(begin(&record, plan().id, true, Moment(1001), &[8; 16]), Begin::Held);
+    assert_eq!(
+        begin(&record, plan().id, FIRST.terms(), Moment(1001), &[8; 16]),
+        Begin::Held
+    );
 }
 
 #[test]
@@ -77,7 +80,10 @@ fn pieces_go_one_after_the_other_and_keep_their_keys() {
     assert_eq!((again.piece, again.attempt, &again.send_key), (1, 2, &second.send_key));
     let (record, next) = answered(&record, &again, 2, &Ok(accepted("b")), Moment(100_001), 0).unwrap();
     assert_eq!((next, state_of(&record)), (Next::Ended, DeliveryState::Accepted));
-    assert_eq!(begin(&record, plan().id, true, Moment(100_002), &[7; 16]), Begin::Ended);
+    assert_eq!(
+        begin(&record, plan().id, FIRST.terms(), Moment(100_002), &[7; 16]),
+        Begin::Ended
+    );
 }
 
 #[test]
@@ -203,7 +209,7 @@ fn a_message_that_begins_to_leave_cannot_be_taken_back() {
 fn a_message_lapses() {
     let record = plan().record(Moment(1000));
     assert!(matches!(
-        begin(&record, plan().id, true, Moment(1_000_000), &[7; 16]),
+        begin(&record, plan().id, FIRST.terms(), Moment(1_000_000), &[7; 16]),
         Begin::Lapsed(_)
     ));
     assert_eq!(lapse(&record, Moment(999_999)), None);
@@ -233,4 +239,150 @@ fn a_history_stays_short() {
         (record.history.len(), record.history[0].what.as_str()),
         (64, "received")
     );
+}
+
+/// A thread in which the message goes first.
+struct InThread(std::sync::LazyLock<ThreadRecord>);
+
+static FIRST: InThread = InThread(std::sync::LazyLock::new(|| ThreadRecord {
+    chain: vec![plan().id.to_bytes()],
+    ..ThreadRecord::default()
+}));
+
+impl InThread {
+    fn terms(&self) -> Terms<'_> {
+        Terms {
+            thread: Some(&self.0),
+            window: None,
+        }
+    }
+}
+
+mod policies {
+    use super::*;
+    use omnigate_proto::state::v1::RefusedTopic;
+    use omnigate_proto::v1::{Alternative, Identifier, Message, Purpose, ReplyWindowRule, TemplateRef, part::Content};
+
+    const RULE: ReplyWindowRule = ReplyWindowRule {
+        free_ms: 1_000,
+        open_ms: 2_000,
+        peer_type: String::new(),
+    };
+
+    fn thread(opened: i64, refused: &str) -> ThreadRecord {
+        ThreadRecord {
+            chain: vec![plan().id.to_bytes()],
+            peer: Some(Identifier::default()),
+            window_opened_ms: opened,
+            refused: vec![RefusedTopic {
+                topic: refused.to_owned(),
+                ..RefusedTopic::default()
+            }],
+            ..ThreadRecord::default()
+        }
+    }
+
+    fn message(purpose: Purpose, alternative: Option<&str>) -> DeliveryRecord {
+        let mut record = plan().record(Moment(1_000));
+        let template = |id: &str| TemplateRef {
+            template_id: id.to_owned(),
+            ..TemplateRef::default()
+        };
+        of(&mut record).message = Some(Message {
+            purpose: purpose.into(),
+            alternative: alternative.map(|id| Alternative {
+                template: Some(template(id)),
+                phone: "+84912000111".to_owned(),
+            }),
+            ..of(&mut record).message.clone().unwrap_or_default()
+        });
+        record
+    }
+
+    fn begun(record: &DeliveryRecord, thread: &ThreadRecord, now: i64) -> Begin {
+        let terms = Terms {
+            thread: Some(thread),
+            window: Some(&RULE),
+        };
+        begin(record, plan().id, terms, Moment(now), &[7; 16])
+    }
+
+    fn refused(begun: Begin) -> (DeliveryState, String) {
+        match begun {
+            Begin::Lapsed(mut record) => {
+                let delivery = of(&mut record);
+                (
+                    delivery.state(),
+                    delivery.error.clone().unwrap_or_default().provider_code,
+                )
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn who_opted_out_of_marketing_gets_none_but_is_still_answered() {
+        let thread = thread(1_000, "marketing");
+        let outcome = refused(begun(&message(Purpose::Marketing, None), &thread, 1_500));
+        assert_eq!(outcome, (DeliveryState::Skipped, "opted_out".to_owned()));
+        assert!(matches!(
+            begun(&message(Purpose::Service, None), &thread, 1_500),
+            Begin::Go(..)
+        ));
+    }
+
+    #[test]
+    fn a_closed_window_refuses_what_has_no_alternative() {
+        let thread = thread(1_000, "other");
+        assert!(matches!(
+            begun(&message(Purpose::Service, None), &thread, 2_999),
+            Begin::Go(..)
+        ));
+        let outcome = refused(begun(&message(Purpose::Service, None), &thread, 3_000));
+        assert_eq!(outcome, (DeliveryState::Skipped, "window_closed".to_owned()));
+    }
+
+    #[test]
+    fn a_closed_window_lets_the_alternative_out_to_its_phone() {
+        let thread = thread(1_000, "other");
+        let Begin::Go(record, _) = begun(&message(Purpose::Service, Some("300001")), &thread, 3_000) else {
+            panic!("must go")
+        };
+        let leaving = leaving(&record).unwrap();
+        assert_eq!(
+            (leaving.peer.r#type.as_str(), leaving.peer.value.as_str()),
+            ("phone", "+84912000111")
+        );
+        assert!(
+            matches!(&leaving.message.parts[0].content, Some(Content::Template(one)) if one.template_id == "300001")
+        );
+        // While it is open the message itself goes.
+        let Begin::Go(record, _) = begun(&message(Purpose::Service, Some("300001")), &thread, 1_500) else {
+            panic!("must go")
+        };
+        assert_ne!(super::leaving(&record).unwrap().peer.r#type, "phone");
+    }
+
+    #[test]
+    fn a_provider_that_says_closed_gets_the_alternative_at_once_and_only_once() {
+        let thread = thread(1_000, "other");
+        let Begin::Go(record, submission) = begun(&message(Purpose::Service, Some("300001")), &thread, 1_500) else {
+            panic!("must go")
+        };
+        let closed = || {
+            Err(SendError {
+                class: ErrorClass::Policy.into(),
+                outside_window: true,
+                ..SendError::default()
+            })
+        };
+        let (record, next) = answered(&record, &submission, 1, &closed(), Moment(1_600), 0).unwrap();
+        assert_eq!(next, Next::At(Moment(1_600)));
+        let Begin::Go(record, again) = begun(&record, &thread, 1_600) else {
+            panic!("must go")
+        };
+        assert_eq!(leaving(&record).unwrap().peer.value, "+84912000111");
+        let (record, next) = answered(&record, &again, 1, &closed(), Moment(1_700), 0).unwrap();
+        assert_eq!((state_of(&record), next), (DeliveryState::Skipped, Next::Ended));
+    }
 }

@@ -198,7 +198,7 @@ fn piece(field: &str, piece: &Piece) -> Result<(), Refusal> {
             ),
         ));
     }
-    if piece.utf16.len() > MAX_PIECE || piece.utf16.len() % 2 != 0 {
+    if piece.utf16.len() > MAX_PIECE || !piece.utf16.len().is_multiple_of(2) {
         return Err(Refusal::new(
             format!("{field}.utf16"),
             format!("must be whole UTF-16 units, at most {MAX_PIECE} bytes"),

@@ -1,14 +1,17 @@
 //! Puts the events of one thread on its timeline, once each, in order.
 
+use super::confirm::Due;
 use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop, as_fields, as_range, found_record};
 use super::outbox::Outgoing;
 use super::resolve::{Asking, Owner, expect_record, insert_outgoing, known, owner, put, to_outbox};
-use crate::append::{Appended, Arrival, HomeState, PlaceChange, ThreadKey, append};
-use crate::id::{CustomerId, EventId};
+use crate::append::{self as decide, Appended, Arrival, HomeState, PlaceChange, ThreadKey, append};
+use crate::id::{CustomerId, EventId, ThreadId};
 use crate::identifier;
 use crate::identity::{Named, candidates};
-use crate::keys;
+use crate::keys::{self, Timer};
+use crate::pieces;
 use crate::port::store::{Expect, Found, Query, StoreError, Write};
+use crate::time::Moment;
 use crate::timeline::{self, Place, Spot};
 use bytes::Bytes;
 use omnigate_proto::state::v1::{EntryRecord, HomeRecord};
@@ -22,6 +25,8 @@ use std::ops::Bound;
 pub struct Applied {
     /// CustomerEvents to publish, in order.
     pub outgoing: Vec<Outgoing>,
+    /// What is to be sent back, see [`super::confirm`].
+    pub confirmations: Vec<Due>,
     /// Events that took effect now.
     pub applied: Vec<EventId>,
     /// Events that had taken effect before.
@@ -59,6 +64,18 @@ pub async fn apply(context: &Context<'_>, arrivals: &[Arrival]) -> Result<Applie
                 .forget_owner(identifier::key(&first.event.tenant_id, &peer.identifier));
             continue;
         };
+        let due = |confirmation| Due {
+            tenant_id: first.event.tenant_id.clone(),
+            thread: ThreadId::new(
+                identifier::key(&first.event.tenant_id, &thread.peer),
+                &thread.account_id,
+            ),
+            account_id: thread.account_id.clone(),
+            channel: thread.channel.clone(),
+            trace_id: first.event.trace_id.clone(),
+            confirmation,
+        };
+        applied.confirmations = appended.confirmations.into_iter().map(due).collect();
         applied.applied = appended.applied;
         applied.repeated = appended.repeated;
         applied.dropped = appended.dropped;
@@ -274,9 +291,61 @@ fn commit_of(
     for (event, spot, entry) in &appended.entries {
         write.push(insert_entry(id, *event, *spot, entry));
     }
+    write.extend(appended.due.iter().map(|due| Write::Insert {
+        key: keys::timers(),
+        member: keys::timer_member(*due, Timer::Pieces(id)),
+        value: Bytes::new(),
+    }));
     let numbered = appended.outbox.iter();
     write.extend(numbered.map(|(number, event)| insert_outgoing(&to_outbox(id, *number, event.clone()))));
     (expect, write)
+}
+
+/// Puts together what waits too long for its missing pieces, and forgets the timer. CustomerEvents to publish.
+pub async fn give_up_pieces(context: &Context<'_>, id: CustomerId, due: Moment) -> Result<Vec<Outgoing>, Stop> {
+    if due > context.now() {
+        return Ok(Vec::new());
+    }
+    let timer = keys::timer_member(due, Timer::Pieces(id));
+    for _ in 0..MAX_TRIES {
+        let home: Loaded<HomeRecord> = context.record(id.shard(), keys::home(id), "home").await?;
+        let given_up = home
+            .value
+            .and_then(|record| decide::give_up_pieces(id, record, context.now()));
+        let (mut expect, mut write) = match &given_up {
+            Some(appended) => commit_of(id, home.stamp, appended),
+            None => (Vec::new(), Vec::new()),
+        };
+        expect.push(Expect::Member {
+            key: keys::timers(),
+            member: timer.clone(),
+            present: true,
+        });
+        write.push(Write::Remove {
+            key: keys::timers(),
+            member: timer.clone(),
+        });
+        match context.commit(id.shard(), expect, write).await? {
+            Ended::Committed(stamp) => {
+                let Some(appended) = given_up else {
+                    return Ok(Vec::new());
+                };
+                let kept = Loaded {
+                    stamp: Some(stamp),
+                    value: Some(appended.home),
+                };
+                context.cache.keep_home(id, kept);
+                let numbered = appended.outbox.into_iter();
+                return Ok(numbered.map(|(number, event)| to_outbox(id, number, event)).collect());
+            }
+            // Without the timer somebody else has done it, or our own commit has.
+            Ended::Conflict(found) if found.iter().any(|(_, found)| matches!(found, Found::Member(None))) => {
+                return Ok(Vec::new());
+            }
+            Ended::Conflict(_) | Ended::Unknown => {}
+        }
+    }
+    Err(Stop::Contended(MAX_TRIES))
 }
 
 /// Writes an entry to its timeline.
@@ -311,9 +380,11 @@ impl Known {
             .iter()
             .filter_map(|arrival| timeline::target(&arrival.event))
             .collect();
-        if self.ask_for_all {
-            wanted.extend(arrivals.iter().map(|arrival| arrival.id));
-        }
+        // A piece that waits has no place yet, so no conflict would tell that its message was put together.
+        let looked_for = arrivals
+            .iter()
+            .filter(|arrival| self.ask_for_all || pieces::piece(&arrival.event).is_some());
+        wanted.extend(looked_for.map(|arrival| arrival.id));
         wanted.retain(|event| !self.places.contains_key(event));
         if !wanted.is_empty() {
             let fields: Vec<Bytes> = wanted.iter().map(|event| event.to_bytes()).collect();

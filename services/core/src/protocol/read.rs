@@ -217,6 +217,11 @@ fn to_thread(tenant_id: &str, thread: &ThreadRecord) -> Thread {
             opened_at: Some(Moment(thread.window_opened_ms).to_timestamp()),
             ..ReplyWindow::default()
         }),
-        refused_topics: thread.refused.iter().map(|refused| refused.topic.clone()).collect(),
+        refused_topics: thread
+            .refused
+            .iter()
+            .map(|refused| refused.topic.clone())
+            .filter(|topic| !topic.is_empty())
+            .collect(),
     }
 }

@@ -5,13 +5,13 @@ use super::delivery::{Chain, Change, Changed, change, load, thread_of};
 use super::outbox::Outgoing;
 use super::receipt;
 use super::resolve::{expect_record, put};
-use crate::delivery::{self, Begin, Next, Submission};
+use crate::delivery::{self, Begin, Next, Submission, Terms};
 use crate::id::{EventId, MessageId, hash};
 use crate::keys;
 use crate::shard::Shard;
 use crate::time::Moment;
 use omnigate_proto::state::v1::{DeliveryRecord, ProviderPointer};
-use omnigate_proto::v1::{DeliveryState, SendAccepted, SendError};
+use omnigate_proto::v1::{DeliveryState, ReplyWindowRule, SendAccepted, SendError};
 use std::time::Duration;
 
 /// Whether a message may be submitted now.
@@ -19,7 +19,7 @@ use std::time::Duration;
 pub enum Begun {
     /// Yes: call the provider within the lease, then [`answer`].
     Go(Box<DeliveryRecord>, Submission),
-    /// No: it lapsed.
+    /// No: it lapsed, or a rule forbids it.
     Lapsed(Box<Changed>),
     /// Not before this moment.
     NotYet(Moment),
@@ -27,10 +27,18 @@ pub enum Begun {
     Nothing,
 }
 
-/// Becomes the submitter of the message's next piece if it may go now. `interval` is the least time between two messages
-/// of one thread. `lease` is fresh and random for every attempt; who calls again after an error names the same, so that an
+/// The account's rules for its threads.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Rules {
+    /// Least time between two messages of one thread.
+    pub interval: Duration,
+    /// When a peer may be written to; `None` when always.
+    pub window: Option<ReplyWindowRule>,
+}
+
+/// Becomes the submitter of the message's next piece if it may go now. `lease` is fresh and random for every attempt; who calls again after an error names the same, so that an
 /// attempt which was begun without anybody knowing goes on instead of being given up.
-pub async fn begin(context: &Context<'_>, id: MessageId, interval: Duration, lease: &[u8; 16]) -> Result<Begun, Stop> {
+pub async fn begin(context: &Context<'_>, id: MessageId, rules: &Rules, lease: &[u8; 16]) -> Result<Begun, Stop> {
     for _ in 0..MAX_TRIES {
         let Some(loaded) = load(context, id).await? else {
             return Ok(Begun::Nothing);
@@ -42,9 +50,13 @@ pub async fn begin(context: &Context<'_>, id: MessageId, interval: Duration, lea
         let quiet_until = if is_ours || last == 0 {
             Moment(0)
         } else {
-            Moment(last) + interval
+            Moment(last) + rules.interval
         };
-        match delivery::begin(&loaded.record, id, delivery::is_first(thread, id), now, lease) {
+        let terms = Terms {
+            thread,
+            window: rules.window.as_ref(),
+        };
+        match delivery::begin(&loaded.record, id, terms, now, lease) {
             Begin::Go(..) if quiet_until > now => return Ok(Begun::NotYet(quiet_until)),
             Begin::Go(record, submission) => {
                 if loaded.replace(context, id, &record).await? {
@@ -53,7 +65,11 @@ pub async fn begin(context: &Context<'_>, id: MessageId, interval: Duration, lea
             }
             Begin::Lapsed(_) => {
                 let lapsed = change(context, id, |record, thread, now| {
-                    match delivery::begin(record, id, delivery::is_first(thread, id), now, lease) {
+                    let terms = Terms {
+                        thread,
+                        window: rules.window.as_ref(),
+                    };
+                    match delivery::begin(record, id, terms, now, lease) {
                         Begin::Lapsed(next) => Some(ended(*next)),
                         _ => None,
                     }

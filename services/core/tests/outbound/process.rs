@@ -106,7 +106,7 @@ impl Process {
             let began = self.sim.now();
             let mut lease = self.sim.bytes();
             let begun = loop {
-                match submit::begin(&self.context(), id, Duration::ZERO, &lease).await {
+                match submit::begin(&self.context(), id, &submit::Rules::default(), &lease).await {
                     Ok(begun) => break begun,
                     Err(_) => pause().await,
                 }

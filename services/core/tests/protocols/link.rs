@@ -22,7 +22,7 @@ fn named(text: &str) -> Identifier {
     }
 }
 
-fn event(account: &str, peer: &str, others: &[&str], id: &str, kind: Kind) -> Event {
+pub(crate) fn event(account: &str, peer: &str, others: &[&str], id: &str, kind: Kind) -> Event {
     let account = Account {
         id: account.into(),
         tenant_id: "t".into(),

@@ -5,6 +5,7 @@ mod lease;
 mod link;
 mod outbox;
 mod park;
+mod wishes;
 
 use omnigate_core::port::store::{Answer, Commit, Outcome, Query, Store, StoreError};
 use omnigate_core::port::{Clock, Entropy};

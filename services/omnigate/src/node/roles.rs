@@ -349,15 +349,19 @@ fn api(
     if !roles.contains(&Role::Api) {
         return Ok(());
     }
-    let api = Arc::new(Api::new(
-        inside.ports()?,
-        inside.broker()?,
-        Arc::clone(&inside.directory),
-        Some(adapters),
-        inside.config.broker.partitions,
-        inside.page_tokens.clone(),
-        inside.stop.clone(),
-    ));
+    let api = Arc::new(Api::new(omnigate_api::Parts {
+        ports: inside.ports()?,
+        broker: inside.broker()?,
+        directory: Arc::clone(&inside.directory),
+        adapters: Some(adapters),
+        authorized: custodians(&inside.directory)
+            .into_iter()
+            .map(|(account, custodian)| (account, custodian.authorization_url().unwrap_or_default()))
+            .collect(),
+        partitions: inside.config.broker.partitions,
+        tokens: inside.page_tokens.clone(),
+        stop: inside.stop.clone(),
+    }));
     let services = inside
         .services()
         .message(Arc::clone(&api))

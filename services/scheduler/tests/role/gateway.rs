@@ -149,7 +149,7 @@ impl Gateway {
 
     /// Begins a submission that nobody will report on.
     pub(crate) async fn begin(&self, id: MessageId) {
-        let begun = submit::begin(&self.context(), id, Duration::ZERO, &[1; 16])
+        let begun = submit::begin(&self.context(), id, &submit::Rules::default(), &[1; 16])
             .await
             .unwrap();
         assert!(matches!(begun, Begun::Go(..)));

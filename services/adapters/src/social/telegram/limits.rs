@@ -41,5 +41,6 @@ pub(super) fn capabilities() -> Capabilities {
         messages_per_second: MESSAGES_PER_SECOND,
         messages_per_second_per_thread: MESSAGES_PER_SECOND_PER_CHAT,
         reply_window: None,
+        provider_templates: false,
     }
 }

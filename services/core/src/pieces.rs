@@ -1,0 +1,147 @@
+//! Long messages that come in pieces: kept in their thread until they are whole, or until the rest is too late.
+
+use crate::append::Arrival;
+use crate::id::{EventId, hash};
+use crate::time::Moment;
+use bytes::Bytes;
+use omnigate_proto::state::v1::{PendingPiece, PendingPieces, ThreadRecord};
+use omnigate_proto::v1::{Event, Message, Part, Piece, Text, event::Kind, part::Content};
+use prost::Message as _;
+use std::time::Duration;
+use unicode_normalization::UnicodeNormalization as _;
+
+/// How long pieces wait for the others. Networks try a phone again for hours, but then all pieces are late together.
+pub const WAIT: Duration = Duration::from_secs(300);
+/// Most long messages of one thread that wait; the oldest goes as it is when there are more.
+const MAX_PENDING: usize = 8;
+/// Most pieces of one thread that wait, over all its messages.
+const MAX_PIECES: usize = 300;
+
+/// The piece that an event brings, if it brings one.
+#[must_use]
+pub fn piece(event: &Event) -> Option<&Piece> {
+    match &event.kind {
+        Some(Kind::Message(message)) => message.piece.as_ref(),
+        _ => None,
+    }
+}
+
+/// A message put together.
+#[derive(Clone, Debug)]
+pub struct Whole {
+    /// It, as if it had arrived like this.
+    pub arrival: Arrival,
+    /// Events of its pieces.
+    pub pieces: Vec<EventId>,
+}
+
+/// Takes a piece. Gives the messages that are whole now, or that have to go without the rest.
+pub fn take(thread: &mut ThreadRecord, arrival: &Arrival, now: Moment) -> Vec<Whole> {
+    let Some(piece) = piece(&arrival.event) else {
+        return Vec::new();
+    };
+    let mut ready = Vec::new();
+    let known = |pending: &PendingPieces| pending.reference == piece.reference;
+    if let Some(position) = thread.pending_pieces.iter().position(known) {
+        let pending = &thread.pending_pieces[position];
+        let same_number = pending.pieces.iter().find(|there| there.number == piece.number);
+        let differs =
+            pending.total != piece.total || same_number.is_some_and(|there| event_id(there) != Some(arrival.id));
+        if differs {
+            // The sender has come round to the same reference: what is there will not become whole.
+            ready.extend(put_together(thread.pending_pieces.remove(position)));
+        } else if same_number.is_some() {
+            return ready;
+        }
+    }
+    let position = thread.pending_pieces.iter().position(known).unwrap_or_else(|| {
+        thread.pending_pieces.push(PendingPieces {
+            reference: piece.reference.clone(),
+            total: piece.total,
+            pieces: Vec::new(),
+            due_ms: (now + WAIT).0,
+        });
+        thread.pending_pieces.len() - 1
+    });
+    let pending = &mut thread.pending_pieces[position];
+    pending.pieces.push(PendingPiece {
+        number: piece.number,
+        event: arrival.bytes.clone(),
+        received_at_ms: arrival.received_at.0,
+    });
+    if u32::try_from(pending.pieces.len()).unwrap_or(u32::MAX) >= pending.total {
+        ready.extend(put_together(thread.pending_pieces.remove(position)));
+    }
+    while thread.pending_pieces.len() > MAX_PENDING || waiting(thread) > MAX_PIECES {
+        ready.extend(put_together(thread.pending_pieces.remove(0)));
+    }
+    ready
+}
+
+/// Messages whose missing pieces are too late.
+pub fn overdue(thread: &mut ThreadRecord, now: Moment) -> Vec<Whole> {
+    let (late, waiting) = std::mem::take(&mut thread.pending_pieces)
+        .into_iter()
+        .partition(|pending| pending.due_ms <= now.0);
+    thread.pending_pieces = waiting;
+    let late: Vec<PendingPieces> = late;
+    late.into_iter().filter_map(put_together).collect()
+}
+
+fn waiting(thread: &ThreadRecord) -> usize {
+    thread.pending_pieces.iter().map(|pending| pending.pieces.len()).sum()
+}
+
+fn event_id(piece: &PendingPiece) -> Option<EventId> {
+    Event::decode(piece.event.clone()).ok()?.event_id.parse().ok()
+}
+
+/// One message out of its pieces, in the order of their numbers, whatever is missing. `None` only when nothing is there.
+fn put_together(mut pending: PendingPieces) -> Option<Whole> {
+    pending.pieces.sort_by_key(|piece| piece.number);
+    let received_at = pending.pieces.iter().map(|piece| piece.received_at_ms).max()?;
+    let decoded = pending.pieces.iter().map(|piece| Event::decode(piece.event.clone()));
+    let events: Vec<Event> = decoded.collect::<Result<_, _>>().ok()?;
+    let ids: Vec<EventId> = events.iter().filter_map(|event| event.event_id.parse().ok()).collect();
+    let mut units = Vec::new();
+    let mut first: Option<&Message> = None;
+    for event in &events {
+        if let Some(Kind::Message(message)) = &event.kind {
+            first = first.or(Some(message));
+            let bytes = message.piece.as_ref().map_or(&[][..], |piece| piece.utf16.as_ref());
+            units.extend(bytes.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])));
+        }
+    }
+    let message = Message {
+        parts: vec![Part {
+            content: Some(Content::Text(Text {
+                text: String::from_utf16_lossy(&units).nfc().collect(),
+                ..Text::default()
+            })),
+        }],
+        piece: None,
+        is_partial: u32::try_from(events.len()).unwrap_or(u32::MAX) < pending.total,
+        ..first.cloned().unwrap_or_default()
+    };
+    let parts: Vec<&[u8]> = ids.iter().map(|id| id.0.as_slice()).collect();
+    let mut id = [0; 16];
+    id.copy_from_slice(&hash("pieces", &parts)[..16]);
+    let id = EventId(id);
+    let event = Event {
+        event_id: id.to_string(),
+        kind: Some(Kind::Message(message)),
+        ..events.into_iter().next()?
+    };
+    Some(Whole {
+        arrival: Arrival {
+            bytes: Bytes::from(event.encode_to_vec()),
+            event,
+            id,
+            received_at: Moment(received_at),
+        },
+        pieces: ids,
+    })
+}
+
+#[cfg(test)]
+mod tests;
