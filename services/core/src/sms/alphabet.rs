@@ -327,6 +327,102 @@ mod tests {
     }
 
     #[test]
+    fn locking_shift_tables_are_those_of_the_standard() {
+        let septets = || (0..128).filter(|septet| *septet != ESCAPE);
+        let locking = |language| {
+            let national = National {
+                locking: Some(language),
+                single: None,
+            };
+            septets().map(|septet| national.main(septet)).collect::<String>()
+        };
+        let digits = "%&'()*+,-./0123456789:;<=>?";
+        let (capitals, small) = ("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz");
+        let spanish = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤";
+        let turkish = "@£$¥€éùıòÇ\nĞğ\rÅåΔ_ΦΓΛΩΠΨΣΘΞŞşßÉ !\"#¤";
+        let portuguese = "@£$¥êéúíóç\nÔô\rÁáΔ_ªÇÀ∞^\\€Ó|ÂâÊÉ !\"#º";
+        assert_eq!(
+            locking(Language::Spanish),
+            format!("{spanish}{digits}¡{capitals}ÄÖÑÜ§¿{small}äöñüà")
+        );
+        assert_eq!(
+            locking(Language::Turkish),
+            format!("{turkish}{digits}İ{capitals}ÄÖÑÜ§ç{small}äöñüà")
+        );
+        assert_eq!(
+            locking(Language::Portuguese),
+            format!("{portuguese}{digits}Í{capitals}ÃÕÚÜ§~{small}ãõ`üà")
+        );
+    }
+
+    #[test]
+    fn single_shift_tables_are_those_of_the_standard() {
+        let single = |language| {
+            let national = National {
+                locking: None,
+                single: Some(language),
+            };
+            (0..128)
+                .map(|septet| national.extended(septet).unwrap_or('.'))
+                .collect::<String>()
+        };
+        for (language, rows) in [
+            (
+                Language::Turkish,
+                [
+                    "..........\u{c}.....",
+                    "....^...........",
+                    "........{}.....\\",
+                    "............[~].",
+                    "|......Ğ.İ......",
+                    "...Ş............",
+                    "...ç.€.ğ.ı......",
+                    "...ş............",
+                ],
+            ),
+            (
+                Language::Spanish,
+                [
+                    ".........ç\u{c}.....",
+                    "....^...........",
+                    "........{}.....\\",
+                    "............[~].",
+                    "|Á.......Í.....Ó",
+                    ".....Ú..........",
+                    ".á...€...í.....ó",
+                    ".....ú..........",
+                ],
+            ),
+            (
+                Language::Portuguese,
+                [
+                    ".....ê...ç\u{c}Ôô.Áá",
+                    "..ΦΓ^ΩΠΨΣΘ.....Ê",
+                    "........{}.....\\",
+                    "............[~].",
+                    "|À.......Í.....Ó",
+                    ".....Ú.....ÃÕ...",
+                    ".Â...€...í.....ó",
+                    ".....ú.....ãõ..â",
+                ],
+            ),
+        ] {
+            assert_eq!(single(language), rows.concat());
+        }
+    }
+
+    #[test]
+    fn the_escape_itself_cannot_be_written() {
+        for single in LANGUAGES {
+            let national = National {
+                locking: single,
+                single,
+            };
+            assert_eq!(written('\u{1b}', national), None);
+        }
+    }
+
+    #[test]
     fn only_seven_vietnamese_letters_are_in_the_default_alphabet() {
         let vowels = "aăâeêioôơuưyAĂÂEÊIOÔƠUƯY";
         let tones = ["", "\u{300}", "\u{301}", "\u{309}", "\u{303}", "\u{323}"];

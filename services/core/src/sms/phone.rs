@@ -333,8 +333,12 @@ mod tests {
         let other = vn("0912345678");
         assert_eq!(other.for_sending(), other);
         assert_eq!(other.forms_to_look_for(), ["+84912345678"]);
-        let american = vn("+16212345678");
-        assert_eq!(american.for_sending(), american, "of Vietnam only");
+        let german = vn("+491621234567");
+        assert_eq!(
+            (german.for_sending(), german.is_valid()),
+            (german.clone(), true),
+            "of Vietnam only"
+        );
     }
 
     #[test]

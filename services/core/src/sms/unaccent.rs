@@ -191,6 +191,8 @@ mod tests {
         }
         let keycap = unaccent("1\u{fe0f}\u{20e3}");
         assert_eq!((keycap.text.as_str(), keycap.lost), ("1", 0));
+        let signed = unaccent("\u{600}1");
+        assert_eq!((signed.text.as_str(), signed.replaced, signed.lost), ("1", 1, 0));
     }
 
     #[test]

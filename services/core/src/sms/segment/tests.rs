@@ -77,6 +77,7 @@ fn what_the_provider_adds_is_left_free() {
     let count = |length| Plan::of(&"a".repeat(length), &reserved).segments.len();
     assert_eq!([122, 123, 268, 269, 421, 422].map(count), [1, 2, 2, 3, 3, 4]);
     assert_eq!(Plan::of("a", &reserved).room, 121);
+    assert_eq!(sizes(&Plan::of(&"a".repeat(123), &reserved)), [115, 8]);
     let absurd = Options {
         reserved: usize::MAX / 2,
         ..Options::default()
@@ -214,10 +215,13 @@ fn too_many_segments_are_said() {
             maximum: 2
         }
     );
-    assert!(
-        plan(&"a".repeat(153 * 256)).check().is_err(),
-        "the header counts to 255"
-    );
+    let many = Options {
+        max_segments: 1000,
+        ..Options::default()
+    };
+    assert_eq!(Plan::of(&"a".repeat(153 * 255), &many).check(), Ok(()));
+    let error = Plan::of(&"a".repeat(153 * 256), &many).check().unwrap_err();
+    assert_eq!(error.maximum, 255, "the header counts no further");
 }
 
 /// Texts with letters, escapes, marks, pairs and clusters in any order.
