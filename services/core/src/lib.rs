@@ -22,6 +22,7 @@ pub mod pieces;
 pub mod port;
 pub mod protocol;
 pub mod shard;
+pub mod sms;
 pub mod template_check;
 pub mod time;
 pub mod timeline;
