@@ -3,8 +3,9 @@
 
 use super::context::Loaded;
 use super::resolve::Owner;
-use crate::id::{CustomerId, IdentifierKey};
-use omnigate_proto::state::v1::HomeRecord;
+use crate::id::{CustomerId, IdentifierKey, MessageId};
+use omnigate_proto::state::v1::{DeliveryRecord, HomeRecord};
+use prost::Message as _;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Mutex, PoisonError};
@@ -12,19 +13,26 @@ use std::sync::{Mutex, PoisonError};
 /// Most threads a home may have to be worth keeping; larger ones would make the cache's size unbounded.
 const SMALL_HOME: usize = 16;
 
-/// Owners by identifier and homes by id.
+/// Largest delivery worth keeping, encoded.
+const SMALL_DELIVERY: usize = 4096;
+/// A delivery is worked on for seconds, so fewer of them are kept than homes.
+const FEWER: usize = 4;
+
+/// Owners by identifier, homes and deliveries by id.
 pub struct Cache {
     owners: Mutex<Recent<IdentifierKey, Owner>>,
     homes: Mutex<Recent<CustomerId, Loaded<HomeRecord>>>,
+    deliveries: Mutex<Recent<MessageId, Loaded<DeliveryRecord>>>,
 }
 
 impl Cache {
-    /// A cache of at most about twice this many homes and as many owners.
+    /// A cache of at most about twice this many homes and as many owners, and a quarter as many deliveries.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
         Self {
             owners: Mutex::new(Recent::new(capacity)),
             homes: Mutex::new(Recent::new(capacity)),
+            deliveries: Mutex::new(Recent::new(capacity.div_ceil(FEWER))),
         }
     }
 
@@ -49,6 +57,38 @@ impl Cache {
     /// The home as it was.
     pub(super) fn home(&self, id: CustomerId) -> Option<Loaded<HomeRecord>> {
         self.homes.lock().unwrap_or_else(PoisonError::into_inner).get(&id)
+    }
+
+    /// Forgets a home that turned out to be stale.
+    pub(super) fn forget_home(&self, id: CustomerId) {
+        self.homes.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    }
+
+    /// The delivery as it was.
+    pub(super) fn delivery(&self, id: MessageId) -> Option<Loaded<DeliveryRecord>> {
+        self.deliveries.lock().unwrap_or_else(PoisonError::into_inner).get(&id)
+    }
+
+    /// Keeps a delivery.
+    pub(super) fn keep_delivery(&self, id: MessageId, delivery: Loaded<DeliveryRecord>) {
+        let small = delivery
+            .value
+            .as_ref()
+            .is_some_and(|record| record.encoded_len() <= SMALL_DELIVERY);
+        let mut deliveries = self.deliveries.lock().unwrap_or_else(PoisonError::into_inner);
+        if small {
+            deliveries.put(id, delivery);
+        } else {
+            deliveries.remove(&id);
+        }
+    }
+
+    /// Forgets a delivery that turned out to be stale.
+    pub(super) fn forget_delivery(&self, id: MessageId) {
+        self.deliveries
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&id);
     }
 
     /// Keeps a home.

@@ -1,14 +1,14 @@
 //! Changes deliveries in the store: every change of a delivery, of its place in the thread's chain and of its timer is one
 //! commit in the home's shard.
 
-use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop, as_record};
+use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop};
 use super::outbox::Outgoing;
 use super::resolve::{expect_record, insert_outgoing, put, to_outbox};
 use crate::customer_event::Happened;
 use crate::delivery;
 use crate::id::{CustomerId, EventId, MessageId, hash};
 use crate::keys::{self, Timer};
-use crate::port::store::{Expect, Query, Write};
+use crate::port::store::{Expect, Stamp, Write};
 use crate::time::Moment;
 use crate::timeline::Place;
 use omnigate_proto::state::v1::{DeliveryRecord, HomeRecord, ThreadRecord};
@@ -68,18 +68,22 @@ pub(super) async fn change(
     id: MessageId,
     mut decide: impl FnMut(&DeliveryRecord, Option<&ThreadRecord>, Moment) -> Option<Change> + Send,
 ) -> Result<Option<Changed>, Stop> {
+    let mut known = cached(context, id);
     for _ in 0..MAX_TRIES {
-        let Some(loaded) = load(context, id).await? else {
-            return Ok(None);
+        let (loaded, is_certain) = match known.take() {
+            Some(loaded) => (loaded, false),
+            None => match load(context, id).await? {
+                Some(loaded) => (loaded, true),
+                None => return Ok(None),
+            },
         };
         let now = context.now();
-        let thread = loaded
-            .home
-            .value
-            .as_ref()
-            .and_then(|home| thread_of(home, &loaded.record));
-        let Some(change) = decide(&loaded.record, thread, now) else {
-            return Ok(None);
+        let Some(change) = decide(&loaded.record, loaded.thread(), now) else {
+            // What is remembered may be stale: only what stands in the store says that there is nothing to do.
+            if is_certain {
+                return Ok(None);
+            }
+            continue;
         };
         if let Some(changed) = write(context, id, loaded, change, now).await? {
             return Ok(Some(changed));
@@ -91,32 +95,71 @@ pub(super) async fn change(
 /// A delivery as it was read, with its home.
 pub(super) struct LoadedDelivery {
     pub(super) record: DeliveryRecord,
-    stamp: Option<crate::port::store::Stamp>,
+    stamp: Option<Stamp>,
     home_id: CustomerId,
     home: Loaded<HomeRecord>,
 }
 
 impl LoadedDelivery {
-    /// Its home's record.
-    pub(super) const fn home_record(&self) -> Option<&HomeRecord> {
-        self.home.value.as_ref()
+    /// Its thread.
+    pub(super) fn thread(&self) -> Option<&ThreadRecord> {
+        thread_of(self.home.value.as_ref()?, &self.record)
     }
 
-    /// Replaces the delivery alone, home untouched; false after a conflict.
+    /// Replaces the delivery alone, if its home is as it was read; false after a conflict.
     pub(super) async fn replace(
         &self,
         context: &Context<'_>,
         id: MessageId,
         next: &DeliveryRecord,
     ) -> Result<bool, Stop> {
-        let expect = vec![expect_record(keys::delivery(id), self.stamp)];
+        let expect = vec![
+            expect_record(keys::delivery(id), self.stamp),
+            expect_record(keys::home(self.home_id), self.home.stamp),
+        ];
         let mut write = vec![put(keys::delivery(id), next)];
         write.extend(move_timer(id, self.record.timer_ms, next.timer_ms));
-        Ok(matches!(
-            context.commit(id.shard(), expect, write).await?,
-            Ended::Committed(_)
-        ))
+        match context.commit(id.shard(), expect, write).await? {
+            Ended::Committed(stamp) => {
+                remember(context, stamp, (id, next), None);
+                Ok(true)
+            }
+            Ended::Conflict(_) | Ended::Unknown => {
+                context.cache.forget_delivery(id);
+                context.cache.forget_home(self.home_id);
+                Ok(false)
+            }
+        }
     }
+}
+
+/// Remembers what was written, for whoever needs it next.
+pub(super) fn remember(
+    context: &Context<'_>,
+    stamp: Stamp,
+    (id, delivery): (MessageId, &DeliveryRecord),
+    home: Option<(CustomerId, HomeRecord)>,
+) {
+    let stamp = Some(stamp);
+    let value = Some(delivery.clone());
+    context.cache.keep_delivery(id, Loaded { stamp, value });
+    if let Some((home_id, home)) = home {
+        let value = Some(home);
+        context.cache.keep_home(home_id, Loaded { stamp, value });
+    }
+}
+
+/// A delivery as this process remembers it; whoever decides on it must be ready for a conflict.
+pub(super) fn cached(context: &Context<'_>, id: MessageId) -> Option<LoadedDelivery> {
+    let delivery = context.cache.delivery(id)?;
+    let record = delivery.value?;
+    let home_id = CustomerId::from_bytes(&record.home)?;
+    Some(LoadedDelivery {
+        record,
+        stamp: delivery.stamp,
+        home_id,
+        home: context.cache.home(home_id)?,
+    })
 }
 
 /// Reads a delivery; `None` when there is none.
@@ -128,13 +171,10 @@ pub(super) async fn load(context: &Context<'_>, id: MessageId) -> Result<Option<
     let Some(home_id) = CustomerId::from_bytes(&value.home) else {
         return Ok(None);
     };
-    let queries = vec![Query::Record(keys::delivery(id)), Query::Record(keys::home(home_id))];
-    let mut answers = context.store.read(id.shard(), queries).await?.into_iter();
-    let again: Loaded<DeliveryRecord> = Loaded::decode(as_record(answers.next())?, "delivery")?;
-    let home: Loaded<HomeRecord> = Loaded::decode(as_record(answers.next())?, "home")?;
+    let home: Loaded<HomeRecord> = context.record(id.shard(), keys::home(home_id), "home").await?;
     Ok(Some(LoadedDelivery {
-        record: again.value.unwrap_or(value),
-        stamp: again.stamp.or(stamp),
+        record: value,
+        stamp,
         home_id,
         home,
     }))
@@ -194,20 +234,19 @@ async fn write(
     write.extend(alias(loaded.home_id, &change));
     match context.commit(id.shard(), expect, write).await? {
         Ended::Committed(stamp) => {
-            if touches_home {
-                let home = Loaded {
-                    stamp: Some(stamp),
-                    value: Some(home),
-                };
-                context.cache.keep_home(loaded.home_id, home);
-            }
+            let (delivery, home) = (&change.record, touches_home.then_some(home));
+            remember(context, stamp, (id, delivery), home.map(|home| (loaded.home_id, home)));
             Ok(Some(Changed {
                 record: change.record,
                 outgoing,
                 next,
             }))
         }
-        Ended::Conflict(_) | Ended::Unknown => Ok(None),
+        Ended::Conflict(_) | Ended::Unknown => {
+            context.cache.forget_delivery(id);
+            context.cache.forget_home(loaded.home_id);
+            Ok(None)
+        }
     }
 }
 

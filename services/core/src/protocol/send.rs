@@ -3,14 +3,14 @@
 pub use super::destination::Target;
 
 use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop};
-use super::delivery::{entry_event, move_timer};
+use super::delivery::{entry_event, move_timer, remember};
 use super::destination::{Destination, find, place_of};
 use super::outbox::Outgoing;
 use super::resolve::{expect_record, insert_outgoing, put, to_outbox};
 use crate::append::{ThreadKey, thread_of};
 use crate::customer_event::Happened;
 use crate::delivery::{self, Plan};
-use crate::id::{MessageId, hash};
+use crate::id::{CustomerId, MessageId, hash};
 use crate::keys;
 use crate::port::store::{Shape, Write};
 use crate::shard::Shard;
@@ -99,12 +99,12 @@ pub async fn accept(context: &Context<'_>, request: &Request) -> Result<Accepted
     let mut outgoing = Vec::new();
     for _ in 0..MAX_TRIES {
         let known: Loaded<RequestRecord> = context.record(shard, key.clone(), "request").await?;
-        let (record, place) = match known.value {
+        let (record, place, is_new) = match known.value {
             Some(record) if record.body_hash.as_ref() != request.body_hash => return Err(NotAccepted::RequestIdReused),
             Some(record) => {
                 let thread = record.thread_id.parse().map_err(|_| NotAccepted::NoSuchThread)?;
                 let place = place_of(context, thread, &record.account_id, &record.channel).await?;
-                (record, place)
+                (record, place, false)
             }
             None => {
                 let place = find(context, request, &mut outgoing).await?;
@@ -119,13 +119,13 @@ pub async fn accept(context: &Context<'_>, request: &Request) -> Result<Accepted
                     .commit(shard, expect, vec![put(key.clone(), &record), expire])
                     .await?
                 {
-                    Ended::Committed(_) => (record, place),
+                    Ended::Committed(_) => (record, place, true),
                     Ended::Conflict(_) | Ended::Unknown => continue,
                 }
             }
         };
         let id = MessageId::from_bytes(&record.created_id).ok_or(NotAccepted::NoSuchThread)?;
-        let record = create(context, request, id, &place, &mut outgoing).await?;
+        let record = create(context, request, (id, is_new), &place, &mut outgoing).await?;
         return Ok(Accepted { record, outgoing });
     }
     Err(Stop::Contended(MAX_TRIES).into())
@@ -143,20 +143,27 @@ fn request_record(request: &Request, place: &Destination, now: Moment) -> Reques
     }
 }
 
-/// Delivery, entry, chain and timer in one commit; gives back the delivery that is there when it has been made before.
+/// Delivery, entry, chain and timer in one commit; gives back the delivery that is there when it has been made before. One
+/// that is new is taken not to be there, and its home to be as it is remembered; the conflict tells when that is wrong.
 async fn create(
     context: &Context<'_>,
     request: &Request,
-    id: MessageId,
+    (id, is_new): (MessageId, bool),
     place: &Destination,
     outgoing: &mut Vec<Outgoing>,
 ) -> Result<DeliveryRecord, NotAccepted> {
     let home_id = place.owner.home;
-    for _ in 0..MAX_TRIES {
-        if let Some(made) = super::delivery::get(context, id).await? {
+    let mut remembered = context.cache.home(home_id).filter(|_| is_new);
+    for attempt in 0..MAX_TRIES {
+        if (attempt > 0 || !is_new)
+            && let Some(made) = super::delivery::get(context, id).await?
+        {
             return Ok(made);
         }
-        let loaded: Loaded<HomeRecord> = context.record(home_id.shard(), keys::home(home_id), "home").await?;
+        let loaded: Loaded<HomeRecord> = match remembered.take() {
+            Some(home) => home,
+            None => context.record(home_id.shard(), keys::home(home_id), "home").await?,
+        };
         let now = context.now();
         let mut home = loaded.value.unwrap_or_default();
         request.tenant_id.clone_into(&mut home.tenant_id);
@@ -184,28 +191,32 @@ async fn create(
             expect_record(keys::delivery(id), None),
             expect_record(keys::home(home_id), loaded.stamp),
         ];
-        let at = Place::At {
-            spot,
-            entry: entry_event(id),
-        };
         let mut write = vec![
             put(keys::delivery(id), &record),
             put(keys::home(home_id), &home),
             super::append::insert_entry(home_id, entry_event(id), spot, &entry),
-            Write::SetField {
-                key: keys::places(home_id),
-                field: entry_event(id).to_bytes(),
-                value: at.encode(),
-            },
+            place_entry(home_id, id, spot),
             insert_outgoing(&added),
         ];
         write.extend(move_timer(id, 0, record.timer_ms));
-        if let Ended::Committed(_) = context.commit(home_id.shard(), expect, write).await? {
+        if let Ended::Committed(stamp) = context.commit(home_id.shard(), expect, write).await? {
             outgoing.push(added);
+            remember(context, stamp, (id, &record), Some((home_id, home)));
             return Ok(record);
         }
+        context.cache.forget_home(home_id);
     }
     Err(Stop::Contended(MAX_TRIES).into())
+}
+
+/// Lets the entry be found by its event.
+fn place_entry(home_id: CustomerId, id: MessageId, spot: Spot) -> Write {
+    let entry = entry_event(id);
+    Write::SetField {
+        key: keys::places(home_id),
+        field: entry.to_bytes(),
+        value: Place::At { spot, entry }.encode(),
+    }
 }
 
 fn plan(

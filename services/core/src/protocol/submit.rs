@@ -1,7 +1,7 @@
 //! Submits messages: becomes the only submitter of an attempt, records what the provider answered, gives up what was lost.
 
-use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop};
-use super::delivery::{Chain, Change, Changed, change, load, thread_of};
+use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop, found_record};
+use super::delivery::{Chain, Change, Changed, cached, change, load};
 use super::outbox::Outgoing;
 use super::receipt;
 use super::resolve::{expect_record, put};
@@ -10,7 +10,7 @@ use crate::id::{EventId, MessageId, hash};
 use crate::keys;
 use crate::shard::Shard;
 use crate::time::Moment;
-use omnigate_proto::state::v1::{DeliveryRecord, ProviderPointer};
+use omnigate_proto::state::v1::{DeliveryRecord, ProviderPointer, ThreadRecord};
 use omnigate_proto::v1::{DeliveryState, ReplyWindowRule, SendAccepted, SendError};
 use std::time::Duration;
 
@@ -39,30 +39,33 @@ pub struct Rules {
 /// Becomes the submitter of the message's next piece if it may go now. `lease` is fresh and random for every attempt; who calls again after an error names the same, so that an
 /// attempt which was begun without anybody knowing goes on instead of being given up.
 pub async fn begin(context: &Context<'_>, id: MessageId, rules: &Rules, lease: &[u8; 16]) -> Result<Begun, Stop> {
+    let mut known = cached(context, id);
     for _ in 0..MAX_TRIES {
-        let Some(loaded) = load(context, id).await? else {
-            return Ok(Begun::Nothing);
+        let (loaded, is_certain) = match known.take() {
+            Some(loaded) => (loaded, false),
+            None => match load(context, id).await? {
+                Some(loaded) => (loaded, true),
+                None => return Ok(Begun::Nothing),
+            },
         };
         let now = context.now();
         let thread = loaded.thread();
-        let is_ours = delivery::state_of(&loaded.record) == DeliveryState::Submitting;
-        let last = thread.map_or(0, |thread| thread.last_submit_ms);
-        let quiet_until = if is_ours || last == 0 {
-            Moment(0)
-        } else {
-            Moment(last) + rules.interval
-        };
         let terms = Terms {
             thread,
             window: rules.window.as_ref(),
         };
         match delivery::begin(&loaded.record, id, terms, now, lease) {
-            Begin::Go(..) if quiet_until > now => return Ok(Begun::NotYet(quiet_until)),
             Begin::Go(record, submission) => {
-                if loaded.replace(context, id, &record).await? {
+                let quiet_until = quiet_until(&loaded.record, thread, rules);
+                if quiet_until > now && is_certain {
+                    return Ok(Begun::NotYet(quiet_until));
+                }
+                if quiet_until <= now && loaded.replace(context, id, &record).await? {
                     return Ok(Begun::Go(record, submission));
                 }
             }
+            // What is remembered may be stale: only what stands in the store says no.
+            _ if !is_certain => {}
             Begin::Lapsed(_) => {
                 let lapsed = change(context, id, |record, thread, now| {
                     let terms = Terms {
@@ -83,6 +86,15 @@ pub async fn begin(context: &Context<'_>, id: MessageId, rules: &Rules, lease: &
         }
     }
     Err(Stop::Contended(MAX_TRIES))
+}
+
+/// Until when the thread has to rest; an attempt of our own that has begun does not wait.
+fn quiet_until(record: &DeliveryRecord, thread: Option<&ThreadRecord>, rules: &Rules) -> Moment {
+    let last = thread.map_or(0, |thread| thread.last_submit_ms);
+    if last == 0 || delivery::state_of(record) == DeliveryState::Submitting {
+        return Moment(0);
+    }
+    Moment(last) + rules.interval
 }
 
 /// A change that ends the message's turn.
@@ -182,7 +194,11 @@ pub(super) fn pointer(tenant_id: &str, account_id: &str, provider_id: &str) -> (
 /// before they are forgotten here; CustomerEvents to publish.
 async fn point(context: &Context<'_>, submission: &Submission, provider_id: &str) -> Result<Vec<Outgoing>, Stop> {
     let mut outgoing = Vec::new();
-    let record = super::delivery::get(context, submission.id).await?;
+    // Only what never changes is needed of it.
+    let record = match cached(context, submission.id) {
+        Some(loaded) => Some(loaded.record),
+        None => super::delivery::get(context, submission.id).await?,
+    };
     let Some(delivery) = record.and_then(|record| record.delivery) else {
         return Ok(outgoing);
     };
@@ -192,8 +208,12 @@ async fn point(context: &Context<'_>, submission: &Submission, provider_id: &str
         piece: submission.piece,
         early: Vec::new(),
     };
+    // Receipts are seldom faster: nothing is taken to be there, and the conflict tells when there is something.
+    let mut before = Loaded::<ProviderPointer> {
+        stamp: None,
+        value: None,
+    };
     for _ in 0..MAX_TRIES {
-        let before: Loaded<ProviderPointer> = context.record(shard, key.clone(), "provider pointer").await?;
         let known = before.value.unwrap_or_default();
         if known == next {
             return Ok(outgoing);
@@ -206,9 +226,14 @@ async fn point(context: &Context<'_>, submission: &Submission, provider_id: &str
             put(key.clone(), &next),
             receipt::expire_pointer(key.clone(), receipt::POINTER_KEPT),
         ];
-        if let Ended::Committed(_) = context.commit(shard, expect, write).await? {
-            return Ok(outgoing);
-        }
+        before = match context.commit(shard, expect, write).await? {
+            Ended::Committed(_) => return Ok(outgoing),
+            Ended::Conflict(found) => match found_record(&found, 0) {
+                Some(found) => Loaded::decode(found, "provider pointer")?,
+                None => context.record(shard, key.clone(), "provider pointer").await?,
+            },
+            Ended::Unknown => context.record(shard, key.clone(), "provider pointer").await?,
+        };
     }
     Err(Stop::Contended(MAX_TRIES))
 }
@@ -289,10 +314,4 @@ fn woken(record: &DeliveryRecord, is_in_chain: bool, now: Moment) -> Change {
 /// Takes a message back. `Ok(None)` when it has begun to leave or does not exist.
 pub async fn cancel(context: &Context<'_>, id: MessageId) -> Result<Option<Changed>, Stop> {
     change(context, id, |record, _, now| delivery::cancel(record, now).map(ended)).await
-}
-
-impl super::delivery::LoadedDelivery {
-    fn thread(&self) -> Option<&omnigate_proto::state::v1::ThreadRecord> {
-        self.home_record().and_then(|home| thread_of(home, &self.record))
-    }
 }

@@ -36,7 +36,7 @@ use world::run;
 /// Schedules when the environment names no other number.
 const SCHEDULES: u64 = 2_000;
 /// Schedules within which a breakage must be caught.
-const PATIENCE: u64 = 4_000;
+const PATIENCE: u64 = 12_000;
 /// Schedules are played side by side.
 const SIDES: u64 = 2;
 
