@@ -8,7 +8,7 @@ use super::{
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// GMT+7, which Viet Nam keeps all year.
+/// GMT+7, which Vietnam keeps all year.
 const ZONE_MS: i64 = 7 * 3_600_000;
 const DAY_MS: i64 = 24 * 3_600_000;
 

@@ -257,9 +257,14 @@ impl ZaloHandle {
         self.change(|world| world.faults.clear());
     }
 
-    /// Changes what can be switched.
+    /// Changes what can be switched. What was held to be reordered is let go where nothing is held any more.
     pub fn switch(&self, change: impl FnOnce(&mut Switches)) {
-        self.change(|world| change(&mut world.switches));
+        self.change(|world| {
+            change(&mut world.switches);
+            if world.switches.reorder <= 1 {
+                (0..world.apps.len()).for_each(|app| world.release(app));
+            }
+        });
     }
 
     /// What is switched.

@@ -102,6 +102,8 @@ pub enum ConsoleAction {
     Disable { on: bool },
     /// The OA is verified, or no more.
     Verify { on: bool },
+    /// A group is disabled (`-237`), or enabled again. No event tells of it.
+    DisableGroup { group_id: String, on: bool },
     /// Something happens to a group of [`ZaloHandle::group`](crate::zalo::ZaloHandle::group).
     Group {
         change: GroupChange,
@@ -241,21 +243,30 @@ impl World {
                 )
             }
             ConsoleAction::TemplateTags { tags } => ("change_oa_template_tags", json!({"oa_id": oa_id, "tags": tags})),
-            ConsoleAction::Disable { on } => {
-                self.oas[oa].disabled = *on;
-                return Ok(Done::default());
-            }
-            ConsoleAction::Verify { on } => {
-                self.oas[oa].identity.verified = *on;
-                return Ok(Done::default());
-            }
             ConsoleAction::Group {
                 change,
                 group_id,
                 people,
             } => return self.change_group(oa, *change, group_id, people),
+            ConsoleAction::Disable { .. } | ConsoleAction::Verify { .. } | ConsoleAction::DisableGroup { .. } => {
+                return self.change_silently(oa, action);
+            }
         };
         Ok(Done::event(self.emit(Draft::new(oa, name, body).zns())))
+    }
+
+    /// What Zalo tells nobody.
+    fn change_silently(&mut self, oa: usize, action: &ConsoleAction) -> Result<Done, ControlError> {
+        let oa = &mut self.oas[oa];
+        match action {
+            ConsoleAction::Disable { on } => oa.disabled = *on,
+            ConsoleAction::Verify { on } => oa.identity.verified = *on,
+            ConsoleAction::DisableGroup { group_id, on } => {
+                oa.groups.get_mut(group_id).ok_or(ControlError::UnknownGroup)?.disabled = *on;
+            }
+            _ => {}
+        }
+        Ok(Done::default())
     }
 
     fn change_group(&mut self, oa: usize, change: GroupChange, id: &str, people: &[u64]) -> Result<Done, ControlError> {

@@ -190,6 +190,9 @@ async fn events_come_twice_or_backwards_on_demand() {
     assert_eq!(gateway.texts()[2..], ["3", "2", "1"]);
     zalo.release();
     delivered(&zalo, 5).await;
+    lan.writes("5").unwrap();
+    zalo.switch(|switches| switches.reorder = 0);
+    delivered(&zalo, 6).await;
     let number = zalo.events()[0].number;
     assert_eq!(zalo.redeliver(number).await, Ok(200));
     assert_eq!(zalo.redeliver(999).await, Err(ControlError::UnknownEvent));

@@ -565,6 +565,13 @@ async fn groups_visitors_and_articles_have_their_own_rules() {
     let path = "/v3.0/oa/group/message";
     assert_eq!(error(&post(&zalo, path, to_group(&group)).await), 0);
     assert_eq!(error(&post(&zalo, path, to_group("x")).await), -403);
+    let disable = |on| ConsoleAction::DisableGroup {
+        group_id: group.clone(),
+        on,
+    };
+    zalo.console(&disable(true)).unwrap();
+    assert_eq!(error(&post(&zalo, path, to_group(&group)).await), -237);
+    zalo.console(&disable(false)).unwrap();
     let listed = get(&zalo, "/v3.0/oa/group/getgroupsofoa", json!({"offset": 0, "count": 5})).await;
     assert_eq!(listed["data"]["groups"][0]["total_member"], 1);
     let members = get(&zalo, "/v3.0/oa/group/listmember", json!({"group_id": group})).await;
