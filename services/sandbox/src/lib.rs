@@ -4,4 +4,9 @@
 //! rules, and fails on demand. It knows no adapter and nothing of the gateway, so that an adapter is held to the provider's
 //! behaviour and not to its own author's belief about it.
 
+mod clock;
+mod connection;
+mod contents;
+
 pub mod telegram;
+pub mod zalo;

@@ -11,8 +11,6 @@ mod answer;
 mod api;
 mod backlog;
 mod bot;
-mod clock;
-mod connection;
 mod control;
 mod delivery;
 mod fault;
@@ -34,6 +32,7 @@ mod user;
 mod view;
 mod webhook;
 
+use crate::{clock, connection};
 pub use clock::Clock;
 pub use control::ControlError;
 pub use fault::{Fault, FaultRule};

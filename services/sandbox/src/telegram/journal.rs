@@ -1,13 +1,10 @@
 //! What the bot did: a ring of requests, a ring of sent messages, and counts.
 
 use super::fault::Fault;
+use crate::contents::{Contents, keep};
 use serde::Serialize;
 use serde_json::Value;
-use std::{
-    collections::{HashMap, VecDeque},
-    hash::{DefaultHasher, Hash as _, Hasher as _},
-    sync::Arc,
-};
+use std::{collections::VecDeque, sync::Arc};
 
 /// Counts since the start, of one bot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -98,17 +95,15 @@ pub(super) struct Journal {
     pub(super) counters: Counters,
     pub(super) sent: VecDeque<SentMessage>,
     pub(super) calls: VecDeque<JournalEntry>,
-    copies: HashMap<u64, u32>,
-    contents: VecDeque<u64>,
+    contents: Contents,
     limit: usize,
-    content_limit: usize,
 }
 
 impl Journal {
     pub(super) fn new(limit: usize, content_limit: usize) -> Self {
         Self {
             limit,
-            content_limit,
+            contents: Contents::new(content_limit),
             ..Self::default()
         }
     }
@@ -120,53 +115,22 @@ impl Journal {
 
     pub(super) fn call(&mut self, mut entry: JournalEntry) {
         entry.number = self.counters.requests;
-        push(&mut self.calls, entry, self.limit);
+        keep(&mut self.calls, entry, self.limit);
     }
 
     /// Records a message sent; `content` is what makes it the same as another one in the same chat.
     pub(super) fn message(&mut self, mut sent: SentMessage, content: &Value) {
         self.counters.sent += 1;
         sent.number = self.counters.sent;
-        sent.copies = self.count(sent.chat_id, &sent.method, content);
+        sent.copies = self.contents.count((sent.chat_id, &sent.method, content.to_string()));
         if sent.copies > 1 {
             self.counters.repeated += 1;
         }
-        push(&mut self.sent, sent, self.limit);
-    }
-
-    fn count(&mut self, chat: i64, method: &str, content: &Value) -> u32 {
-        if self.content_limit == 0 {
-            return 1;
-        }
-        let mut hasher = DefaultHasher::new();
-        (chat, method, content.to_string()).hash(&mut hasher);
-        let key = hasher.finish();
-        let copies = self.copies.entry(key).or_insert(0);
-        *copies += 1;
-        let copies = *copies;
-        if copies == 1 {
-            self.contents.push_back(key);
-            if self.contents.len() > self.content_limit
-                && let Some(oldest) = self.contents.pop_front()
-            {
-                self.copies.remove(&oldest);
-            }
-        }
-        copies
+        keep(&mut self.sent, sent, self.limit);
     }
 
     /// Forgets what was recorded; counts too.
     pub(super) fn clear(&mut self) {
-        *self = Self::new(self.limit, self.content_limit);
+        *self = Self::new(self.limit, self.contents.limit());
     }
-}
-
-fn push<T>(ring: &mut VecDeque<T>, entry: T, limit: usize) {
-    if limit == 0 {
-        return;
-    }
-    if ring.len() == limit {
-        ring.pop_front();
-    }
-    ring.push_back(entry);
 }

@@ -28,9 +28,11 @@ impl Clock {
     }
 
     pub(super) fn now(&self) -> Now {
+        let since_1970 = (self.0)();
         Now {
             at: Instant::now(),
-            unix: i64::try_from((self.0)().as_secs()).unwrap_or(i64::MAX),
+            unix: i64::try_from(since_1970.as_secs()).unwrap_or(i64::MAX),
+            unix_ms: i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX),
         }
     }
 }
@@ -48,4 +50,6 @@ pub(super) struct Now {
     pub(super) at: Instant,
     /// Seconds since 1970, for dates.
     pub(super) unix: i64,
+    /// Milliseconds since 1970, for providers that say dates so.
+    pub(super) unix_ms: i64,
 }
