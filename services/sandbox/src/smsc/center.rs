@@ -35,7 +35,21 @@ struct Bucket {
     at: Instant,
 }
 
+impl Bucket {
+    fn full(throughput: u32, at: Instant) -> Self {
+        let tokens = throughput.into();
+        Self { tokens, at }
+    }
+}
+
 impl Account {
+    /// Sets the limits from now on.
+    pub(super) fn limit(&mut self, window: usize, throughput: u32, now: Instant) {
+        self.options.window = window;
+        self.options.throughput = throughput;
+        self.bucket = Bucket::full(throughput, now);
+    }
+
     /// Takes one of the submissions that this second allows.
     pub(super) fn within_throughput(&mut self, now: Instant) -> bool {
         let rate = f64::from(self.options.throughput);
@@ -88,10 +102,7 @@ impl Center {
             options: account.clone(),
             queue: Queue::default(),
             flowing: None,
-            bucket: Bucket {
-                tokens: account.throughput.into(),
-                at: now,
-            },
+            bucket: Bucket::full(account.throughput, now),
         });
         Self {
             accounts: accounts.collect(),
@@ -165,6 +176,8 @@ impl Center {
         if let Some(session) = self.sessions.get_mut(&id) {
             let enquired = session.keep_time(&timers, now.at);
             self.journal.counters.enquiries_sent += u64::from(enquired);
+            // A receipt that is due with its answer comes after it.
+            session.write_due(now.at);
         }
         self.send_deliveries(id, now);
         let Some(session) = self.sessions.get_mut(&id) else {
@@ -175,6 +188,7 @@ impl Center {
                 mode: Mode::Open,
             };
         };
+        // And this is for the answers that waited for a receipt.
         session.write_due(now.at);
         let mut wakes_at = session.wakes_at(&timers);
         if let Some(account) = session.account.and_then(|index| self.accounts.get_mut(index)) {

@@ -12,7 +12,7 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
     sync::Notify,
-    time::{sleep_until, timeout},
+    time::{Instant, sleep_until, timeout},
 };
 
 /// Octets that may wait for an ESME that does not read; above it nothing more is read from it either.
@@ -80,7 +80,7 @@ async fn talk(stream: &mut TcpStream, shared: &Shared, id: u64, wake: &Notify) -
                 }
             }
             () = wake.notified() => {}
-            () = async { sleep_until(wakes_at.unwrap_or_else(tokio::time::Instant::now)).await }, if wakes_at.is_some() => {}
+            () = sleep_until(wakes_at.unwrap_or_else(Instant::now)), if wakes_at.is_some() => {}
         }
     }
 }

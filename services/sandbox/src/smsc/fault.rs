@@ -101,7 +101,7 @@ pub struct FaultRule {
     pub destination: Option<String>,
     /// What happens.
     pub fault: Fault,
-    /// To how many requests.
+    /// To how many requests; as good as always at 4294967295.
     #[serde(default = "once")]
     pub times: u32,
     /// How many requests that fit pass before.
@@ -216,11 +216,7 @@ impl Faults {
             }
             let turn = rule.every < 2 || seen.is_multiple_of(rule.every);
             if turn && rule.times > 0 && (rule.percent >= 100 || draw(&mut self.seed) % 100 < u64::from(rule.percent)) {
-                rule.times = if rule.times == u32::MAX {
-                    u32::MAX
-                } else {
-                    rule.times - 1
-                };
+                rule.times -= 1;
                 struck = Some(rule.fault.clone());
                 break;
             }

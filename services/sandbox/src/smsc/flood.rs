@@ -15,7 +15,7 @@ const SEQUENCES: u64 = 0x1000_0000;
 /// What one turn writes at most, so that answers are read in between.
 const ONE_TURN: usize = 256;
 
-/// Many short messages, each sent until it is acknowledged.
+/// Many short messages, each kept until it is acknowledged: what a lost connection leaves open is sent again on the next bind.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Flood {
     /// To this `system_id`; to the first account when absent.

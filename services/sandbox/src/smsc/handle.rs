@@ -125,9 +125,8 @@ impl SmscHandle {
     pub fn limits(&self, account: Option<&str>, window: usize, throughput: u32) -> Result<(), ControlError> {
         let mut center = self.shared.lock();
         let index = center.account(account).ok_or(ControlError::UnknownAccount)?;
-        let options = &mut center.accounts[index].options;
-        options.window = window;
-        options.throughput = throughput;
+        let now = self.shared.now().at;
+        center.accounts[index].limit(window, throughput, now);
         Ok(())
     }
 

@@ -359,9 +359,13 @@ mod tests {
     #[test]
     fn a_reference_used_again_begins_another_message() {
         let mut journal = Journal::new(10, 10, 10);
-        assert!(journal.piece(key(1), 1, waiting("old")).is_none());
-        assert!(journal.piece(key(1), 1, waiting("new")).is_none());
-        assert_eq!(whole(&journal.piece(key(1), 2, waiting("b")).unwrap()), ["new", "b"]);
+        let key = Key { total: 3, ..key(1) };
+        for (number, text) in [(1, "old"), (2, "b"), (1, "new"), (3, "c")] {
+            assert!(journal.piece(key.clone(), number, waiting(text)).is_none(), "{text}");
+        }
+        let pieces = journal.piece(key, 2, waiting("b")).unwrap();
+        assert_eq!(whole(&pieces), ["new", "b", "c"]);
+        assert_eq!((journal.incomplete(), journal.oldest.len()), (0, 0));
     }
 
     #[test]

@@ -164,6 +164,8 @@ pub struct ReceiptForm {
     pub network_error: NetworkError,
     /// `data_coding`.
     pub data_coding: u8,
+    /// Further optional parameters, such as a vendor's: tag and value, as text without a NUL.
+    pub other_tlvs: Vec<(u16, String)>,
     /// What stands after `stat:`, in place of the state's own word.
     pub stat: Option<String>,
 }
@@ -181,6 +183,7 @@ impl Default for ReceiptForm {
             text_field: TextField::Lower,
             network_error: NetworkError::Absent,
             data_coding: 0,
+            other_tlvs: Vec::new(),
             stat: None,
         }
     }
@@ -224,6 +227,10 @@ impl ReceiptForm {
                 .tlvs
                 .push(Tlv::new(tag::MESSAGE_STATE, vec![about.state.code()]));
         }
+        let others = self.other_tlvs.iter();
+        receipt
+            .tlvs
+            .extend(others.map(|(tag, value)| Tlv::new(*tag, value.clone())));
         match self.network_error {
             NetworkError::Absent => {}
             NetworkError::Gsm => {

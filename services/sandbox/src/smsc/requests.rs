@@ -16,6 +16,8 @@ use tokio::time::Instant;
 
 /// SMPP 3.4.
 const INTERFACE_VERSION: u8 = 0x34;
+/// Submissions unanswered on one bind where the account sets no limit.
+const MOST_OPEN: usize = 100_000;
 
 /// The answer to a request, before a fault changes it.
 pub(super) struct Reply<'a> {
@@ -243,8 +245,11 @@ impl Center {
 
     fn within_limits(&mut self, account: usize, open: usize, now: Now) -> bool {
         let account = &mut self.accounts[account];
-        let window = account.options.window;
-        (window == 0 || open < window) && account.within_throughput(now.at)
+        let window = match account.options.window {
+            0 => MOST_OPEN,
+            window => window,
+        };
+        open < window && account.within_throughput(now.at)
     }
 
     fn refuse(&mut self, id: u64, frame: &Frame, why: u32, fault: Option<Fault>, now: Now) {

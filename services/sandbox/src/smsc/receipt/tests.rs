@@ -86,11 +86,13 @@ fn every_deviation() {
     assert_eq!(receipt.tlv(tag::NETWORK_ERROR_CODE).unwrap(), "000");
     let form = ReceiptForm {
         tlvs: false,
+        other_tlvs: vec![(0x1454, "45201".to_owned())],
         network_error: NetworkError::Gsm,
         ..standard()
     };
     let receipt = written(&form, IdForms::default(), "x");
     assert_eq!(receipt.tlv(tag::RECEIPTED_MESSAGE_ID), None);
+    assert_eq!(receipt.tlv(0x1454).unwrap(), "45201");
     assert_eq!(&receipt.tlv(tag::NETWORK_ERROR_CODE).unwrap()[..], [3, 0, 0]);
 }
 

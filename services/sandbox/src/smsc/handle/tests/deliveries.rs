@@ -13,12 +13,16 @@ fn plan(plan: ReceiptPlan) -> ReceiptRule {
 
 #[tokio::test]
 async fn a_receipt_follows_the_answer_and_names_the_id() {
-    let smsc = start(with_account(|account| {
+    let options = with_account(|account| {
         account.ids = IdForms {
             tlv: IdForm::Hex,
             ..IdForms::default()
         };
-    }))
+    });
+    let smsc = start(Options {
+        latency: Duration::from_millis(30),
+        ..options
+    })
     .await;
     let mut esme = Esme::transceiver(&smsc).await;
     let response = esme.submit(&with_receipt("hello")).await;
@@ -118,6 +122,12 @@ async fn what_was_not_acknowledged_comes_again_after_the_next_bind() {
         ("tin 0", "84912345678")
     );
     assert_eq!(text_of(&esme.delivered().await.0), "tin 1");
+    esme.ask(command::ENQUIRE_LINK, b"").await;
+    assert_eq!(
+        esme.next().await.command,
+        command::ENQUIRE_LINK_RESP,
+        "the window is closed"
+    );
     esme.acknowledge(sequence, status::ROK).await;
     assert_eq!(text_of(&esme.delivered().await.0), "tin 2", "the window opened");
     drop(esme);

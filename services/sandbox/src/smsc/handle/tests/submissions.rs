@@ -25,6 +25,9 @@ async fn a_submission_is_recorded_as_it_was_sent() {
     let texts = smsc.texts_to("+84912345678");
     assert_eq!((texts.len(), texts[0].copies), (1, 1));
     assert!(smsc.texts_to("+849123456789").is_empty());
+    esme.delivered().await;
+    esme.submit(&message("another")).await;
+    assert!(smsc.repeated_texts().is_empty(), "another text is no copy");
 }
 
 #[tokio::test]
@@ -220,4 +223,22 @@ async fn a_null_smsc_counts_and_gives_receipts() {
     );
     assert_eq!(counted, (2, 2, 2, 1));
     assert!(smsc.submissions().is_empty());
+}
+
+#[tokio::test]
+async fn what_was_answered_before_the_cut_arrives() {
+    let smsc = start(with_account(|_| {})).await;
+    let mut esme = Esme::transceiver(&smsc).await;
+    smsc.fault(FaultRule {
+        after: 2,
+        ..FaultRule::once(Operation::Submit, Fault::CutBefore)
+    });
+    let mut out = BytesMut::new();
+    for sequence in 11..15 {
+        put(&mut out, command::SUBMIT_SM, 0, sequence, &message("x").deliver_body());
+    }
+    esme.stream.write_all(&out).await.unwrap();
+    assert_eq!([esme.next().await.sequence, esme.next().await.sequence], [11, 12]);
+    assert!(esme.read().await.is_none());
+    assert_eq!((smsc.counters().submits, smsc.counters().accepted), (3, 2));
 }
