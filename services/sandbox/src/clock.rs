@@ -27,7 +27,7 @@ impl Clock {
         Self(Arc::new(unix_time))
     }
 
-    pub(super) fn now(&self) -> Now {
+    pub(crate) fn now(&self) -> Now {
         let since_1970 = (self.0)();
         Now {
             at: Instant::now(),
@@ -45,11 +45,11 @@ impl fmt::Debug for Clock {
 
 /// One reading of both clocks.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Now {
+pub(crate) struct Now {
     /// For delays, expiry and rates.
-    pub(super) at: Instant,
+    pub(crate) at: Instant,
     /// Seconds since 1970, for dates.
-    pub(super) unix: i64,
+    pub(crate) unix: i64,
     /// Milliseconds since 1970, for providers that say dates so.
-    pub(super) unix_ms: i64,
+    pub(crate) unix_ms: i64,
 }

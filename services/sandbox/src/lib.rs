@@ -8,5 +8,6 @@ mod clock;
 mod connection;
 mod contents;
 
+pub mod smsc;
 pub mod telegram;
 pub mod zalo;
