@@ -1,5 +1,6 @@
 //! The gateway under test: in this process, on free ports, with a folder of its own.
 
+use super::provider::settings;
 use crate::node::{Listeners, Node};
 use anyhow::Context as _;
 use omnigate_core::account::Account;
@@ -11,6 +12,7 @@ use omnigate_runtime::config::{self, Config};
 use omnigate_runtime::role::{Role, RoleSet};
 use omnigate_runtime::stop::{Outcome, Reason, Stop};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -31,6 +33,14 @@ pub(super) struct Servers<'a> {
     pub(super) store: &'a str,
 }
 
+/// An SMSC to send through.
+#[derive(Clone, Copy)]
+pub(super) struct Sms {
+    pub(super) address: SocketAddr,
+    /// Submissions that may be unanswered on the bind.
+    pub(super) window: usize,
+}
+
 /// A running gateway.
 pub(super) struct Gateway {
     pub(super) broker: Arc<dyn Broker>,
@@ -43,13 +53,26 @@ pub(super) struct Gateway {
 }
 
 impl Gateway {
+    /// A gateway that takes pushes.
     pub(super) async fn start(servers: Servers<'_>, roles: &RoleSet) -> anyhow::Result<Self> {
+        Self::open(servers, roles, None).await
+    }
+
+    /// A gateway that sends through an SMSC.
+    pub(super) async fn start_sending(servers: Servers<'_>, sms: &Sms) -> anyhow::Result<Self> {
+        Self::open(servers, &Role::all(), Some(sms)).await
+    }
+
+    async fn open(servers: Servers<'_>, roles: &RoleSet, sms: Option<&Sms>) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir().context("no temporary folder")?;
-        let config = configure(servers, folder.path())?;
+        let config = configure(servers, folder.path(), sms)?;
         let partitions = config.broker.partitions;
         let listeners = Listeners::bind(&config, roles).await?;
         let node = Node::start(config, roles, listeners).await?;
-        let address = node.addresses().ingest.context("no ingest listener")?;
+        let address = match sms {
+            None => node.addresses().ingest.context("no ingest listener")?,
+            Some(_) => node.addresses().api.context("no api listener")?,
+        };
         let token = read_local_token(folder.path())?;
         let mut connections = Vec::new();
         for _ in 0..CONNECTIONS {
@@ -73,6 +96,11 @@ impl Gateway {
         Ok(connection.ingest())
     }
 
+    /// One of the connections.
+    pub(super) fn connection(&self, number: usize) -> anyhow::Result<&Connection> {
+        self.connections.get(number % CONNECTIONS).context("no connection")
+    }
+
     pub(super) async fn stop(self) -> anyhow::Result<()> {
         self.stop.request(Reason::Asked("measured".to_owned()));
         drop(self.connections);
@@ -90,7 +118,10 @@ pub(super) fn roles(ingest_alone: bool) -> RoleSet {
     }
 }
 
-fn configure(servers: Servers<'_>, folder: &Path) -> anyhow::Result<Config> {
+fn configure(servers: Servers<'_>, folder: &Path, sms: Option<&Sms>) -> anyhow::Result<Config> {
+    if let Some(sms) = sms {
+        return configure_sending(servers, folder, sms);
+    }
     let folder = folder.to_string_lossy();
     let mut env: BTreeMap<String, String> = BTreeMap::new();
     let mut set = |key: &str, value: &str| {
@@ -112,4 +143,25 @@ fn configure(servers: Servers<'_>, folder: &Path) -> anyhow::Result<Config> {
         "grpc://127.0.0.1:9",
     );
     Ok(config::load(None, &env)?)
+}
+
+/// The account's settings are nested, so they stand in a file.
+fn configure_sending(servers: Servers<'_>, folder: &Path, sms: &Sms) -> anyhow::Result<Config> {
+    let place = "127.0.0.1:0";
+    let url = |url: &str| (!url.is_empty()).then(|| serde_json::json!({ "url": url }));
+    let whole = serde_json::json!({
+        "data_dir": folder,
+        "tenant": "bench",
+        "broker": url(servers.broker).unwrap_or_else(|| serde_json::json!({})),
+        "store": url(servers.store).unwrap_or_else(|| serde_json::json!({})),
+        "listen": {
+            "api": place, "ingest": place, "edge": place, "sessions": place, "webhooks": place, "admin": place,
+        },
+        "accounts": {
+            ACCOUNT: { "channel": "sms", "provider": "smpp", "settings": settings(sms.address, sms.window) },
+        },
+    });
+    let file = folder.join("bench.toml");
+    std::fs::write(&file, toml::to_string(&whole)?)?;
+    Ok(config::load(Some(&file), &BTreeMap::new())?)
 }

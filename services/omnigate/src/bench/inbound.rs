@@ -12,6 +12,7 @@ use super::lanes::Lanes;
 use super::load::{Full, Load};
 use super::progress::Progress;
 use super::published::Published;
+use super::resident;
 use super::traffic::Traffic;
 use crate::cli::BenchInbound;
 use anyhow::Context as _;
@@ -202,17 +203,4 @@ impl Inbound<'_> {
             .collect();
         Ok(bare::purge(self.servers.broker, &queues).await?)
     }
-}
-
-/// Resident memory of this process in MiB; nought where the system does not tell.
-fn resident() -> anyhow::Result<f64> {
-    let Ok(status) = std::fs::read_to_string("/proc/self/status") else {
-        return Ok(0.0);
-    };
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib: f64 = line
-        .and_then(|line| line.split_whitespace().next())
-        .unwrap_or("0")
-        .parse()?;
-    Ok(kib / 1024.0)
 }

@@ -1,0 +1,315 @@
+//! `omnigate bench outbound`: single sends over gRPC, each with its ledger, to an SMSC that takes everything, beside a loop
+//! that only calls the same adapter.
+//!
+//! A message counts when the SMSC took it. So many may wait between its acceptance by the gateway and that moment as are
+//! asked for with `--backlog`; then the senders pause, so that what is measured is the whole way and not a queue that fills.
+
+use super::gateway::{Gateway, Servers, Sms};
+use super::load::{Speed, processor_time};
+use super::progress::Progress;
+use super::provider::Provider;
+use super::resident;
+use crate::cli::{BenchOutbound, Output};
+use crate::commands::print;
+use anyhow::Context as _;
+use omnigate_proto::v1::send_message_request::Target;
+use omnigate_proto::v1::{Identifier, Lane, Message, Part, SendMessageRequest, Text, part::Content};
+use omnigate_runtime::{config::Log, telemetry};
+use serde::Serialize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
+
+/// Measurements in one round.
+const STEPS: usize = 2;
+/// How often a sender looks whether there is room again.
+const LOOK: Duration = Duration::from_millis(1);
+/// Connections that the calls share.
+const CONNECTIONS: usize = 4;
+/// How long everything accepted may take to reach the SMSC once nothing more is sent.
+const LAST: Duration = Duration::from_secs(120);
+
+/// One round.
+#[derive(Clone, Copy, Default, Debug, Serialize)]
+struct Round {
+    /// Messages per second of the loop that only calls the adapter.
+    bare: f64,
+    /// Processor time of this process for each, SMSC included, in microseconds.
+    bare_cpu_us: f64,
+    /// Messages per second from the call to the SMSC.
+    single: f64,
+    /// …
+    single_cpu_us: f64,
+    /// Resident memory at the end, in MiB.
+    resident_mib: f64,
+}
+
+/// What was measured.
+#[derive(Serialize)]
+struct Figures<'a> {
+    broker: &'a str,
+    store: &'a str,
+    window: usize,
+    concurrency: usize,
+    recipients: u64,
+    seconds: u64,
+    rounds: Vec<Round>,
+}
+
+/// Measures and prints.
+pub(super) async fn run(arguments: &BenchOutbound) -> anyhow::Result<()> {
+    let level = std::env::var("OMNIGATE__LOG__LEVEL").unwrap_or_else(|_| "error".to_owned());
+    let _telemetry = telemetry::init(&Log { format: None, level })?;
+    let embedded = arguments.broker.is_empty();
+    anyhow::ensure!(
+        embedded == arguments.store.is_empty(),
+        "--broker and --store go together: give both, or neither for the embedded ones"
+    );
+    let bench = Outbound {
+        arguments,
+        time: Duration::from_secs(arguments.seconds),
+        run: format!("{:x}", std::process::id()),
+    };
+    let mut progress = Progress::new(STEPS * arguments.rounds, bench.time + bench.warm_up());
+    let mut figures = Figures {
+        broker: if embedded { "embedded" } else { "RabbitMQ" },
+        store: if embedded { "embedded" } else { "Redis" },
+        window: arguments.window,
+        concurrency: arguments.concurrency,
+        recipients: arguments.recipients,
+        seconds: arguments.seconds,
+        rounds: Vec::new(),
+    };
+    for number in 0..arguments.rounds {
+        figures.rounds.push(bench.round(number, &mut progress).await?);
+    }
+    drop(progress);
+    figures.print(arguments.output)
+}
+
+struct Outbound<'a> {
+    arguments: &'a BenchOutbound,
+    time: Duration,
+    /// Tells the requests of this run from those of an earlier one on the same servers.
+    run: String,
+}
+
+impl Outbound<'_> {
+    fn warm_up(&self) -> Duration {
+        self.time / 4
+    }
+
+    async fn round(&self, number: usize, progress: &mut Progress) -> anyhow::Result<Round> {
+        let mut round = Round::default();
+        let provider = Provider::start(self.arguments.window)?;
+        progress.step("bare loop over the adapter");
+        let speed = provider.bare(self.warm_up(), self.time, self.arguments.window).await?;
+        (round.bare, round.bare_cpu_us) = (speed.rate, speed.cpu_us);
+        progress.step("single sends");
+        let sms = Sms {
+            address: provider.address(),
+            window: self.arguments.window,
+        };
+        let servers = Servers {
+            broker: &self.arguments.broker,
+            store: &self.arguments.store,
+        };
+        let gateway = Gateway::start_sending(servers, &sms).await?;
+        let speed = self.single(number, &gateway, &provider).await?;
+        (round.single, round.single_cpu_us) = (speed.rate, speed.cpu_us);
+        round.resident_mib = resident()?;
+        gateway.stop().await?;
+        provider.stop().await;
+        Ok(round)
+    }
+
+    async fn single(&self, round: usize, gateway: &Gateway, provider: &Provider) -> anyhow::Result<Speed> {
+        let before = provider.taken();
+        let accepted = Arc::new(AtomicU64::new(0));
+        let stop = Arc::new(AtomicBool::new(false));
+        let next = Arc::new(AtomicU64::new(0));
+        let mut senders = JoinSet::new();
+        for place in 0..self.arguments.concurrency {
+            let messages = gateway.connection(place % CONNECTIONS)?.messages();
+            let sender = Sender {
+                requests: format!("{}-{round}", self.run),
+                recipients: self.arguments.recipients,
+                backlog: self.arguments.backlog,
+                accepted: Arc::clone(&accepted),
+                next: Arc::clone(&next),
+                stop: Arc::clone(&stop),
+                taken: provider.counter(),
+                before,
+            };
+            senders.spawn(async move { sender.run(messages).await });
+        }
+        tokio::time::sleep(self.warm_up()).await;
+        let (begun, count, worked) = (Instant::now(), provider.taken(), processor_time());
+        tokio::time::sleep(self.time).await;
+        let speed = Speed::new(provider.taken() - count, begun.elapsed(), processor_time() - worked);
+        stop.store(true, Ordering::Relaxed);
+        while let Some(ended) = senders.join_next().await {
+            ended??;
+        }
+        let all = before + accepted.load(Ordering::Relaxed);
+        let deadline = Instant::now() + LAST;
+        while provider.taken() < all {
+            anyhow::ensure!(
+                Instant::now() < deadline,
+                "{} accepted messages did not reach the SMSC within {} s",
+                all - provider.taken(),
+                LAST.as_secs()
+            );
+            tokio::time::sleep(LOOK * 20).await;
+        }
+        anyhow::ensure!(
+            provider.taken() == all,
+            "the SMSC got {} messages, {} were accepted",
+            provider.taken() - before,
+            all - before
+        );
+        Ok(speed)
+    }
+}
+
+type Messages = omnigate_rpc::v1::message_service_client::MessageServiceClient<omnigate_rpc::client::Authorized>;
+
+/// Sends one message after the other.
+struct Sender {
+    requests: String,
+    recipients: u64,
+    backlog: u64,
+    accepted: Arc<AtomicU64>,
+    next: Arc<AtomicU64>,
+    stop: Arc<AtomicBool>,
+    taken: Box<dyn Fn() -> u64 + Send + Sync>,
+    before: u64,
+}
+
+impl Sender {
+    async fn run(&self, mut messages: Messages) -> anyhow::Result<()> {
+        while !self.stop.load(Ordering::Relaxed) {
+            let waiting = self.accepted.load(Ordering::Relaxed) + self.before;
+            if waiting.saturating_sub((self.taken)()) > self.backlog {
+                tokio::time::sleep(LOOK).await;
+                continue;
+            }
+            let number = self.next.fetch_add(1, Ordering::Relaxed);
+            let request = self.request(number);
+            messages.send_message(request).await.context("a send was refused")?;
+            self.accepted.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    fn request(&self, number: u64) -> SendMessageRequest {
+        let text = format!("Ma don hang cua quy khach la {number}. Xin cam on!");
+        SendMessageRequest {
+            request_id: format!("{}-{number}", self.requests),
+            target: Some(Target::Identifier(Identifier {
+                r#type: "phone".to_owned(),
+                scope: String::new(),
+                value: format!("+8490{:07}", number % self.recipients),
+            })),
+            account_id: super::gateway::ACCOUNT.to_owned(),
+            message: Some(Message {
+                parts: vec![Part {
+                    content: Some(Content::Text(Text {
+                        text,
+                        ..Text::default()
+                    })),
+                }],
+                ..Message::default()
+            }),
+            lane: Lane::Transactional.into(),
+            ..SendMessageRequest::default()
+        }
+    }
+}
+
+/// A figure over all rounds.
+#[derive(Serialize)]
+struct Line {
+    what: &'static str,
+    median: f64,
+    unit: &'static str,
+    ratio: Option<f64>,
+    goal: &'static str,
+    met: Option<bool>,
+}
+
+/// A loop that only calls the provider is at most this many times as fast (DESIGN §10).
+const LEAST_OF_BARE: f64 = 0.5;
+
+impl Figures<'_> {
+    fn print(&self, output: Output) -> anyhow::Result<()> {
+        let lines = self.lines();
+        if output == Output::Json {
+            return print::json(&serde_json::json!({ "measured": self, "medians": lines }));
+        }
+        print::line(&format!(
+            "outbound sms, broker {}, store {}, window {}, {} calls in flight, {} recipients, {} rounds of {} s each",
+            self.broker,
+            self.store,
+            self.window,
+            self.concurrency,
+            self.recipients,
+            self.rounds.len(),
+            self.seconds
+        ));
+        let heads = ["median of rounds", "", "", "× bare", "goal", ""];
+        print::all(output, &lines, &heads, |line| {
+            vec![
+                line.what.to_owned(),
+                format!("{:.*}", usize::from(line.median < 100.0), line.median),
+                line.unit.to_owned(),
+                line.ratio.map(|ratio| format!("{ratio:.2}")).unwrap_or_default(),
+                line.goal.to_owned(),
+                line.met.map_or("", |met| if met { "met" } else { "missed" }).to_owned(),
+            ]
+        })
+    }
+
+    fn lines(&self) -> Vec<Line> {
+        let ratio = self.median(|round| round.single / round.bare);
+        let plain = |what, median, unit| Line {
+            what,
+            median,
+            unit,
+            ratio: None,
+            goal: "",
+            met: None,
+        };
+        vec![
+            plain(
+                "bare loop over the adapter",
+                self.median(|round| round.bare),
+                "messages/s",
+            ),
+            Line {
+                ratio: Some(ratio),
+                goal: "≥ 0.5",
+                met: Some(ratio >= LEAST_OF_BARE),
+                ..plain("single sends → SMSC", self.median(|round| round.single), "messages/s")
+            },
+            plain(
+                "processor: bare loop",
+                self.median(|round| round.bare_cpu_us),
+                "µs/message",
+            ),
+            plain(
+                "processor: single sends",
+                self.median(|round| round.single_cpu_us),
+                "µs/message",
+            ),
+            plain("resident memory", self.median(|round| round.resident_mib), "MiB"),
+        ]
+    }
+
+    fn median(&self, figure: impl Fn(&Round) -> f64) -> f64 {
+        let mut figures: Vec<f64> = self.rounds.iter().map(figure).collect();
+        figures.sort_unstable_by(f64::total_cmp);
+        figures.get(figures.len() / 2).copied().unwrap_or_default()
+    }
+}
