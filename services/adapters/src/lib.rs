@@ -34,6 +34,8 @@ macro_rules! adapters {
 
 adapters! {
     sms {
+        esms,
+        speedsms,
         twilio,
     },
     social { telegram },
