@@ -52,7 +52,7 @@ struct Answer {
 
 /// What a message becomes.
 enum Body<'a> {
-    Text(Planned<'a>),
+    Text(Box<Planned<'a>>),
     Template(&'a TemplateRef),
 }
 
@@ -99,7 +99,7 @@ impl TwilioChannel {
                 "twilio fetches media itself and needs their http or https address",
             ));
         }
-        Ok(Body::Text(planned))
+        Ok(Body::Text(Box::new(planned)))
     }
 
     fn fields(&self, outgoing: &Outgoing) -> Result<Vec<(String, String)>, SendError> {
