@@ -5,6 +5,7 @@
 //! `tests/adapters`, which also derives the hostile cases that every adapter has to stand.
 
 mod settings;
+mod texting;
 
 use omnigate_core::port::adapter::{Kind, NoKind, select};
 
@@ -32,6 +33,11 @@ macro_rules! adapters {
 }
 
 adapters! {
+    sms {
+        esms,
+        speedsms,
+        twilio,
+    },
     social { telegram },
 }
 

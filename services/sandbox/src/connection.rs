@@ -19,10 +19,10 @@ use tokio::{
 
 /// Resets the connection that the request came by, in place of the answer.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Cut(Arc<AtomicBool>);
+pub(crate) struct Cut(Arc<AtomicBool>);
 
 impl Cut {
-    pub(super) fn cut(&self) {
+    pub(crate) fn cut(&self) {
         self.0.store(true, Ordering::Release);
     }
 
@@ -32,7 +32,7 @@ impl Cut {
 }
 
 /// Accepts connections, each with its [`Cut`].
-pub(super) struct CuttableListener(pub(super) TcpListener);
+pub(crate) struct CuttableListener(pub(crate) TcpListener);
 
 impl Listener for CuttableListener {
     type Io = CuttableStream;
@@ -75,7 +75,7 @@ impl Connected<IncomingStream<'_, CuttableListener>> for Cut {
 }
 
 /// A TCP stream that turns its next write into a reset once cut.
-pub(super) struct CuttableStream {
+pub(crate) struct CuttableStream {
     stream: TcpStream,
     cut: Cut,
 }

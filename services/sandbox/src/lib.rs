@@ -7,7 +7,11 @@
 mod clock;
 mod connection;
 mod contents;
+mod texting;
 
+pub mod esms;
 pub mod smsc;
+pub mod speedsms;
 pub mod telegram;
+pub mod twilio;
 pub mod zalo;
