@@ -4,7 +4,10 @@
 //! `Adapter` that implements [`Kind`]. Golden files under its `testdata` are found and run by the test kit in
 //! `tests/adapters`, which also derives the hostile cases that every adapter has to stand.
 
+mod html;
+mod multipart;
 mod settings;
+mod split;
 
 use omnigate_core::port::adapter::{Kind, NoKind, select};
 

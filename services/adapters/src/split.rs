@@ -3,8 +3,26 @@
 use std::ops::Range;
 use unicode_segmentation::UnicodeSegmentation as _;
 
-/// Length in UTF-16 units, which is what Telegram counts.
-pub(super) fn utf16_len(text: &str) -> usize {
+/// What a provider counts the length of a text in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Unit {
+    /// UTF-16 units.
+    Utf16,
+    /// Characters, that is code points.
+    Characters,
+}
+
+impl Unit {
+    const fn of(self, character: char) -> usize {
+        match self {
+            Self::Utf16 => character.len_utf16(),
+            Self::Characters => 1,
+        }
+    }
+}
+
+/// Length in UTF-16 units.
+pub(crate) fn utf16_len(text: &str) -> usize {
     // One unit a character below U+10000, which UTF-8 writes in up to three bytes, and two for those of four bytes.
     text.bytes()
         .map(|byte| usize::from(byte & 0xC0 != 0x80) + usize::from(byte >= 0xF0))
@@ -14,12 +32,12 @@ pub(super) fn utf16_len(text: &str) -> usize {
 /// Byte ranges of the pieces, each at most `limit` units long, not empty and without white space at its ends. Cuts fall
 /// at the end of a paragraph, a line, a sentence or a word, in this order of preference, as long as the piece stays at
 /// least half full; else between two characters as a reader sees them.
-pub(super) fn split(text: &str, limit: usize) -> Vec<Range<usize>> {
+pub(crate) fn split(text: &str, limit: usize, unit: Unit) -> Vec<Range<usize>> {
     let mut pieces = Vec::new();
     let mut start = skip_space(text, 0);
     while start < text.len() {
         let rest = &text[start..];
-        let length = match prefix(rest, limit) {
+        let length = match prefix(rest, limit, unit) {
             whole if whole == rest.len() => whole,
             most => cut(rest, most),
         };
@@ -35,10 +53,10 @@ fn skip_space(text: &str, from: usize) -> usize {
 }
 
 /// Bytes of the longest prefix of at most `limit` units; at least one character.
-fn prefix(text: &str, limit: usize) -> usize {
+fn prefix(text: &str, limit: usize, unit: Unit) -> usize {
     let mut units = 0;
     for (at, character) in text.char_indices() {
-        units += character.len_utf16();
+        units += unit.of(character);
         if units > limit && at > 0 {
             return at;
         }

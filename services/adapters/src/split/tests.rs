@@ -2,7 +2,10 @@ use super::*;
 use proptest::prelude::*;
 
 fn pieces(text: &str, limit: usize) -> Vec<&str> {
-    split(text, limit).into_iter().map(|range| &text[range]).collect()
+    split(text, limit, Unit::Utf16)
+        .into_iter()
+        .map(|range| &text[range])
+        .collect()
 }
 
 fn without_space(text: &str) -> String {
@@ -32,9 +35,16 @@ fn emoji_count_two_units_and_are_never_cut() {
 }
 
 #[test]
+fn characters_count_one_each() {
+    let shown = |range: std::ops::Range<usize>| &"😀😀😀"[range];
+    let pieces: Vec<_> = split("😀😀😀", 2, Unit::Characters).into_iter().map(shown).collect();
+    assert_eq!(pieces, ["😀😀", "😀"]);
+}
+
+#[test]
 fn nothing_comes_of_nothing() {
-    assert!(split("", 10).is_empty());
-    assert!(split(" \n\t ", 10).is_empty());
+    assert!(split("", 10, Unit::Utf16).is_empty());
+    assert!(split(" \n\t ", 10, Unit::Utf16).is_empty());
 }
 
 fn texts() -> impl Strategy<Value = String> {
@@ -52,15 +62,23 @@ fn texts() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn pieces_are_the_text_within_the_limit(text in texts(), limit in 2_usize..40) {
-        let ranges = split(&text, limit);
-        prop_assert_eq!(&ranges, &split(&text, limit));
+    fn pieces_are_the_text_within_the_limit(
+        text in texts(),
+        limit in 2_usize..40,
+        unit in prop::sample::select(vec![Unit::Utf16, Unit::Characters]),
+    ) {
+        let ranges = split(&text, limit, unit);
+        prop_assert_eq!(&ranges, &split(&text, limit, unit));
         let mut end = 0;
         for range in &ranges {
             prop_assert!(range.start >= end && range.start < range.end);
             prop_assert!(text[end..range.start].chars().all(char::is_whitespace));
             let piece = &text[range.clone()];
-            prop_assert!(piece.encode_utf16().count() <= limit);
+            let length = match unit {
+                Unit::Utf16 => piece.encode_utf16().count(),
+                Unit::Characters => piece.chars().count(),
+            };
+            prop_assert!(length <= limit);
             prop_assert_eq!(piece.trim(), piece);
             end = range.end;
         }
