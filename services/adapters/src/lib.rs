@@ -36,6 +36,7 @@ macro_rules! adapters {
 
 adapters! {
     social { telegram },
+    zalo,
 }
 
 /// All adapters.

@@ -3,6 +3,7 @@
 use crate::contract::check_event;
 use crate::golden::{self, Differences, Kit};
 use bytes::Bytes;
+use omnigate_core::account::App;
 use omnigate_core::port::adapter::{Received, Webhook, WebhookRequest};
 use omnigate_core::time::Moment;
 use omnigate_proto::v1::Event;
@@ -45,6 +46,9 @@ struct Request {
     /// Any other body.
     #[serde(skip_serializing_if = "Option::is_none")]
     body_text: Option<String>,
+    /// True when the request carries no signature of its body, or one that `headers` say.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    unsigned: bool,
 }
 
 /// A golden case, ready to run.
@@ -78,7 +82,7 @@ impl Case {
         let case = Self {
             path: path.to_owned(),
             webhook: webhook.expect("the channel has webhooks"),
-            request: golden.request.build(&kit.shared.headers),
+            request: golden.request.build(kit, &app),
         };
         (case, golden)
     }
@@ -110,19 +114,23 @@ impl Case {
 }
 
 impl Request {
-    fn build(&self, shared: &Map<String, Value>) -> WebhookRequest {
-        let headers = self.headers.as_ref().unwrap_or(shared);
+    fn build(&self, kit: &Kit, app: &App) -> WebhookRequest {
+        let headers = self.headers.as_ref().unwrap_or(&kit.shared.headers);
         let body = match (&self.body, &self.body_text) {
             (Some(json), None) => minified(json.get()),
             (None, Some(text)) => text.clone(),
             _ => panic!("a request has either body or body_text"),
         };
+        let signature = kit.shared.signature.filter(|_| !self.unsigned);
+        let signature = signature.map(|signature| signature.header(&app.settings.0, body.as_bytes()));
         WebhookRequest {
             method: self.method.clone().unwrap_or_else(|| "POST".to_owned()),
             query: self.query.clone().unwrap_or_default(),
             headers: headers
                 .iter()
-                .map(|(name, value)| (name.clone(), Bytes::from(value.as_str().unwrap().to_owned())))
+                .map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned()))
+                .chain(signature)
+                .map(|(name, value)| (name, Bytes::from(value)))
                 .collect(),
             body: Bytes::from(body),
             received_at: Moment(RECEIVED_AT_MS),

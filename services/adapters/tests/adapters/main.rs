@@ -21,6 +21,7 @@ mod inbound;
 mod mutate;
 mod outbound;
 mod session;
+mod signature;
 mod wire;
 
 /// Every adapter of the list has golden files, and every golden file an adapter.
