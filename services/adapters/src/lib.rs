@@ -4,7 +4,10 @@
 //! `Adapter` that implements [`Kind`]. Golden files under its `testdata` are found and run by the test kit in
 //! `tests/adapters`, which also derives the hostile cases that every adapter has to stand.
 
+mod html;
+mod multipart;
 mod settings;
+mod split;
 mod texting;
 
 use omnigate_core::port::adapter::{Kind, NoKind, select};
@@ -39,6 +42,7 @@ adapters! {
         twilio,
     },
     social { telegram },
+    zalo,
 }
 
 /// All adapters.

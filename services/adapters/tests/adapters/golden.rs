@@ -1,5 +1,6 @@
 //! Finds, reads and writes golden files.
 
+use crate::signature::Signature;
 use omnigate_core::{
     account::{Account, AdapterRef, App, Limits, Settings},
     port::adapter::Kind,
@@ -10,13 +11,6 @@ use std::{
     fs,
     path::{Path, PathBuf},
 };
-
-/// Ways in which providers sign what they send.
-#[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Signature {
-    Twilio,
-}
 
 /// What the golden files of one adapter share.
 #[derive(Deserialize, Clone)]
@@ -34,6 +28,12 @@ pub(crate) struct Shared {
     pub(crate) signature_parameters: Vec<String>,
     /// How calls are signed, where the signature depends on what is called.
     pub(crate) signature: Option<Signature>,
+    /// Bodies with which a provider only tries whether somebody answers: taken, unsigned, and nothing comes of them.
+    #[serde(default)]
+    pub(crate) probes: Vec<String>,
+    /// Parts of addresses of calls that come before a submission: whatever becomes of them, nothing was submitted.
+    #[serde(default)]
+    pub(crate) preparing: Vec<String>,
     /// Settings of the app; those of the account when missing.
     pub(crate) app: Option<Map<String, Value>>,
     /// Settings of the account.
@@ -93,10 +93,17 @@ impl Kit {
 
     /// Values of the adapter's secret settings.
     pub(crate) fn secrets(&self, account: &Account) -> Vec<String> {
+        let settings = [Some(&account.settings.0), self.shared.app.as_ref()];
         let names = self.kind().secret_settings().iter();
         names
-            .filter_map(|name| account.settings.0.get(*name)?.as_str().map(str::to_owned))
+            .flat_map(|name| settings.iter().flatten().filter_map(|settings| settings.get(*name)))
+            .filter_map(|value| value.as_str().map(str::to_owned))
             .collect()
+    }
+
+    /// Whether a body is a probe.
+    pub(crate) fn is_probe(&self, body: &[u8]) -> bool {
+        self.shared.probes.iter().any(|probe| probe.as_bytes() == body)
     }
 }
 

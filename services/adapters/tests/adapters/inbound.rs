@@ -2,7 +2,6 @@
 
 use crate::contract::check_event;
 use crate::golden::{self, Differences, Kit};
-use crate::signature;
 use bytes::Bytes;
 use omnigate_core::port::adapter::{Received, Webhook, WebhookRequest};
 use omnigate_core::time::Moment;
@@ -53,6 +52,9 @@ struct Request {
     /// Any other body.
     #[serde(skip_serializing_if = "Option::is_none")]
     body_text: Option<String>,
+    /// True when the request carries no signature of its body, or one that `headers` say.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    unsigned: bool,
 }
 
 /// A golden case, ready to run.
@@ -84,11 +86,10 @@ impl Case {
         let webhook = kit.kind().open_webhook(&app, &accounts);
         let webhook = webhook.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let mut request = golden.request.build(&kit.shared.headers);
-        // A file that gives headers of its own gives the signature too, or shows what comes of a call without one.
-        if let (Some(signature), None) = (kit.shared.signature, &golden.request.headers) {
-            let mut settings = app.settings.0.clone();
-            settings.extend(accounts[0].settings.0.clone());
-            signature::sign(signature, &mut request, &app.id, &settings);
+        if let Some(signature) = kit.shared.signature.filter(|_| !golden.request.unsigned) {
+            let mut settings = accounts[0].settings.0.clone();
+            settings.extend(app.settings.0.clone());
+            signature.sign(&mut request, &app.id, &settings);
         }
         let case = Self {
             path: path.to_owned(),

@@ -4,7 +4,6 @@ mod failure;
 mod markup;
 mod plan;
 mod request;
-mod split;
 
 use super::api::{Answer, Api};
 use super::limits;

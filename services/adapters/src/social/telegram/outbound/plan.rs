@@ -5,7 +5,7 @@ use super::super::limits::{
     MAX_VCARD,
 };
 use super::markup::Styled;
-use super::split::utf16_len;
+use crate::split::utf16_len;
 use omnigate_proto::v1::{
     Choice, Contact, Link, Location, Media, MediaKind, Message, Sticker, part::Content as Wanted,
 };

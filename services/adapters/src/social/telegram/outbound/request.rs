@@ -3,13 +3,11 @@
 use super::super::api::{Api, Parameters, Upload};
 use super::failure::error;
 use super::plan::{Content, File, Piece, Source, vcard};
+use crate::multipart::{file_name, mime_type};
 use omnigate_core::port::adapter::{HttpRequest, Outgoing};
 use omnigate_proto::v1::{Choice, Contact, ErrorClass, Location, MediaKind, SendError};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, time::Duration};
-
-/// Longest file name sent, in characters.
-const MAX_FILE_NAME: usize = 200;
 
 /// Whom a call reaches.
 pub(super) struct Target {
@@ -104,30 +102,10 @@ fn media(api: &Api, mut parameters: Parameters, file: &File<'_>, time_limit: Dur
     let upload = Upload {
         parameter: file.parameter,
         file_name: file_name(&media.file_name, file.parameter),
-        mime_type: Some(media.mime_type.clone()).filter(|kind| is_mime_type(kind)),
+        mime_type: mime_type(&media.mime_type),
         content: media.content.clone(),
     };
     api.upload(file.method, parameters, upload, time_limit)
-}
-
-/// A name that can stand in a form's header: no path, no control characters, no quotes.
-fn file_name(wanted: &str, otherwise: &str) -> String {
-    let last = wanted.rsplit(['/', '\\']).next().unwrap_or_default();
-    let name: String = last
-        .chars()
-        .filter(|c| !c.is_control() && *c != '"')
-        .take(MAX_FILE_NAME)
-        .collect();
-    if name.trim().is_empty() {
-        otherwise.to_owned()
-    } else {
-        name
-    }
-}
-
-fn is_mime_type(text: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"/.+-;= _".contains(&byte);
-    text.len() <= 128 && text.contains('/') && text.bytes().all(allowed)
 }
 
 /// A venue needs both title and address; one stands in for the other.
