@@ -21,6 +21,7 @@ pub mod partition;
 pub mod port;
 pub mod protocol;
 pub mod shard;
+pub mod sms;
 pub mod time;
 pub mod timeline;
 pub mod topology;

@@ -42,6 +42,12 @@ pub enum Command {
         What the adapter would answer goes to stderr, the events go to stdout, one JSON object a line."
     )]
     Normalize(Normalize),
+    /// Shows how a text is sent as SMS: alphabet, SMS segments, cost, and what makes it expensive; offline.
+    #[command(after_help = "Example: omnigate sms-segments 'Chào chị, đơn hàng đã gửi'\n         \
+        omnigate sms-segments --unaccented --label '[QC]' --opt-out-line 'Từ chối soạn TC gửi 199' \\\n             \
+        --cost 0.02 --currency USD 'Giảm 50% hôm nay'\n         \
+        omnigate sms-segments --output json - < text.txt")]
+    SmsSegments(SmsSegments),
     /// Sends a message.
     #[command(
         after_help = "Example: omnigate send --thread thr_… 'Chào chị, đơn hàng đã gửi'\n         \
@@ -163,6 +169,37 @@ pub struct Normalize {
     pub no_verify: bool,
     /// File with the body; without it, or with `-`, standard input.
     pub file: Option<PathBuf>,
+}
+
+/// Arguments of `sms-segments`.
+#[derive(Debug, Args)]
+pub struct SmsSegments {
+    /// Removes accents and replaces what is outside GSM-7.
+    #[arg(long)]
+    pub unaccented: bool,
+    /// Puts a label first, such as `[QC]` before advertising; not twice.
+    #[arg(long)]
+    pub label: Option<String>,
+    /// Puts a line last that says how to opt out; not twice.
+    #[arg(long)]
+    pub opt_out_line: Option<String>,
+    /// Units that the provider adds by itself.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=140))]
+    pub reserved: u16,
+    /// Price of one SMS segment, such as 0.02.
+    #[arg(long, requires = "currency")]
+    pub cost: Option<String>,
+    /// Its currency, ISO 4217.
+    #[arg(long, requires = "cost")]
+    pub currency: Option<String>,
+    /// Bits of the reference that ties the SMS segments of a long text together.
+    #[arg(long, default_value = "8", value_parser = ["8", "16"])]
+    pub reference: String,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    pub output: Output,
+    /// The text; without it, or with `-`, standard input.
+    pub text: Option<String>,
 }
 
 /// Arguments of `send`.

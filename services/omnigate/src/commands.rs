@@ -11,6 +11,7 @@ pub mod print;
 pub mod remote;
 pub mod send;
 pub mod serve;
+pub mod sms_segments;
 mod timeline;
 
 use crate::cli::{Cli, Command};
@@ -21,6 +22,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Serve(arguments) => serve::run(&arguments).await,
         Command::Check(arguments) => check::run(&arguments).await,
         Command::Normalize(arguments) => normalize::run(&arguments),
+        Command::SmsSegments(arguments) => sms_segments::run(&arguments),
         Command::Send(arguments) => send::run(&arguments).await,
         Command::Customers(arguments) => customers::run(&arguments).await,
         Command::Accounts(arguments) => accounts::run(&arguments).await,

@@ -42,6 +42,7 @@ fn every_command_has_help_with_an_example() {
         "serve",
         "check",
         "normalize",
+        "sms-segments",
         "send",
         "customers list",
         "customers get",
@@ -100,6 +101,91 @@ fn a_payload_is_verified_with_the_account_of_a_configuration() {
     let forged = normalize("wrong");
     assert!(!forged.status.success() && said(&forged).1.starts_with("401"));
     assert!(said(&forged).0.is_empty(), "nothing of a forged payload is shown");
+}
+
+#[test]
+fn a_text_is_cut_into_sms_segments_offline() {
+    let folder = tempfile::tempdir().unwrap();
+    let shown = |arguments: &[&str], input: &str| {
+        let output = omnigate(folder.path(), &[&["sms-segments"], arguments].concat(), input);
+        let (shown, problems) = said(&output);
+        assert!(
+            output.status.success() && problems.is_empty(),
+            "{arguments:?}: {problems}"
+        );
+        shown
+    };
+    let json = |arguments: &[&str], input: &str| -> serde_json::Value {
+        serde_json::from_str(&shown(&[&["--output", "json"], arguments].concat(), input)).unwrap()
+    };
+    let accented = "Chào chị, đơn hàng của chị đã được gửi hôm nay, mời chị theo dõi trên ứng dụng";
+    let table = shown(&[accented, "--cost", "0.02", "--currency", "usd"], "");
+    for words in [
+        "UCS-2: 78 characters",
+        "2 SMS segments of at most 67",
+        "Cost: 0.04 USD",
+        "U+1ECB",
+    ] {
+        assert!(table.contains(words), "{words}: {table}");
+    }
+    let plan = json(&[accented], "");
+    assert_eq!(plan["segments"][0]["units"], 67);
+    assert_eq!(plan["segments"][1]["text"], "ên ứng dụng");
+    assert_eq!(plan["foreign"][0]["character"], "ị");
+    assert_eq!(plan["foreign"][0]["position"], 8);
+    assert_eq!(plan["cost"], serde_json::Value::Null);
+    let advertising = [
+        "--unaccented",
+        "--label",
+        "[QC]",
+        "--opt-out-line",
+        "Từ chối soạn TC gửi 199",
+        "-",
+    ];
+    let plan = json(&advertising, "Giảm 50% 🎉\n");
+    assert_eq!(plan["text"], "[QC] Giam 50% ?\nTu choi soan TC gui 199");
+    assert_eq!(
+        (plan["encoding"].as_str(), plan["lost"].as_u64()),
+        (Some("gsm7"), Some(1))
+    );
+    let long = "a".repeat(161);
+    assert_eq!(json(&[&long, "--reference", "16"], "")["capacity"], 152);
+    assert_eq!(
+        json(&["--reserved", "38"], &long[..122])["segments"][0]["units"],
+        122,
+        "standard input without -"
+    );
+}
+
+#[test]
+fn a_text_that_cannot_be_cut_gets_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    for (arguments, input, words) in [
+        (&["-"][..], "", &["no text"][..]),
+        (&["text", "--cost", "0.02"], "", &["--currency"]),
+        (
+            &["text", "--cost", "0,02", "--currency", "USD"],
+            "",
+            &["0,02", "six decimals"],
+        ),
+        (
+            &["text", "--cost", "1", "--currency", "dollars"],
+            "",
+            &["dollars", "ISO 4217"],
+        ),
+        (&["text", "--reference", "12"], "", &["12", "8", "16"]),
+        (&["text", "--reserved", "141"], "", &["141", "140"]),
+    ] {
+        let error = fails(folder.path(), &[&["sms-segments"], arguments].concat(), input);
+        assert!(words.iter().all(|word| error.contains(word)), "{arguments:?}: {error}");
+    }
+    let error = fails(folder.path(), &["sms-segments"], &"a".repeat(153 * 255 + 1));
+    assert!(
+        error.contains("256 SMS segments") && error.lines().count() == 1,
+        "{error}"
+    );
+    let error = fails(folder.path(), &["sms-segments"], &"a".repeat(256 * 1024 + 1));
+    assert!(error.contains("256 KiB") && error.lines().count() == 1, "{error}");
 }
 
 #[test]
