@@ -5,6 +5,8 @@
 //! `tests/adapters`, which also derives the hostile cases that every adapter has to stand.
 
 mod settings;
+#[allow(dead_code, unused_imports)]
+mod texting;
 
 use omnigate_core::port::adapter::{Kind, NoKind, select};
 
