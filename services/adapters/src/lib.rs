@@ -35,6 +35,7 @@ macro_rules! adapters {
 
 adapters! {
     social { telegram },
+    sms { smpp },
 }
 
 /// All adapters.

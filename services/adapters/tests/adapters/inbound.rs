@@ -73,11 +73,11 @@ impl Case {
             Some(settings) => golden::app("app", channel, provider, settings, false),
             None => golden::app("shop", channel, provider, &accounts[0].settings.0, true),
         };
-        let webhook = kit.kind().open_webhook(&app, &accounts);
+        let webhook = kit.kind().open_offline(&app, &accounts);
         let webhook = webhook.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let case = Self {
             path: path.to_owned(),
-            webhook: webhook.expect("the channel has webhooks"),
+            webhook: webhook.expect("the channel reads what comes in"),
             request: golden.request.build(&kit.shared.headers),
         };
         (case, golden)
