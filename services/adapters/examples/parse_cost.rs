@@ -83,6 +83,7 @@ fn main() {
                 Bytes::from_static(b"a-secret"),
             )],
             body: Bytes::from_static(body.as_bytes()),
+            remote: None,
             received_at: Moment(1_767_323_045_678),
         };
         let tree = fastest(|| {

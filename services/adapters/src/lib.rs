@@ -5,7 +5,6 @@
 //! `tests/adapters`, which also derives the hostile cases that every adapter has to stand.
 
 mod settings;
-#[allow(dead_code, unused_imports)]
 mod texting;
 
 use omnigate_core::port::adapter::{Kind, NoKind, select};
@@ -34,6 +33,11 @@ macro_rules! adapters {
 }
 
 adapters! {
+    sms {
+        esms,
+        speedsms,
+        twilio,
+    },
     social { telegram },
     sms { smpp },
 }

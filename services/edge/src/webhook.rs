@@ -25,6 +25,8 @@ use omnigate_core::{
 };
 use omnigate_proto::v1::RawRequest;
 use omnigate_rpc::trace;
+use omnigate_runtime::http::Remote;
+use percent_encoding::percent_decode_str;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
@@ -192,6 +194,7 @@ fn webhook_request(head: Parts, body: Bytes, clock: &dyn Clock) -> WebhookReques
             .map(|(name, value)| (name.as_str().to_owned(), Bytes::copy_from_slice(value.as_bytes())))
             .collect(),
         body,
+        remote: head.extensions.get::<Remote>().map(|remote| remote.0.ip()),
         received_at: clock.now(),
     }
 }
@@ -200,10 +203,11 @@ fn webhook_request(head: Parts, body: Bytes, clock: &dyn Clock) -> WebhookReques
 fn kept(app_id: &str, webhook: &dyn Webhook, request: WebhookRequest) -> RawRequest {
     let secret = webhook.secret_headers();
     let is_secret = |name: &str| ALWAYS_SECRET.contains(&name) || secret.contains(&name);
+    let query = without_parameters(&request.query, webhook.secret_parameters());
     RawRequest {
         app_id: app_id.to_owned(),
         method: request.method,
-        query: request.query,
+        query,
         headers: request
             .headers
             .into_iter()
@@ -213,6 +217,16 @@ fn kept(app_id: &str, webhook: &dyn Webhook, request: WebhookRequest) -> RawRequ
         body: request.body,
         received_at_ms: request.received_at.0,
     }
+}
+
+/// A query string without these parameters.
+fn without_parameters(query: &str, names: &[&str]) -> String {
+    let is_kept = |pair: &&str| {
+        let name = pair.split('=').next().unwrap_or_default().replace('+', " ");
+        let name = percent_decode_str(&name).decode_utf8_lossy();
+        !names.contains(&&*name)
+    };
+    query.split('&').filter(is_kept).collect::<Vec<_>>().join("&")
 }
 
 /// Nothing is kept, and soon it could be.
@@ -230,4 +244,18 @@ fn response(reply: Reply) -> Response {
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_parameters;
+
+    #[test]
+    fn secrets_leave_the_query() {
+        let kept = |query| without_parameters(query, &["token"]);
+        assert_eq!(kept("token=a&SMSID=1&token=b&to%6ben=c&x"), "SMSID=1&x");
+        assert_eq!(kept("token"), "");
+        assert_eq!(kept("tokens=a&%ff=b"), "tokens=a&%ff=b");
+        assert_eq!(without_parameters("a=1&&b=%20", &[]), "a=1&&b=%20");
+    }
 }

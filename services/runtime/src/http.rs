@@ -1,13 +1,13 @@
 //! The HTTP server of webhooks and admin pages: bounded in connections, headers and time, so that slow or many strangers
 //! cost little.
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
     service::TowerToHyperService,
 };
-use std::{io, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
@@ -33,6 +33,10 @@ pub struct Limits {
     pub drain_within: Duration,
 }
 
+/// Address at the other end of the connection, among a request's extensions. Behind a proxy it is the proxy's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Remote(pub SocketAddr);
+
 /// Serves until stopped; then lets open requests end for a while, and gives how many had to be cut.
 pub async fn serve(listener: TcpListener, routes: Router, limits: Limits, stop: &CancellationToken) -> usize {
     let connections = Arc::new(Semaphore::new(limits.connections));
@@ -50,11 +54,11 @@ pub async fn serve(listener: TcpListener, routes: Router, limits: Limits, stop: 
             () = stop.cancelled() => break,
             accepted = accept(&listener, &connections) => accepted,
         };
-        let Ok((stream, permit)) = accepted else {
+        let Ok((stream, remote, permit)) = accepted else {
             tokio::time::sleep(AFTER_ACCEPT_ERROR).await;
             continue;
         };
-        let service = TowerToHyperService::new(routes.clone());
+        let service = TowerToHyperService::new(routes.clone().layer(Extension(Remote(remote))));
         let connection = http.serve_connection(TokioIo::new(stream), service).into_owned();
         let connection = graceful.watch(connection);
         tasks.spawn(async move {
@@ -74,15 +78,15 @@ pub async fn serve(listener: TcpListener, routes: Router, limits: Limits, stop: 
 async fn accept(
     listener: &TcpListener,
     connections: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+) -> io::Result<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
     // The place is taken first, so that a connection is never accepted and then left waiting.
     let permit = Arc::clone(connections)
         .acquire_owned()
         .await
         .map_err(io::Error::other)?;
-    let (stream, _) = listener.accept().await.inspect_err(|error| {
+    let (stream, remote) = listener.accept().await.inspect_err(|error| {
         tracing::warn!(%error, "cannot accept a connection");
     })?;
     stream.set_nodelay(true).ok();
-    Ok((stream, permit))
+    Ok((stream, remote, permit))
 }

@@ -49,6 +49,7 @@ fuzz_target!(|body: &[u8]| {
         query: String::new(),
         headers: Vec::new(),
         body: Bytes::copy_from_slice(body),
+        remote: None,
         received_at: Moment(1_767_323_045_678),
     };
     let received = WEBHOOK.receive(&request, false);

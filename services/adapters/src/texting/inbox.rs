@@ -74,8 +74,13 @@ impl Inbox<'_> {
             kind: Some(Kind::Message(received.message)),
             ..self.event()
         };
+        self.taken(event).map(|event| self.with_subscription(event))
+    }
+
+    /// The event, if the contract can carry it: one that ingest refuses would be lost.
+    pub(crate) fn taken(&self, event: Event) -> Option<Event> {
         let is_taken = normalise(&mut event.clone(), self.account, self.received_at, "").is_ok();
-        is_taken.then(|| self.with_subscription(event))
+        is_taken.then_some(event)
     }
 
     /// A message event, followed by the opt-out or opt-in that all of its text is. Both tell of the same message; the kind

@@ -11,6 +11,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// Ways in which providers sign what they send.
+#[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Signature {
+    Twilio,
+}
+
 /// What the golden files of one adapter share.
 #[derive(Deserialize, Clone)]
 #[serde(deny_unknown_fields)]
@@ -22,6 +29,11 @@ pub(crate) struct Shared {
     pub(crate) provider: String,
     /// Headers without which a call is not genuine.
     pub(crate) signature_headers: Vec<String>,
+    /// Query parameters without which a call is not genuine.
+    #[serde(default)]
+    pub(crate) signature_parameters: Vec<String>,
+    /// How calls are signed, where the signature depends on what is called.
+    pub(crate) signature: Option<Signature>,
     /// Settings of the app; those of the account when missing.
     pub(crate) app: Option<Map<String, Value>>,
     /// Settings of the account.

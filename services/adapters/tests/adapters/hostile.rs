@@ -68,6 +68,10 @@ fn forged_requests_are_refused() {
 fn cut_bodies_are_rejected() {
     each_taken(|_, case, _| {
         let body = &case.request.body;
+        // The content of such a call is in its query.
+        if body.is_empty() {
+            return;
+        }
         let is_json = json_of(&case.request).is_some();
         for eighth in 0..8 {
             let cut = with_body(&case.request, body.slice(..body.len() * eighth / 8));

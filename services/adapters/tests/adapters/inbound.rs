@@ -2,12 +2,14 @@
 
 use crate::contract::check_event;
 use crate::golden::{self, Differences, Kit};
+use crate::signature;
 use bytes::Bytes;
 use omnigate_core::port::adapter::{Received, Webhook, WebhookRequest};
 use omnigate_core::time::Moment;
 use omnigate_proto::v1::Event;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json, value::RawValue};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 /// When every request came, unless a file says otherwise: 2026-01-02T03:04:05.678Z.
@@ -39,6 +41,12 @@ struct Request {
     /// Instead of the shared headers.
     #[serde(skip_serializing_if = "Option::is_none")]
     headers: Option<Map<String, Value>>,
+    /// Parameters: of the query of a GET, else of the body.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    form: Option<Map<String, Value>>,
+    /// Where the request comes from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remote: Option<IpAddr>,
     /// JSON, sent without the spaces it has in the file.
     #[serde(skip_serializing_if = "Option::is_none")]
     body: Option<Box<RawValue>>,
@@ -75,10 +83,17 @@ impl Case {
         };
         let webhook = kit.kind().open_offline(&app, &accounts);
         let webhook = webhook.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let mut request = golden.request.build(&kit.shared.headers);
+        // A file that gives headers of its own gives the signature too, or shows what comes of a call without one.
+        if let (Some(signature), None) = (kit.shared.signature, &golden.request.headers) {
+            let mut settings = app.settings.0.clone();
+            settings.extend(accounts[0].settings.0.clone());
+            signature::sign(signature, &mut request, &app.id, &settings);
+        }
         let case = Self {
             path: path.to_owned(),
             webhook: webhook.expect("the channel reads what comes in"),
-            request: golden.request.build(&kit.shared.headers),
+            request,
         };
         (case, golden)
     }
@@ -112,22 +127,52 @@ impl Case {
 impl Request {
     fn build(&self, shared: &Map<String, Value>) -> WebhookRequest {
         let headers = self.headers.as_ref().unwrap_or(shared);
-        let body = match (&self.body, &self.body_text) {
-            (Some(json), None) => minified(json.get()),
-            (None, Some(text)) => text.clone(),
-            _ => panic!("a request has either body or body_text"),
+        let method = self.method.clone().unwrap_or_else(|| "POST".to_owned());
+        let mut query = self.query.clone().unwrap_or_default();
+        let form = self.form.as_ref().map(encoded);
+        let body = match (&self.body, &self.body_text, form) {
+            (Some(json), None, None) => minified(json.get()),
+            (None, Some(text), None) => text.clone(),
+            (None, None, Some(form)) if method == "GET" => {
+                query = if query.is_empty() {
+                    form
+                } else {
+                    format!("{query}&{form}")
+                };
+                String::new()
+            }
+            (None, None, Some(form)) => form,
+            (None, None, None) if method == "GET" => String::new(),
+            _ => panic!("a request has either body, body_text or form"),
         };
         WebhookRequest {
-            method: self.method.clone().unwrap_or_else(|| "POST".to_owned()),
-            query: self.query.clone().unwrap_or_default(),
+            method,
+            query,
             headers: headers
                 .iter()
                 .map(|(name, value)| (name.clone(), Bytes::from(value.as_str().unwrap().to_owned())))
                 .collect(),
             body: Bytes::from(body),
+            remote: self.remote,
             received_at: Moment(RECEIVED_AT_MS),
         }
     }
+}
+
+/// Parameters as a form has them; a list is a name with several values.
+fn encoded(form: &Map<String, Value>) -> String {
+    let mut text = form_urlencoded::Serializer::new(String::new());
+    for (name, value) in form {
+        match value {
+            Value::Array(values) => values.iter().for_each(|value| {
+                text.append_pair(name, value.as_str().unwrap());
+            }),
+            value => {
+                text.append_pair(name, value.as_str().unwrap());
+            }
+        }
+    }
+    text.finish()
 }
 
 /// JSON without the spaces between its tokens.

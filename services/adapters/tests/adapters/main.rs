@@ -20,7 +20,9 @@ mod hostile;
 mod inbound;
 mod mutate;
 mod outbound;
+mod parameters;
 mod session;
+mod signature;
 mod wire;
 
 /// Every adapter of the list has golden files, and every golden file an adapter.

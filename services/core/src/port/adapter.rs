@@ -15,7 +15,7 @@ use crate::account::{Account, App, Settings};
 use crate::time::Moment;
 use bytes::Bytes;
 use omnigate_proto::v1::{Capabilities, Event, Message, ProviderTemplate, SendAccepted, SendError};
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// A configured value that the adapter cannot work with.
@@ -154,6 +154,9 @@ pub struct WebhookRequest {
     pub headers: Vec<(String, Bytes)>,
     /// Body as it came.
     pub body: Bytes,
+    /// Address at the other end of the connection; `None` when the request did not come over one. Behind a proxy it is the
+    /// proxy's.
+    pub remote: Option<IpAddr>,
     /// When it came.
     pub received_at: Moment,
 }
@@ -218,6 +221,11 @@ pub trait Webhook: Send + Sync {
 
     /// Names of request headers that must not be kept because they carry a secret, in lower case.
     fn secret_headers(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Names of query parameters that must not be kept because they carry a secret.
+    fn secret_parameters(&self) -> &'static [&'static str] {
         &[]
     }
 }

@@ -229,6 +229,7 @@ impl Webhook for FakeWebhook {
         }
         let body = std::str::from_utf8(&request.body).unwrap();
         assert_ne!(body, "panic", "as the test asked");
+        assert!(request.remote.is_some_and(|remote| remote.is_loopback()));
         Received::Events {
             events: body.lines().map(|id| message(&self.0, id)).collect(),
             reply: Reply {
@@ -241,6 +242,10 @@ impl Webhook for FakeWebhook {
 
     fn secret_headers(&self) -> &'static [&'static str] {
         &["x-secret"]
+    }
+
+    fn secret_parameters(&self) -> &'static [&'static str] {
+        &["token"]
     }
 }
 

@@ -84,9 +84,12 @@ async fn the_provider_is_answered_only_after_the_push() {
 async fn the_raw_request_travels_along_without_its_secrets() {
     let ingest = FakeIngest::open();
     let running = started(&ingest, Settings::default()).await;
-    exchange(&running, genuine("a")).await;
+    let path = "/v1/webhooks/shop?a=1&token=s3cret&b=%20";
+    let headers = "x-secret: s3cret\r\nx-kind: test\r\nauthorization: Basic eA==\r\n";
+    exchange(&running, post(path, headers, "a")).await;
     let calls = ingest.calls.lock().unwrap();
     let raw = &calls[0].raw[0];
+    assert_eq!(raw.query, "a=1&b=%20");
     assert_eq!(
         (raw.app_id.as_str(), raw.method.as_str(), raw.body.as_ref()),
         ("shop", "POST", &b"a"[..])

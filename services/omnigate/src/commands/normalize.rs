@@ -127,6 +127,7 @@ fn request(arguments: &Normalize) -> anyhow::Result<WebhookRequest> {
         query: arguments.query.clone(),
         headers,
         body: body(arguments.file.as_deref())?,
+        remote: None,
         received_at: SystemClock.now(),
     })
 }
