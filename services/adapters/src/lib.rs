@@ -35,11 +35,11 @@ macro_rules! adapters {
 adapters! {
     sms {
         esms,
+        smpp,
         speedsms,
         twilio,
     },
     social { telegram },
-    sms { smpp },
 }
 
 /// All adapters.

@@ -4,4 +4,5 @@
 //! rules, and fails on demand. It knows no adapter and nothing of the gateway, so that an adapter is held to the provider's
 //! behaviour and not to its own author's belief about it.
 
+pub mod smsc;
 pub mod telegram;

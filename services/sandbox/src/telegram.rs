@@ -35,6 +35,7 @@ mod view;
 mod webhook;
 
 pub use clock::Clock;
+pub(crate) use clock::Now;
 pub use control::ControlError;
 pub use fault::{Fault, FaultRule};
 pub use handle::TelegramHandle;

@@ -27,7 +27,7 @@ impl Clock {
         Self(Arc::new(unix_time))
     }
 
-    pub(super) fn now(&self) -> Now {
+    pub(crate) fn now(&self) -> Now {
         Now {
             at: Instant::now(),
             unix: i64::try_from((self.0)().as_secs()).unwrap_or(i64::MAX),
@@ -43,9 +43,9 @@ impl fmt::Debug for Clock {
 
 /// One reading of both clocks.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Now {
+pub(crate) struct Now {
     /// For delays, expiry and rates.
-    pub(super) at: Instant,
+    pub(crate) at: Instant,
     /// Seconds since 1970, for dates.
-    pub(super) unix: i64,
+    pub(crate) unix: i64,
 }
