@@ -171,7 +171,11 @@ impl Arrivals {
         let mut memory = self.memory();
         let until = now + self.kept();
         memory.settle(arrival, State::Acknowledged, until);
-        memory.acknowledged.entry(connection).or_default().push_back((end, arrival));
+        memory
+            .acknowledged
+            .entry(connection)
+            .or_default()
+            .push_back((end, arrival));
     }
 
     /// An arrival was refused: the SMSC will send it again.
@@ -367,8 +371,16 @@ mod tests {
         assert_eq!(restarted.arrive(OK, "bind-1", 1, at(20)), before);
         let restarted = arrivals();
         restarted.arrive([9; 16], "bind-1", 1, at(59));
-        assert_eq!(restarted.arrive(OK, "bind-1", 1, at(70)), before, "counted as at the start");
-        assert_ne!(arrivals().arrive(OK, "bind-2", 1, at(20)), before, "another bind may be another process's");
+        assert_eq!(
+            restarted.arrive(OK, "bind-1", 1, at(70)),
+            before,
+            "counted as at the start"
+        );
+        assert_ne!(
+            arrivals().arrive(OK, "bind-2", 1, at(20)),
+            before,
+            "another bind may be another process's"
+        );
         assert_ne!(arrivals().arrive(OK, "bind-1", 1, at(61)), before, "the next window");
     }
 

@@ -56,7 +56,9 @@ impl Binds {
     pub(super) fn new(settings: &BindSettings, window: usize) -> Self {
         let numbers = 1..=settings.binds;
         let lines = match settings.mode {
-            BindMode::Transceiver => numbers.map(|number| Line::new(format!("bind-{number}"), true, true)).collect(),
+            BindMode::Transceiver => numbers
+                .map(|number| Line::new(format!("bind-{number}"), true, true))
+                .collect(),
             BindMode::TransmitterReceiver => numbers
                 .flat_map(|number| {
                     [
@@ -146,7 +148,9 @@ impl Binds {
 
 /// How many ticks a time has, at least one.
 pub(super) fn ticks(time: Duration) -> u64 {
-    u64::try_from(time.as_millis() / TICK.as_millis()).unwrap_or(u64::MAX).max(1)
+    u64::try_from(time.as_millis() / TICK.as_millis())
+        .unwrap_or(u64::MAX)
+        .max(1)
 }
 
 fn ticks_to_time(ticks: u64) -> Duration {

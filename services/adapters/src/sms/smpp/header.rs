@@ -115,7 +115,10 @@ mod tests {
 
     #[test]
     fn places_are_found_among_other_elements() {
-        assert_eq!(place_of(b"\x05\x00\x03\x2a\x03\x02text"), Some(place(42, 3, 2, Told::Octet)));
+        assert_eq!(
+            place_of(b"\x05\x00\x03\x2a\x03\x02text"),
+            Some(place(42, 3, 2, Told::Octet))
+        );
         assert_eq!(
             place_of(b"\x06\x08\x04\x01\x2a\x02\x01"),
             Some(place(298, 2, 1, Told::TwoOctets))
@@ -148,7 +151,13 @@ mod tests {
 
     #[test]
     fn what_is_longer_than_it_can_be_is_no_header() {
-        for content in [b"".as_slice(), b"\x05\x00\x03", b"\x05\x00\x09\x01\x02\x01text", b"\x01\x00text", b"hello"] {
+        for content in [
+            b"".as_slice(),
+            b"\x05\x00\x03",
+            b"\x05\x00\x09\x01\x02\x01text",
+            b"\x01\x00text",
+            b"hello",
+        ] {
             assert_eq!(divide(content), None, "{content:?}");
         }
     }

@@ -61,7 +61,9 @@ impl Translator<'_> {
             command::DELIVER_SM | command::DATA_SM => pdu.message().ok(),
             _ => None,
         };
-        let said = message.as_ref().map_or_else(|| arrivals::said_by(&pdu.raw), arrivals::said);
+        let said = message
+            .as_ref()
+            .map_or_else(|| arrivals::said_by(&pdu.raw), arrivals::said);
         let arrival = self.arrivals.arrive(said, self.bind, self.connection, received_at);
         let about = About {
             inbox: Inbox {
@@ -170,7 +172,11 @@ impl About<'_> {
     fn receipt(&self, report: &receipt::Report, from: &str) -> Option<Event> {
         let settings = &self.settings.receipt;
         let (id, is_parameter) = report.message_id.as_ref()?;
-        let form = if *is_parameter { settings.receipt_tlv_id } else { settings.receipt_id };
+        let form = if *is_parameter {
+            settings.receipt_tlv_id
+        } else {
+            settings.receipt_id
+        };
         let provider_message_id = canonical(id, form);
         if provider_message_id.is_empty() {
             return None;
@@ -216,7 +222,7 @@ impl About<'_> {
 
     /// A phone can be reached again (SMPP 3.4, 4.12).
     fn alert(&self) -> Vec<Event> {
-        let about = self.pdu.alerted().map(|digits| text_of(digits)).unwrap_or_default();
+        let about = self.pdu.alerted().map(text_of).unwrap_or_default();
         vec![self.unsupported("alert_notification", "", &about)]
     }
 
@@ -231,9 +237,15 @@ impl About<'_> {
 /// Class and words of a state that is a failure.
 const fn failure(state: State) -> Option<(ErrorClass, &'static str)> {
     Some(match state {
-        State::Expired => (ErrorClass::RecipientTemporary, "the network gave up: its time passed (EXPIRED)"),
+        State::Expired => (
+            ErrorClass::RecipientTemporary,
+            "the network gave up: its time passed (EXPIRED)",
+        ),
         State::Deleted => (ErrorClass::RecipientTemporary, "the network removed it (DELETED)"),
-        State::Undeliverable => (ErrorClass::RecipientTemporary, "the network cannot deliver it (UNDELIV)"),
+        State::Undeliverable => (
+            ErrorClass::RecipientTemporary,
+            "the network cannot deliver it (UNDELIV)",
+        ),
         State::Rejected => (ErrorClass::Policy, "the network refused it (REJECTD)"),
         State::Enroute | State::Delivered | State::Accepted | State::Unknown => return None,
     })
@@ -290,7 +302,10 @@ fn text_of(octets: &[u8]) -> String {
 fn with_provider_form(event: &mut Event, source: Address<'_>) {
     for evidence in &mut event.identifiers {
         let form = text_of(source.digits);
-        let is_canonical = evidence.identifier.as_ref().is_some_and(|identifier| identifier.value == form);
+        let is_canonical = evidence
+            .identifier
+            .as_ref()
+            .is_some_and(|identifier| identifier.value == form);
         evidence.provider_form = if is_canonical { String::new() } else { form };
     }
 }

@@ -261,7 +261,9 @@ impl Line {
         let silence = now.saturating_sub(link.heard_at);
         match link.enquired {
             // Whatever else comes, it is there; it owes the answer all the same, but not its life.
-            Some((asked, _, _)) => ticked.is_dead = now - asked > times.response.min(times.enquire) && link.heard_at <= asked,
+            Some((asked, _, _)) => {
+                ticked.is_dead = now - asked > times.response.min(times.enquire) && link.heard_at <= asked
+            }
             None if silence >= times.enquire => {
                 let start = link.queued;
                 let sequence = link.request(pdu::command::ENQUIRE_LINK);
@@ -271,7 +273,10 @@ impl Line {
             None => {}
         }
         // Asked again later, when the answer never came but other things did.
-        if link.enquired.is_some_and(|(asked, _, _)| link.heard_at > asked && silence >= times.enquire) {
+        if link
+            .enquired
+            .is_some_and(|(asked, _, _)| link.heard_at > asked && silence >= times.enquire)
+        {
             link.enquired = None;
         }
         if ticked.expired > 0 {
@@ -309,7 +314,8 @@ impl Line {
 
     /// Waits until there is room for what has to be answered.
     pub(super) async fn has_room(&self) {
-        self.until(|link| link.queued - link.written < MAX_UNWRITTEN as u64).await;
+        self.until(|link| link.queued - link.written < MAX_UNWRITTEN as u64)
+            .await;
     }
 
     /// Waits until no submit is unanswered.
@@ -346,7 +352,11 @@ impl Link {
     /// nobody.
     fn next_sequence(&mut self) -> u32 {
         loop {
-            self.sequence = if self.sequence >= MAX_SEQUENCE { 1 } else { self.sequence + 1 };
+            self.sequence = if self.sequence >= MAX_SEQUENCE {
+                1
+            } else {
+                self.sequence + 1
+            };
             if !self.window.contains_key(&self.sequence) {
                 return self.sequence;
             }

@@ -55,7 +55,11 @@ impl Webhook for Offline {
 /// Octets of digits, with space wherever it helps a reader.
 fn octets(body: &[u8]) -> Option<Vec<u8>> {
     let digit = |byte: &u8| char::from(*byte).to_digit(16);
-    let digits: Option<Vec<u32>> = body.iter().filter(|byte| !byte.is_ascii_whitespace()).map(digit).collect();
+    let digits: Option<Vec<u32>> = body
+        .iter()
+        .filter(|byte| !byte.is_ascii_whitespace())
+        .map(digit)
+        .collect();
     let digits = digits?;
     let (pairs, odd) = digits.as_chunks::<2>();
     let octet = |[high, low]: &[u32; 2]| u8::try_from(high << 4 | low).ok();

@@ -86,7 +86,9 @@ impl SmppChannel {
         }
         let (pieces, most) = (prepared.ranges.len(), self.settings.text.max_segments);
         if pieces > most {
-            return Err(content_error(format!("the text takes {pieces} SMS segments; at most {most} are allowed")));
+            return Err(content_error(format!(
+                "the text takes {pieces} SMS segments; at most {most} are allowed"
+            )));
         }
         Ok(prepared)
     }
@@ -140,7 +142,11 @@ impl SmppChannel {
     }
 
     fn accepted(&self, message_id: &[u8]) -> SendAccepted {
-        let state = if self.has_receipts() { ReceiptState::Accepted } else { ReceiptState::Sent };
+        let state = if self.has_receipts() {
+            ReceiptState::Accepted
+        } else {
+            ReceiptState::Sent
+        };
         SendAccepted {
             provider_message_id: canonical(message_id, self.settings.receipt.submit_id),
             state: state.into(),
@@ -161,7 +167,10 @@ impl SmppChannel {
         };
         SendError {
             provider_code: status::code(status),
-            ..waiting(error(class, format!("the SMSC answered {}", status::name(status))), pause)
+            ..waiting(
+                error(class, format!("the SMSC answered {}", status::name(status))),
+                pause,
+            )
         }
     }
 }
@@ -230,7 +239,7 @@ fn waiting(error: SendError, pause: Duration) -> SendError {
     }
 }
 
-fn address<'a>(said: Addressing, form: sender::Addressing, address: &'a str) -> (u8, u8, &'a str) {
+fn address(said: Addressing, form: sender::Addressing, address: &str) -> (u8, u8, &str) {
     (said.ton.unwrap_or(form.ton), said.npi.unwrap_or(form.npi), address)
 }
 
@@ -275,7 +284,11 @@ fn cut_ucs2(text: &str, long: LongMessages) -> Vec<Range<usize>> {
     if text.encode_utf16().count() <= UNITS {
         return std::iter::once(0..text.len()).collect();
     }
-    let most = if long == LongMessages::Udh16 { UNITS_UDH16 } else { UNITS_UDH };
+    let most = if long == LongMessages::Udh16 {
+        UNITS_UDH16
+    } else {
+        UNITS_UDH
+    };
     let mut ranges = Vec::new();
     let (mut start, mut units) = (0, 0);
     for (at, character) in text.char_indices() {

@@ -206,9 +206,9 @@ impl Fields {
             let length = value.iter().position(ends).unwrap_or(value.len());
             let value = value.get(..length).unwrap_or_default();
             // A space after the colon belongs to the value, unless the next field follows.
-            let is_next = NAMES
-                .iter()
-                .any(|(written, _)| value.len() >= written.len() && value[..written.len()].eq_ignore_ascii_case(written.as_bytes()));
+            let is_next = NAMES.iter().any(|(written, _)| {
+                value.len() >= written.len() && value[..written.len()].eq_ignore_ascii_case(written.as_bytes())
+            });
             if is_next || skipped > 1 {
                 is_start = true;
                 continue;

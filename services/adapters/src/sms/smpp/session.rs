@@ -178,7 +178,10 @@ async fn bind(stream: &mut dyn Stream, request: &Bind<'_>) -> Result<BytesMut, S
             }
         }
         if stream.read_buf(&mut buffer).await.map_err(lost)? == 0 {
-            return Err(retry("the SMSC closed the connection instead of binding", REFUSED_AFTER));
+            return Err(retry(
+                "the SMSC closed the connection instead of binding",
+                REFUSED_AFTER,
+            ));
         }
     }
 }
@@ -192,11 +195,9 @@ fn bind_outcome(pdu: &Pdu, request: u32) -> Option<Result<(), SessionError>> {
     let told = format!("{} ({})", status::name(pdu.status), status::code(pdu.status));
     Some(match pdu.status {
         status::ESME_ROK if !is_nack => Ok(()),
-        status::ESME_RINVPASWD | status::ESME_RINVSYSID | status::ESME_RINVSYSTYP => {
-            Err(SessionError::Misconfigured(format!(
-                "the SMSC refuses system_id, password or system_type: {told}"
-            )))
-        }
+        status::ESME_RINVPASWD | status::ESME_RINVSYSID | status::ESME_RINVSYSTYP => Err(SessionError::Misconfigured(
+            format!("the SMSC refuses system_id, password or system_type: {told}"),
+        )),
         status::ESME_RINVCMDID => Err(SessionError::Misconfigured(format!(
             "the SMSC does not know this kind of bind, try bind = \"transmitter_receiver\": {told}"
         ))),
@@ -334,7 +335,9 @@ impl Connection<'_> {
             self.line.put(write)
         });
         let arrival = delivery.translated.arrival;
-        self.shared.arrivals.acknowledged(arrival, self.number, end, self.host.now());
+        self.shared
+            .arrivals
+            .acknowledged(arrival, self.number, end, self.host.now());
         self.in_hand.fetch_sub(1, Ordering::AcqRel);
     }
 

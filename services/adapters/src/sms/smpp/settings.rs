@@ -305,7 +305,12 @@ impl SmppSettings {
 
     /// How to bind, which everything but reading offline needs.
     pub(super) fn need_bind(&self) -> Result<&BindSettings, Invalid> {
-        let needed = || invalid("host", "is needed, with system_id and password, as the provider gives them");
+        let needed = || {
+            invalid(
+                "host",
+                "is needed, with system_id and password, as the provider gives them",
+            )
+        };
         self.bind.as_ref().ok_or_else(needed)
     }
 }
@@ -398,7 +403,10 @@ fn map<K: Ord, V>(
 ) -> Result<BTreeMap<K, V>, Invalid> {
     let written = written.unwrap_or_default();
     if written.len() > MAX_MAP {
-        return Err(invalid(key, format!("has {} entries, at most {MAX_MAP} are taken", written.len())));
+        return Err(invalid(
+            key,
+            format!("has {} entries, at most {MAX_MAP} are taken", written.len()),
+        ));
     }
     let entry = |(name, value): (&String, &String)| {
         let shown: String = format!("{name} = {value}").chars().take(60).collect();

@@ -207,8 +207,12 @@ impl Rig {
 
 fn account(own: Value) -> Account {
     let mut all = json!({ "host": "smsc.example", "system_id": "shop", "password": "s3cret", "sender": "SHOP" });
-    all.as_object_mut().unwrap().append(own.clone().as_object_mut().unwrap());
-    let Value::Object(map) = all else { panic!("not an object") };
+    all.as_object_mut()
+        .unwrap()
+        .append(own.clone().as_object_mut().unwrap());
+    let Value::Object(map) = all else {
+        panic!("not an object")
+    };
     Account {
         id: "shop".into(),
         tenant_id: "t".into(),
@@ -260,7 +264,8 @@ impl Smsc {
             if pdu.command != command::ENQUIRE_LINK {
                 return pdu;
             }
-            self.write(&frame(command::ENQUIRE_LINK_RESP, 0, pdu.sequence, b"")).await;
+            self.write(&frame(command::ENQUIRE_LINK_RESP, 0, pdu.sequence, b""))
+                .await;
         }
     }
 

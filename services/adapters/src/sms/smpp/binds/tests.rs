@@ -9,8 +9,12 @@ use std::pin::pin;
 
 fn binds(own: Value, window: usize) -> Binds {
     let mut all = json!({ "host": "smsc", "system_id": "s", "password": "p" });
-    all.as_object_mut().unwrap().append(own.clone().as_object_mut().unwrap());
-    let Value::Object(map) = all else { panic!("not an object") };
+    all.as_object_mut()
+        .unwrap()
+        .append(own.clone().as_object_mut().unwrap());
+    let Value::Object(map) = all else {
+        panic!("not an object")
+    };
     let settings = SmppSettings::read(&Settings(map)).unwrap();
     Binds::new(settings.need_bind().unwrap(), window)
 }
@@ -39,7 +43,11 @@ async fn without_a_bind_nothing_leaves() {
     let binds = binds(json!({ "bind": "transmitter_receiver" }), 1);
     assert_eq!(binds.submit(pdu(), || false).await, Err(NoPlace::Down));
     binds.lines[1].open(1, 1);
-    assert_eq!(binds.submit(pdu(), || false).await, Err(NoPlace::Down), "a receiver does not send");
+    assert_eq!(
+        binds.submit(pdu(), || false).await,
+        Err(NoPlace::Down),
+        "a receiver does not send"
+    );
     binds.lines[0].open(1, 1);
     assert!(poll!(pin!(binds.submit(pdu(), || false))).is_pending());
 }
@@ -52,11 +60,19 @@ async fn submits_are_shared_among_binds_and_wait_for_a_place() {
     let mut second = pin!(binds.submit(pdu(), || false));
     let mut third = pin!(binds.submit(pdu(), || false));
     assert!(poll!(&mut first).is_pending() && poll!(&mut second).is_pending() && poll!(&mut third).is_pending());
-    assert!(binds.lines.iter().all(|line| matches!(line.submit(&mut pdu()), Claim::Full)));
+    assert!(
+        binds
+            .lines
+            .iter()
+            .all(|line| matches!(line.submit(&mut pdu()), Claim::Full))
+    );
     binds.lines[1].answer(2, response());
     binds.freed();
     assert!(poll!(&mut third).is_pending());
-    assert!(matches!(binds.lines[1].submit(&mut pdu()), Claim::Full), "the third took the place");
+    assert!(
+        matches!(binds.lines[1].submit(&mut pdu()), Claim::Full),
+        "the third took the place"
+    );
     binds.lines[0].answer(2, response());
     let done = [poll!(&mut first), poll!(&mut second)];
     assert_eq!(done.iter().filter(|poll| poll.is_ready()).count(), 2);
@@ -81,13 +97,18 @@ async fn who_waits_too_long_is_told() {
 async fn the_queue_has_an_end() {
     let binds = binds(json!({}), 1);
     binds.lines[0].open(1, 1);
-    let mut waiting: Vec<_> = (0..=LEAST_WAITING).map(|_| Box::pin(binds.submit(pdu(), || false))).collect();
+    let mut waiting: Vec<_> = (0..=LEAST_WAITING)
+        .map(|_| Box::pin(binds.submit(pdu(), || false)))
+        .collect();
     for submit in &mut waiting {
         assert!(submit.as_mut().now_or_never().is_none());
     }
     assert_eq!(binds.submit(pdu(), || false).await, Err(NoPlace::Full));
     waiting.pop();
-    assert!(poll!(pin!(binds.submit(pdu(), || false))).is_pending(), "a place in the queue is given back");
+    assert!(
+        poll!(pin!(binds.submit(pdu(), || false))).is_pending(),
+        "a place in the queue is given back"
+    );
     assert_eq!(binds.at_once(), 1 + LEAST_WAITING);
 }
 

@@ -119,7 +119,7 @@ fn a_bind_that_rests_says_how_long() {
 #[tokio::test]
 async fn silence_is_asked_and_death_is_seen() {
     let line = line(9);
-    let ticks = |count: u64| (0..count).map(|_| line.tick(TIMES).is_dead).any(|dead| dead);
+    let ticks = |count: u64| (0..count).any(|_| line.tick(TIMES).is_dead);
     assert!(!ticks(3));
     assert!(line.state().as_ref().is_some_and(|link| link.out.is_empty()));
     assert!(!ticks(1));
@@ -141,5 +141,8 @@ async fn whatever_comes_is_a_sign_of_life() {
         assert!(!line.tick(TIMES).is_dead);
         line.heard();
     }
-    assert!(line.state().as_ref().is_some_and(|link| link.out.is_empty()), "nothing was asked");
+    assert!(
+        line.state().as_ref().is_some_and(|link| link.out.is_empty()),
+        "nothing was asked"
+    );
 }

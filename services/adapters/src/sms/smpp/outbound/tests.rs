@@ -8,8 +8,12 @@ use serde_json::{Value, json};
 
 fn channel(own: Value) -> SmppChannel {
     let mut all = json!({ "host": "smsc", "system_id": "s", "password": "p", "sender": "SHOP" });
-    all.as_object_mut().unwrap().append(own.clone().as_object_mut().unwrap());
-    let Value::Object(map) = all else { panic!("not an object") };
+    all.as_object_mut()
+        .unwrap()
+        .append(own.clone().as_object_mut().unwrap());
+    let Value::Object(map) = all else {
+        panic!("not an object")
+    };
     let settings = SmppSettings::read(&Settings(map)).unwrap();
     let binds = Binds::new(settings.need_bind().unwrap(), settings.window);
     SmppChannel::new(settings, Arc::new(binds))
@@ -115,7 +119,10 @@ fn pieces_share_a_reference_that_other_messages_do_not_have() {
 fn long_messages_go_in_the_way_of_the_account() {
     let text = "a".repeat(200);
     let udh = content(&sent(&channel(json!({})), &outgoing(&text, 1)));
-    assert_eq!((udh.0, &udh.2[..3], udh.2.len()), (0x40, [5, 0, 3].as_slice(), 6 + 200 - 153));
+    assert_eq!(
+        (udh.0, &udh.2[..3], udh.2.len()),
+        (0x40, [5, 0, 3].as_slice(), 6 + 200 - 153)
+    );
     assert_eq!(udh.2[4..6], [2, 2]);
 
     let sar = sent(&channel(json!({ "long_messages": "sar" })), &outgoing(&text, 0));
@@ -150,13 +157,22 @@ fn another_default_alphabet_changes_the_octets_not_the_text() {
     let channel = channel(json!({ "default_alphabet": "ascii" }));
     assert_eq!(channel.piece_count(&message(&"\u{e9}".repeat(70))), Ok(1));
     assert_eq!(channel.piece_count(&message(&"\u{e9}".repeat(71))), Ok(2));
-    assert_eq!(channel.piece_count(&message(&"\u{e9}".repeat(2_000))).unwrap_err().class(), ErrorClass::Content);
+    assert_eq!(
+        channel
+            .piece_count(&message(&"\u{e9}".repeat(2_000)))
+            .unwrap_err()
+            .class(),
+        ErrorClass::Content
+    );
 }
 
 #[test]
 fn nothing_is_sent_that_cannot_be() {
     let channel = channel(json!({ "max_segments": 2 }));
-    for (text, class) in [("", ErrorClass::Content), ("a".repeat(400).as_str(), ErrorClass::Content)] {
+    for (text, class) in [
+        ("", ErrorClass::Content),
+        ("a".repeat(400).as_str(), ErrorClass::Content),
+    ] {
         assert_eq!(channel.piece_count(&message(text)).unwrap_err().class(), class);
         assert_eq!(channel.pdu(&outgoing(text, 0)).unwrap_err().class(), class);
     }
@@ -165,7 +181,10 @@ fn nothing_is_sent_that_cannot_be() {
         peer: "12".to_owned(),
         ..outgoing("x", 0)
     };
-    assert_eq!(channel.pdu(&nobody).unwrap_err().class(), ErrorClass::RecipientPermanent);
+    assert_eq!(
+        channel.pdu(&nobody).unwrap_err().class(),
+        ErrorClass::RecipientPermanent
+    );
 }
 
 #[test]
@@ -178,7 +197,10 @@ fn capabilities_follow_the_settings() {
     assert_eq!(silent.accepted(b"a1").state(), ReceiptState::Sent);
     let hex = channel(json!({ "submit_id": "decimal" }));
     let accepted = hex.accepted(b"0489708364");
-    assert_eq!((accepted.provider_message_id.as_str(), accepted.state()), ("1d305b4c", ReceiptState::Accepted));
+    assert_eq!(
+        (accepted.provider_message_id.as_str(), accepted.state()),
+        ("1d305b4c", ReceiptState::Accepted)
+    );
 }
 
 proptest! {

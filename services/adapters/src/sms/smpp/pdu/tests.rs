@@ -166,7 +166,10 @@ fn addresses_may_be_long_and_not_ascii() {
         source: b"Caf\xe9 of more than twenty letters".to_vec(),
         ..Deliver::default()
     });
-    assert_eq!(pdu.message().unwrap().source.digits, b"Caf\xe9 of more than twenty letters");
+    assert_eq!(
+        pdu.message().unwrap().source.digits,
+        b"Caf\xe9 of more than twenty letters"
+    );
 }
 
 #[test]
@@ -185,7 +188,11 @@ fn a_body_that_ends_early_is_malformed() {
 
 #[test]
 fn responses_may_lack_their_body() {
-    let id = |body: &[u8]| read_one(&frame(command::SUBMIT_SM_RESP, 0x58, 1, body)).message_id().to_vec();
+    let id = |body: &[u8]| {
+        read_one(&frame(command::SUBMIT_SM_RESP, 0x58, 1, body))
+            .message_id()
+            .to_vec()
+    };
     assert_eq!(id(b""), b"");
     assert_eq!(id(b"\0"), b"");
     assert_eq!(id(b"abc\0"), b"abc");

@@ -121,7 +121,9 @@ pub(in super::super) fn alone(out: &mut BytesMut, command: u32, status: u32, seq
 
 /// Writes the response to a `deliver_sm` or `data_sm`: its message id is empty, but there (SMPP 3.4, 4.6.2).
 pub(in super::super) fn response(out: &mut BytesMut, request: u32, status: u32, sequence: u32) {
-    framed(out, request | command::RESPONSE, status, sequence, |out| c_string(out, b""));
+    framed(out, request | command::RESPONSE, status, sequence, |out| {
+        c_string(out, b"")
+    });
 }
 
 fn framed(out: &mut BytesMut, command: u32, status: u32, sequence: u32, body: impl FnOnce(&mut BytesMut)) {

@@ -40,13 +40,38 @@ fn the_standard_text_is_read() {
 fn deviating_texts_are_read() {
     for (written, id_expected, state, code) in [
         ("id:a1 stat:UNDELIV err:11", "a1", State::Undeliverable, "11"),
-        ("id:a1 submitdate:261123120000 donedate:261123120100 stat:EXPIRED err:A", "a1", State::Expired, "A"),
-        ("ID:a1 SUB:001 STAT:REJECTD ERR:108 Text:x", "a1", State::Rejected, "108"),
-        ("id:7b1c-4e00 stat:ENROUTE text: stat:DELIVRD", "7b1c-4e00", State::Enroute, ""),
-        ("id:a1 stat:DND_REJECTED err:000 text:", "a1", State::Rejected, "DND_REJECTED"),
+        (
+            "id:a1 submitdate:261123120000 donedate:261123120100 stat:EXPIRED err:A",
+            "a1",
+            State::Expired,
+            "A",
+        ),
+        (
+            "ID:a1 SUB:001 STAT:REJECTD ERR:108 Text:x",
+            "a1",
+            State::Rejected,
+            "108",
+        ),
+        (
+            "id:7b1c-4e00 stat:ENROUTE text: stat:DELIVRD",
+            "7b1c-4e00",
+            State::Enroute,
+            "",
+        ),
+        (
+            "id:a1 stat:DND_REJECTED err:000 text:",
+            "a1",
+            State::Rejected,
+            "DND_REJECTED",
+        ),
         ("id:a1 stat:FAILED", "a1", State::Undeliverable, "FAILED"),
         ("id:a1 stat:WHATEVER err:7", "a1", State::Unknown, "7"),
-        ("id: a1 sub: dlvrd: stat: DELIVRD err: 000", "a1", State::Delivered, "000"),
+        (
+            "id: a1 sub: dlvrd: stat: DELIVRD err: 000",
+            "a1",
+            State::Delivered,
+            "000",
+        ),
         ("id:a1 stat:ACCEPTD err:000\0", "a1", State::Accepted, "000"),
         ("valid:x id:a1 stat:DELETED", "a1", State::Deleted, ""),
     ] {
@@ -96,7 +121,10 @@ fn parameters_alone_are_enough_and_may_be_sloppy() {
 #[test]
 fn a_receipt_may_stand_in_the_payload() {
     let report = report(&deliver(b"", &[(tag::MESSAGE_PAYLOAD, STANDARD_TEXT.as_bytes())]));
-    assert_eq!((id(&report).as_str(), report.state), ("0489708364", Some(State::Delivered)));
+    assert_eq!(
+        (id(&report).as_str(), report.state),
+        ("0489708364", Some(State::Delivered))
+    );
 }
 
 #[test]

@@ -79,7 +79,11 @@ impl Reader<'_> {
     fn answered(&self, pdu: &Pdu) -> Option<u64> {
         // A refusal that says "ok" is one of a kind that nobody knows.
         let is_nack = pdu.command == command::GENERIC_NACK;
-        let status = if is_nack && pdu.status == status::ESME_ROK { 0xff } else { pdu.status };
+        let status = if is_nack && pdu.status == status::ESME_ROK {
+            0xff
+        } else {
+            pdu.status
+        };
         let answer = Answer::Response {
             status,
             message_id: Bytes::copy_from_slice(pdu.message_id()),
@@ -88,7 +92,10 @@ impl Reader<'_> {
         if place.is_some() {
             self.connection.shared.binds.freed();
         } else {
-            tracing::debug!(bind = self.connection.line.name, "an answer came too late, or to nothing");
+            tracing::debug!(
+                bind = self.connection.line.name,
+                "an answer came too late, or to nothing"
+            );
         }
         place
     }
