@@ -1,5 +1,12 @@
 //! The SMPP adapter against the sandbox's SMSC, whose codec is another one, over real connections.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on must stop"
+)]
+
 mod gateway;
 
 use gateway::{Gateway, PATIENCE};
@@ -54,37 +61,19 @@ fn joined(events: &[Event]) -> String {
 
 #[tokio::test]
 async fn what_is_sent_arrives_and_its_receipt_names_it() {
+    let forms = |response, text, tlv| IdForms { response, text, tlv };
     for (ids, settings) in [
         (
-            IdForms {
-                response: IdForm::Hex,
-                text: IdForm::Decimal,
-                tlv: IdForm::Hex,
-            },
+            forms(IdForm::Hex, IdForm::Decimal, IdForm::Hex),
             json!({ "submit_id": "hex", "receipt_id": "decimal" }),
         ),
         (
-            IdForms {
-                response: IdForm::Decimal,
-                text: IdForm::UpperHex,
-                tlv: IdForm::Decimal,
-            },
+            forms(IdForm::Decimal, IdForm::UpperHex, IdForm::Decimal),
             json!({ "submit_id": "decimal", "receipt_id": "hex" }),
         ),
+        (forms(IdForm::Uuid, IdForm::Uuid, IdForm::Uuid), json!({})),
         (
-            IdForms {
-                response: IdForm::Uuid,
-                text: IdForm::Uuid,
-                tlv: IdForm::Uuid,
-            },
-            json!({}),
-        ),
-        (
-            IdForms {
-                response: IdForm::Alphanumeric,
-                text: IdForm::Alphanumeric,
-                tlv: IdForm::Alphanumeric,
-            },
+            forms(IdForm::Alphanumeric, IdForm::Alphanumeric, IdForm::Alphanumeric),
             json!({}),
         ),
     ] {
@@ -255,7 +244,7 @@ async fn what_could_not_be_pushed_comes_again_as_the_same_event() {
     gateway.smsc.writes(PHONE, "8041", "ok").unwrap();
     let event = gateway.event().await;
     assert_eq!(text_of(&event).as_deref(), Some("ok"));
-    assert_eq!(gateway.failed_keys(), [event.stable_key.clone()]);
+    assert_eq!(gateway.failed_keys(), std::slice::from_ref(&event.stable_key));
     gateway.smsc.writes(PHONE, "8041", "ok").unwrap();
     let second = gateway.event().await;
     assert_ne!(second.stable_key, event.stable_key);

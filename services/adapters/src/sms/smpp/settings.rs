@@ -1,10 +1,13 @@
 //! What an operator configures for an SMPP account, beside what all SMS accounts share.
 
+mod checks;
+
 use super::message_id::Form;
 use super::receipt::{self, Words};
 use super::status::{self, Classes};
 use crate::settings::invalid;
 use crate::texting::{self, TextSettings};
+use checks::{c_string, map, number, octet, seconds, validity, within};
 use omnigate_core::{
     account::Settings,
     port::adapter::{Invalid, Place},
@@ -65,10 +68,6 @@ const MAX_WINDOW: usize = 10_000;
 const DEFAULT_THROTTLE_PAUSE_MS: u64 = 1_000;
 const DEFAULT_DUPLICATE_WINDOW_S: u64 = 60;
 const DEFAULT_UCS2_DATA_CODING: u8 = 8;
-/// Most entries of a map.
-const MAX_MAP: usize = 256;
-/// The longest validity that a relative time of SMPP can say within its days.
-const MAX_VALIDITY_S: u64 = 30 * 24 * 3600;
 
 /// Which binds an account holds.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Deserialize)]
@@ -375,79 +374,6 @@ fn submit(written: &mut Written) -> Result<SubmitSettings, Invalid> {
         })?,
         messages_per_second,
     })
-}
-
-/// A relative time (SMPP 3.4, 7.1.1.2).
-fn validity(seconds: u64) -> Result<String, Invalid> {
-    if !(60..=MAX_VALIDITY_S).contains(&seconds) {
-        return Err(invalid("validity_s", "must be 60 to 2592000"));
-    }
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    let (hours, minutes, seconds) = (rest / 3600, rest / 60 % 60, rest % 60);
-    Ok(format!("0000{days:02}{hours:02}{minutes:02}{seconds:02}000R"))
-}
-
-/// `0x401` or `1025`.
-fn number(text: &str) -> Option<u32> {
-    let text = text.trim();
-    match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
-        Some(digits) => u32::from_str_radix(digits, 16).ok(),
-        None => text.parse().ok(),
-    }
-}
-
-fn map<K: Ord, V>(
-    key: &str,
-    written: Option<BTreeMap<String, String>>,
-    read: impl Fn(&str, &str) -> Option<(K, V)>,
-) -> Result<BTreeMap<K, V>, Invalid> {
-    let written = written.unwrap_or_default();
-    if written.len() > MAX_MAP {
-        return Err(invalid(
-            key,
-            format!("has {} entries, at most {MAX_MAP} are taken", written.len()),
-        ));
-    }
-    let entry = |(name, value): (&String, &String)| {
-        let shown: String = format!("{name} = {value}").chars().take(60).collect();
-        read(name, value).ok_or_else(|| invalid(key, format!("{shown:?} has no meaning here")))
-    };
-    written.iter().map(entry).collect()
-}
-
-fn c_string(key: &str, text: String, longest: usize) -> Result<String, Invalid> {
-    let fits = text.len() <= longest && text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
-    if fits {
-        Ok(text)
-    } else {
-        Err(invalid(key, format!("must be at most {longest} characters of ASCII")))
-    }
-}
-
-fn octet(key: &str, value: Option<u8>, highest: u8) -> Result<Option<u8>, Invalid> {
-    match value {
-        Some(value) if value > highest => Err(invalid(key, format!("must be 0 to {highest}"))),
-        value => Ok(value),
-    }
-}
-
-fn seconds(key: &str, value: Option<u64>, default: u64, least: u64, most: u64) -> Result<Duration, Invalid> {
-    within(key, value, default, least, most).map(Duration::from_secs)
-}
-
-fn within<T: PartialOrd + fmt::Display + Copy>(
-    key: &str,
-    value: Option<T>,
-    default: T,
-    least: T,
-    most: T,
-) -> Result<T, Invalid> {
-    let value = value.unwrap_or(default);
-    if (least..=most).contains(&value) {
-        Ok(value)
-    } else {
-        Err(invalid(key, format!("must be {least} to {most}")))
-    }
 }
 
 #[cfg(test)]
