@@ -24,8 +24,10 @@ OURS = {
     "tests": [*EVERYTHING, "omnigate", "servers"],
 }
 
-# Of ours, for tests only: private servers for everybody; the embedded store and broker where decisions are tried out.
+# Of ours, for tests only: private servers for everybody; the embedded store and broker where decisions are tried out; the
+# sandbox where a session has to meet a peer.
 OURS_IN_TESTS = {
+    "adapters": ["sandbox"],
     "core": ["store", "broker", "servers"],
     **{role: ["store", "broker", "servers"] for role in ROLES},
     "omnigate": ["servers"],

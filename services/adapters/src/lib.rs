@@ -38,6 +38,7 @@ macro_rules! adapters {
 adapters! {
     sms {
         esms,
+        smpp,
         speedsms,
         twilio,
     },

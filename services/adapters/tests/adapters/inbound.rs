@@ -83,7 +83,7 @@ impl Case {
             Some(settings) => golden::app("app", channel, provider, settings, false),
             None => golden::app("shop", channel, provider, &accounts[0].settings.0, true),
         };
-        let webhook = kit.kind().open_webhook(&app, &accounts);
+        let webhook = kit.kind().open_offline(&app, &accounts);
         let webhook = webhook.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let mut request = golden.request.build(&kit.shared.headers);
         if let Some(signature) = kit.shared.signature.filter(|_| !golden.request.unsigned) {
@@ -93,7 +93,7 @@ impl Case {
         }
         let case = Self {
             path: path.to_owned(),
-            webhook: webhook.expect("the channel has webhooks"),
+            webhook: webhook.expect("the channel reads what comes in"),
             request,
         };
         (case, golden)
