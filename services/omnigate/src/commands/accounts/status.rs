@@ -111,7 +111,7 @@ fn window(rule: &ReplyWindowRule) -> String {
 fn span(ms: u64) -> String {
     let units = [(DAY, "day"), (HOUR, "hour"), (MINUTE, "minute"), (SECOND, "second")];
     // Two days are said as 48 hours, as providers do.
-    let fits = |unit: u64| ms % unit == 0 && (unit != DAY || ms > 2 * DAY);
+    let fits = |unit: u64| ms.is_multiple_of(unit) && (unit != DAY || ms > 2 * DAY);
     match units.into_iter().find(|(unit, _)| fits(*unit)) {
         Some((unit, name)) if ms == unit => format!("1 {name}"),
         Some((unit, name)) => format!("{} {name}s", ms / unit),
