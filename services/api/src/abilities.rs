@@ -12,13 +12,21 @@ use tonic::Request;
 
 /// How long an answer is believed.
 const KEPT: Duration = Duration::from_secs(30);
+/// How long an adapter that did not answer is left alone: a page of customers asks for every thread.
+const LEFT_ALONE: Duration = Duration::from_secs(5);
 /// Longest wait for an adapter.
 const ASK_WITHIN: Duration = Duration::from_secs(5);
 
 /// Capabilities by account.
 pub(crate) struct Abilities {
     adapters: Option<AdapterPort>,
-    kept: Mutex<BTreeMap<String, (Instant, Capabilities)>>,
+    kept: Mutex<BTreeMap<String, Kept>>,
+}
+
+/// An answer, or that there was none.
+struct Kept {
+    until: Instant,
+    capabilities: Option<Capabilities>,
 }
 
 impl Abilities {
@@ -36,27 +44,38 @@ impl Abilities {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .get(account_id)
-            .filter(|(at, _)| at.elapsed() < KEPT)
-            .map(|(_, capabilities)| capabilities.clone());
+            .filter(|kept| kept.until > Instant::now())
+            .map(|kept| kept.capabilities.clone());
         match kept {
-            Some(capabilities) => Some(capabilities),
+            Some(capabilities) => capabilities,
             None => self.ask(account_id).await,
         }
     }
 
     /// What an account can do, asked now.
     pub(crate) async fn ask(&self, account_id: &str) -> Option<Capabilities> {
+        let capabilities = self.answer(account_id).await;
+        let kept = Kept {
+            until: Instant::now() + if capabilities.is_some() { KEPT } else { LEFT_ALONE },
+            capabilities: capabilities.clone(),
+        };
+        self.kept
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(account_id.to_owned(), kept);
+        capabilities
+    }
+
+    async fn answer(&self, account_id: &str) -> Option<Capabilities> {
         let mut asked = Request::new(GetCapabilitiesRequest {
             account_id: account_id.to_owned(),
         });
         asked.set_timeout(ASK_WITHIN);
         let answer = self.adapters.as_ref()?.get_capabilities(asked);
         let answer = tokio::time::timeout(ASK_WITHIN, answer).await.ok()?.ok()?;
-        let capabilities = answer.into_inner().capabilities.unwrap_or_default();
-        self.kept
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(account_id.to_owned(), (Instant::now(), capabilities.clone()));
-        Some(capabilities)
+        Some(answer.into_inner().capabilities.unwrap_or_default())
     }
 }
+
+#[cfg(test)]
+mod tests;

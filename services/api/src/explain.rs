@@ -5,6 +5,7 @@ use omnigate_core::id::{EntryId, MessageId};
 use omnigate_core::protocol::{delivery, entries};
 use omnigate_core::time::Moment;
 use omnigate_proto::state::v1::{DeliveryRecord, EntryRecord};
+use omnigate_proto::v1::event::Kind;
 use omnigate_proto::v1::{Entry, ExplainMessageResponse, StoryStep};
 use omnigate_rpc::error::Problem;
 
@@ -99,7 +100,11 @@ fn of_entry(id: &str, entry: &Entry, record: &EntryRecord) -> ExplainMessageResp
     } else {
         ""
     };
-    let detail = format!("entry {} of its thread{late}{gap}", record.thread_seq);
+    let partial = match &event.kind {
+        Some(Kind::Message(message)) if message.is_partial => ", put together without all its pieces",
+        _ => "",
+    };
+    let detail = format!("entry {} of its thread{late}{gap}{partial}", record.thread_seq);
     step(record.applied_at_ms, "unify", "resolved", detail);
     if record.revision > 0 {
         step(

@@ -22,7 +22,7 @@ use std::time::Duration;
 use tonic::{Request, Response, Status};
 
 /// Longest request id, in characters.
-const MAX_REQUEST_ID: usize = 128;
+pub(crate) const MAX_REQUEST_ID: usize = 128;
 /// Farthest time to send.
 const MAX_AHEAD: Duration = Duration::from_secs(90 * 24 * 3600);
 /// Life of a message that names no end.
@@ -37,7 +37,13 @@ impl MessageService for Api {
         let tenant_id = problems::tenant(&request)?;
         let trace = trace::next(trace::current());
         let request = self.checked(tenant_id, request.into_inner(), &trace)?;
-        self.check_templates(&request).await?;
+        if let Err(problem) = self.check_templates(&request).await {
+            // What was accepted before stays accepted: asking again gives the same answer.
+            let known = send::is_known(&self.context(), &request).await;
+            if !known.map_err(|stop| problems::stop(&stop))? {
+                return Err(problem.into());
+            }
+        }
         let accepted = send::accept(&self.context(), &request)
             .await
             .map_err(|error| problems::not_accepted(&error))?;

@@ -2,7 +2,7 @@
 
 use omnigate_core::id::NotAnId;
 use omnigate_core::port::store::StoreError;
-use omnigate_core::protocol::{Stop, send::NotAccepted};
+use omnigate_core::protocol::{Stop, credential::NotTaken, send::NotAccepted};
 use omnigate_rpc::auth::Caller;
 use omnigate_rpc::error::Problem;
 use std::str::FromStr;
@@ -46,6 +46,14 @@ pub(crate) fn not_accepted(refused: &NotAccepted) -> Problem {
         NotAccepted::NoThread => Problem::failed_precondition("NO_REACHABLE_THREAD", text),
         NotAccepted::ChainFull => Problem::exhausted("THREAD_FULL", text, LATER),
         NotAccepted::Stop(reason) => stop(reason),
+    }
+}
+
+/// What a person handed in was not taken.
+pub(crate) fn not_taken(refused: &NotTaken) -> Problem {
+    match refused {
+        NotTaken::RequestIdReused => Problem::already_exists("REQUEST_ID_REUSED", refused.to_string()),
+        NotTaken::Stop(reason) => stop(reason),
     }
 }
 

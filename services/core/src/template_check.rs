@@ -8,6 +8,16 @@ pub enum Unfit {
     /// There is no such template.
     #[error("the account has no template {0:?}; see `omnigate accounts templates`")]
     Unknown(String),
+    /// It is not there in this language.
+    #[error("template {template:?} is not there in {locale:?}; it is in {known}")]
+    NoLocale {
+        /// Its id.
+        template: String,
+        /// What was asked for.
+        locale: String,
+        /// What there is.
+        known: String,
+    },
     /// It cannot be used.
     #[error("template {0:?} is {1}")]
     NotApproved(String, &'static str),
@@ -49,10 +59,35 @@ pub enum Unfit {
 
 /// Checks a reference against the account's templates.
 pub fn check(templates: &ProviderTemplates, wanted: &TemplateRef) -> Result<(), Unfit> {
-    let mut there = templates.templates.iter();
-    let template = there
-        .find(|template| template.template_id == wanted.template_id)
-        .ok_or_else(|| Unfit::Unknown(wanted.template_id.clone()))?;
+    let named = templates.templates.iter();
+    let named: Vec<&ProviderTemplate> = named
+        .filter(|template| template.template_id == wanted.template_id)
+        .collect();
+    if named.is_empty() {
+        return Err(Unfit::Unknown(wanted.template_id.clone()));
+    }
+    // Where a provider does not say the language there is one variant.
+    let fits =
+        |locale: &str| wanted.locale.is_empty() || locale.is_empty() || locale.eq_ignore_ascii_case(&wanted.locale);
+    let is_usable = |template: &ProviderTemplate| {
+        matches!(
+            template.state(),
+            ProviderTemplateState::Approved | ProviderTemplateState::Unspecified
+        )
+    };
+    let fitting = || named.iter().copied().filter(|template| fits(&template.locale));
+    let template = fitting()
+        .find(|template| is_usable(template))
+        .or_else(|| fitting().next())
+        .ok_or_else(|| Unfit::NoLocale {
+            template: wanted.template_id.clone(),
+            locale: wanted.locale.clone(),
+            known: named
+                .iter()
+                .map(|template| template.locale.as_str())
+                .collect::<Vec<_>>()
+                .join(", "),
+        })?;
     let state = match template.state() {
         ProviderTemplateState::Approved | ProviderTemplateState::Unspecified => None,
         ProviderTemplateState::Pending => Some("not approved yet"),
@@ -160,6 +195,28 @@ mod tests {
             let refused = checked(id, parameters).unwrap_err();
             assert!(refused.contains(words), "{refused}");
         }
+    }
+
+    #[test]
+    fn a_template_with_variants_is_taken_in_the_wanted_language() {
+        let mut copied = templates(ProviderTemplateState::Rejected);
+        let mut vietnamese = copied.templates[0].clone();
+        vietnamese.locale = "vi".to_owned();
+        vietnamese.state = ProviderTemplateState::Approved.into();
+        vietnamese.parameters.clear();
+        copied.templates[0].locale = "en".to_owned();
+        copied.templates.push(vietnamese);
+        let checked = |locale: &str| {
+            let wanted = TemplateRef {
+                template_id: "300001".to_owned(),
+                locale: locale.to_owned(),
+                ..TemplateRef::default()
+            };
+            check(&copied, &wanted).map_err(|unfit| unfit.to_string())
+        };
+        assert_eq!((checked("vi"), checked("VI"), checked("")), (Ok(()), Ok(()), Ok(())));
+        assert!(checked("en").unwrap_err().contains("rejected"));
+        assert!(checked("th").unwrap_err().contains("it is in en, vi"));
     }
 
     #[test]

@@ -1,5 +1,9 @@
 //! The command line.
 
+mod accounts;
+
+pub use accounts::{Accounts, Authorize};
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use omnigate_runtime::role::Role;
 use std::path::PathBuf;
@@ -276,18 +280,6 @@ pub enum Customers {
         /// Goes on with what comes.
         #[arg(long, short)]
         follow: bool,
-    },
-}
-
-/// `accounts …`
-#[derive(Debug, Subcommand)]
-pub enum Accounts {
-    /// Lists channel accounts.
-    #[command(after_help = "Example: omnigate accounts list")]
-    List {
-        /// Where the gateway is.
-        #[command(flatten)]
-        remote: Remote,
     },
 }
 

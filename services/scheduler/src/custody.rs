@@ -1,12 +1,16 @@
 //! Looks after the accounts whose providers rotate tokens and keep templates: fetches pairs ahead of time, copies templates,
 //! and gives out access tokens.
 //!
-//! Every scheduler looks after every account; the store lets one of them fetch at a time.
+//! Every scheduler looks after every account; the store lets one of them fetch at a time. Templates are copied beside that:
+//! however long a provider takes to list them, tokens are fetched in time.
 
 use crate::shared::Shared;
-use futures_util::future::join_all;
+use futures_util::{
+    FutureExt as _,
+    future::{join, join_all},
+};
 use omnigate_core::{
-    credential::{self, FETCH_TIME, Need},
+    credential::{self, FETCH_TIME, Need, Standing},
     port::adapter::{AccessToken, ChannelHost, Custodian, Grant, NoAccessToken, NoTokens, TokenPair, Transport},
     protocol::{
         credential::{self as pairs, Turn},
@@ -18,11 +22,15 @@ use omnigate_proto::state::v1::CredentialRecord;
 use omnigate_proto::v1::{GetAccessTokenRequest, GetAccessTokenResponse};
 use omnigate_rpc::{auth::Caller, error::Problem, v1::credential_service_server::CredentialService};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
+    panic::AssertUnwindSafe,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-use tokio::{sync::Notify, time::Instant};
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout},
+};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
@@ -30,8 +38,12 @@ use tonic::{Request, Response, Status};
 const LOOK: Duration = Duration::from_secs(5);
 /// Shortest wait between two looks.
 const LEAST: Duration = Duration::from_millis(200);
-/// Pause between tries to write a fetched pair down; it is tried until the process ends.
+/// First pause between tries to write a fetched pair down, which doubles; it is tried until the process ends.
 const WRITE_AGAIN: Duration = Duration::from_millis(250);
+/// Longest pause between them.
+const WRITE_AGAIN_AT_MOST: Duration = Duration::from_secs(2);
+/// Longest time that copying the templates of an account may take.
+const COPY_WITHIN: Duration = Duration::from_secs(5 * 60);
 /// How often templates are copied.
 const COPY_EVERY: Duration = Duration::from_secs(15 * 60);
 /// How soon after a failure.
@@ -50,7 +62,8 @@ pub(crate) struct Custody {
     transport: Arc<dyn Transport>,
     /// Rung when somebody misses a token.
     bells: BTreeMap<String, Notify>,
-    complaints: Mutex<BTreeMap<String, String>>,
+    /// Accounts of which was said that they wait for a person.
+    waiting: Mutex<BTreeSet<String>>,
 }
 
 impl Custody {
@@ -61,7 +74,7 @@ impl Custody {
                 .keys()
                 .map(|account| (account.clone(), Notify::new()))
                 .collect(),
-            complaints: Mutex::default(),
+            waiting: Mutex::default(),
             shared,
             custodians,
             transport,
@@ -71,28 +84,48 @@ impl Custody {
     /// Looks after all accounts until stopped. A fetch that has begun is finished and written down.
     pub(crate) async fn run(&self, stop: &CancellationToken) {
         let each = self.custodians.iter();
-        join_all(each.map(|(account, custodian)| self.look_after(account, custodian.as_ref(), stop))).await;
+        join_all(each.map(|(account, custodian)| {
+            let copying = stop.run_until_cancelled(self.keep_templates(account, custodian.as_ref()));
+            join(self.keep_tokens(account, custodian.as_ref(), stop), copying)
+        }))
+        .await;
     }
 
-    async fn look_after(&self, account: &str, custodian: &dyn Custodian, stop: &CancellationToken) {
-        let mut copy_at = Instant::now();
+    async fn keep_tokens(&self, account: &str, custodian: &dyn Custodian, stop: &CancellationToken) {
         while !stop.is_cancelled() {
             let wait = self.tokens(account, custodian).await;
-            if Instant::now() >= copy_at {
-                let again = self.copy(account, custodian).await;
-                copy_at = Instant::now() + again;
-            }
             let rung = async {
                 match self.bells.get(account) {
                     Some(bell) => bell.notified().await,
                     None => std::future::pending().await,
                 }
             };
-            tokio::select! {
-                () = tokio::time::sleep(wait.clamp(LEAST, LOOK)) => {}
-                () = rung => {}
-                () = stop.cancelled() => {}
-            }
+            let rest = async {
+                tokio::time::sleep(LEAST).await;
+                tokio::select! {
+                    () = tokio::time::sleep(wait.min(LOOK).saturating_sub(LEAST)) => {}
+                    () = rung => {}
+                }
+            };
+            stop.run_until_cancelled(rest).await;
+        }
+    }
+
+    async fn keep_templates(&self, account: &str, custodian: &dyn Custodian) {
+        loop {
+            let copied = AssertUnwindSafe(self.copy(account, custodian)).catch_unwind();
+            let again = match timeout(COPY_WITHIN, copied).await {
+                Ok(Ok(again)) => again,
+                Ok(Err(_)) => {
+                    tracing::error!(account, "the adapter failed while copying templates");
+                    COPY_EVERY
+                }
+                Err(_) => {
+                    tracing::warn!(account, "templates not copied in time");
+                    COPY_EVERY
+                }
+            };
+            tokio::time::sleep(again).await;
         }
     }
 
@@ -105,7 +138,7 @@ impl Custody {
             Ok(Turn::Fetch(begun, grant)) => (begun, grant),
             Ok(Turn::Wait(Need::Nothing(at) | Need::Held(at))) => return at.since(now),
             Ok(Turn::Wait(_)) => {
-                self.complain(account, "has to be authorised: see `omnigate accounts list`");
+                self.complain(account);
                 return LOOK;
             }
             Err(error) => {
@@ -119,7 +152,7 @@ impl Custody {
                 self.content(account);
                 tracing::info!(account, "fetched a pair of tokens");
             }
-            Err(NoTokens::Dead(problem)) => self.complain(account, problem),
+            Err(NoTokens::Dead(problem)) => tracing::warn!(account, problem, "a grant was refused"),
             Err(NoTokens::Unavailable(problem)) => {
                 tracing::warn!(account, problem, "no tokens fetched, trying again");
             }
@@ -129,9 +162,11 @@ impl Custody {
     }
 
     async fn fetch(&self, custodian: &dyn Custodian, grant: &Grant) -> Result<TokenPair, NoTokens> {
-        let fetched = custodian.fetch(grant, self.transport.as_ref());
-        match tokio::time::timeout(FETCH_TIME, fetched).await {
-            Ok(answer) => answer,
+        // One adapter that fails must not end what all accounts share.
+        let fetched = AssertUnwindSafe(custodian.fetch(grant, self.transport.as_ref())).catch_unwind();
+        match timeout(FETCH_TIME, fetched).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(NoTokens::Unavailable("the adapter failed while fetching".to_owned())),
             Err(_) => Err(NoTokens::Unavailable("no answer in time".to_owned())),
         }
     }
@@ -144,9 +179,11 @@ impl Custody {
         grant: &Grant,
         answer: &Result<TokenPair, NoTokens>,
     ) {
+        let mut pause = WRITE_AGAIN;
         while let Err(error) = pairs::settle(&self.shared.context(), account, begun, grant, answer).await {
-            tracing::warn!(account, %error, "fetched tokens not written down, trying again");
-            tokio::time::sleep(WRITE_AGAIN).await;
+            tracing::warn!(account, %error, "answer to a fetch of tokens not written down, trying again");
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(WRITE_AGAIN_AT_MOST);
         }
     }
 
@@ -157,6 +194,14 @@ impl Custody {
             Ok(None) => COPY_EVERY,
             Ok(Some(copied)) => {
                 let count = copied.len();
+                if count > templates::MAX_TEMPLATES {
+                    tracing::warn!(
+                        account,
+                        count,
+                        kept = templates::MAX_TEMPLATES,
+                        "too many templates to copy all"
+                    );
+                }
                 match templates::replace(&self.shared.context(), account, copied).await {
                     Ok(()) => {
                         tracing::debug!(account, count, "templates copied");
@@ -179,22 +224,20 @@ impl Custody {
         }
     }
 
-    /// Says what is wrong with an account, once.
-    fn complain(&self, account: &str, problem: &str) {
-        let mut complaints = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
-        if complaints.get(account).map(String::as_str) != Some(problem) {
+    /// Says that an account waits for a person, once until it has tokens again.
+    fn complain(&self, account: &str) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.insert(account.to_owned()) {
             tracing::error!(
                 account,
-                problem,
-                "the account cannot get tokens until somebody authorises it"
+                "the account gets no tokens until somebody authorises it: `omnigate accounts status` says why"
             );
-            complaints.insert(account.to_owned(), problem.to_owned());
         }
     }
 
     fn content(&self, account: &str) {
-        let mut complaints = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
-        complaints.remove(account);
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.remove(account);
     }
 
     /// A token that can be used now; waits a little for one that is being fetched.
@@ -212,25 +255,39 @@ impl Custody {
         loop {
             let record = pairs::read(&self.shared.context(), account)
                 .await
-                .map_err(|error| away(&error))?
-                .unwrap_or_default();
-            if credential::usable(&record, self.shared.ports.clock.now()).is_some() {
-                return Ok(record);
-            }
-            if !record.dead.is_empty() && record.authorization_code.is_empty() {
-                return Err(Problem::failed_precondition("ACCOUNT_UNAUTHORIZED", record.dead));
-            }
+                .map_err(|error| away(&error))?;
+            let missing = match self.token_of(account, record.as_ref()) {
+                Ok(()) => return Ok(record.unwrap_or_default()),
+                Err(NoAccessToken::Unauthorized(why)) => {
+                    return Err(Problem::failed_precondition("ACCOUNT_UNAUTHORIZED", why));
+                }
+                Err(NoAccessToken::NotReady(why)) => why,
+            };
             if let Some(bell) = self.bells.get(account) {
                 bell.notify_one();
             }
             if Instant::now() >= until {
-                return Err(Problem::unavailable(
-                    "TOKEN_NOT_READY",
-                    "a token is being fetched; ask again",
-                ));
+                return Err(Problem::unavailable("TOKEN_NOT_READY", format!("{missing}; ask again")));
             }
             tokio::time::sleep(LEAST).await;
         }
+    }
+
+    /// Whether the record holds a token that can be used now, or why it does not.
+    fn token_of(&self, account: &str, record: Option<&CredentialRecord>) -> Result<(), NoAccessToken> {
+        let now = self.shared.ports.clock.now();
+        if record.is_some_and(|record| credential::usable(record, now).is_some()) {
+            return Ok(());
+        }
+        let custodian = self.custodians.get(account);
+        let seed = custodian.and_then(|custodian| custodian.first_refresh_token());
+        Err(match credential::standing(record, seed, now) {
+            Standing::Person(why) => NoAccessToken::Unauthorized(why.to_owned()),
+            Standing::Failing(why) => NoAccessToken::NotReady(format!("the provider hands out no token: {why}")),
+            Standing::Good | Standing::Tried | Standing::Coming => {
+                NoAccessToken::NotReady("a token is being fetched".to_owned())
+            }
+        })
     }
 }
 
@@ -258,12 +315,8 @@ impl ChannelHost for Host<'_> {
         }
         let record = pairs::read(&context, self.account).await;
         let record = record.map_err(|error| NoAccessToken::NotReady(error.to_string()))?;
-        let record = record.unwrap_or_default();
-        match credential::usable(&record, self.now()) {
-            Some(token) => Ok(AccessToken(token.to_owned())),
-            None if !record.dead.is_empty() => Err(NoAccessToken::Unauthorized(record.dead)),
-            None => Err(NoAccessToken::NotReady("it is being fetched".to_owned())),
-        }
+        self.custody.token_of(self.account, record.as_ref())?;
+        Ok(AccessToken(record.unwrap_or_default().access_token))
     }
 }
 

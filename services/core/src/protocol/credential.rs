@@ -2,12 +2,13 @@
 
 use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop};
 use super::resolve::{expect_record, put};
-use crate::credential::{self, Need};
+use crate::credential::{self, FETCH_TIME, HandedIn, Need};
 use crate::id::hash;
 use crate::keys;
 use crate::port::adapter::{Grant, NoTokens, TokenPair};
 use crate::port::store::StoreError;
 use crate::shard::Shard;
+use crate::time::Moment;
 use omnigate_proto::state::v1::CredentialRecord;
 
 fn place(account_id: &str) -> (Shard, bytes::Bytes) {
@@ -34,7 +35,8 @@ pub enum Turn {
     Wait(Need),
 }
 
-/// Becomes the only one to fetch, if a pair has to be fetched. `seed` is the configured first refresh token.
+/// Becomes the only one to fetch, if a pair has to be fetched. `seed` is the configured first refresh token; an `owner`
+/// begins nothing before what it began last has ended.
 pub async fn begin(context: &Context<'_>, account_id: &str, seed: Option<&str>, owner: &str) -> Result<Turn, Stop> {
     let (shard, key) = place(account_id);
     for _ in 0..MAX_TRIES {
@@ -43,7 +45,10 @@ pub async fn begin(context: &Context<'_>, account_id: &str, seed: Option<&str>, 
             Need::Fetch(next, grant) => {
                 let expect = vec![expect_record(key.clone(), before.stamp)];
                 let write = vec![put(key.clone(), next.as_ref())];
-                if let Ended::Committed(_) = context.commit(shard, expect, write).await? {
+                let ended = context.commit(shard, expect, write).await?;
+                // A commit that took long leaves too little of the time in which nobody else begins.
+                let took = context.now().since(Moment(next.refreshing_since_ms));
+                if matches!(ended, Ended::Committed(_)) && took < FETCH_TIME / 2 {
                     return Ok(Turn::Fetch(next, grant));
                 }
             }
@@ -68,13 +73,6 @@ pub async fn settle(
         let Some(next) = credential::fetched(begun, &present, grant, answer, context.now()) else {
             return Ok(());
         };
-        // Our own commit whose answer was lost.
-        if answer
-            .as_ref()
-            .is_ok_and(|pair| pair.refresh_token == present.refresh_token)
-        {
-            return Ok(());
-        }
         let expect = vec![expect_record(key.clone(), before.stamp)];
         if let Ended::Committed(_) = context.commit(shard, expect, vec![put(key.clone(), &next)]).await? {
             return Ok(());
@@ -85,23 +83,14 @@ pub async fn settle(
 
 /// Notes that the provider refuses a token, so that another one is fetched.
 pub async fn refuse(context: &Context<'_>, account_id: &str, token_sha256: &[u8]) -> Result<(), Stop> {
-    change(context, account_id, |record| credential::refuse(record?, token_sha256)).await
-}
-
-/// Takes what a person handed in.
-pub async fn hand_in(context: &Context<'_>, account_id: &str, grant: &Grant) -> Result<(), Stop> {
-    change(context, account_id, |record| Some(credential::hand_in(record, grant))).await
-}
-
-async fn change(
-    context: &Context<'_>,
-    account_id: &str,
-    decide: impl Fn(Option<&CredentialRecord>) -> Option<CredentialRecord> + Send,
-) -> Result<(), Stop> {
     let (shard, key) = place(account_id);
     for _ in 0..MAX_TRIES {
         let before = load(context, account_id).await?;
-        let Some(next) = decide(before.value.as_ref()) else {
+        let Some(next) = before
+            .value
+            .as_ref()
+            .and_then(|record| credential::refuse(record, token_sha256))
+        else {
             return Ok(());
         };
         let expect = vec![expect_record(key.clone(), before.stamp)];
@@ -110,4 +99,40 @@ async fn change(
         }
     }
     Err(Stop::Contended(MAX_TRIES))
+}
+
+/// Why what a person handed in was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum NotTaken {
+    /// The request id was used for something else.
+    #[error("the request id was used for another request")]
+    RequestIdReused,
+    /// The store did not let it happen; trying again with the same request id goes on.
+    #[error(transparent)]
+    Stop(#[from] Stop),
+}
+
+impl From<StoreError> for NotTaken {
+    fn from(error: StoreError) -> Self {
+        Self::Stop(error.into())
+    }
+}
+
+/// Takes what a person handed in. The same request again changes nothing: what it handed in may have been used meanwhile.
+pub async fn hand_in(context: &Context<'_>, account_id: &str, grant: &Grant, request_id: &str) -> Result<(), NotTaken> {
+    let (shard, key) = place(account_id);
+    for _ in 0..MAX_TRIES {
+        let before = load(context, account_id).await?;
+        let next = match credential::hand_in(before.value.as_ref(), grant, request_id) {
+            HandedIn::Taken(next) => next,
+            HandedIn::Repeated => return Ok(()),
+            HandedIn::Reused => return Err(NotTaken::RequestIdReused),
+        };
+        let expect = vec![expect_record(key.clone(), before.stamp)];
+        let write = vec![put(key.clone(), next.as_ref())];
+        if let Ended::Committed(_) = context.commit(shard, expect, write).await? {
+            return Ok(());
+        }
+    }
+    Err(Stop::Contended(MAX_TRIES).into())
 }

@@ -89,13 +89,24 @@ pub struct Accepted {
     pub outgoing: Vec<Outgoing>,
 }
 
-/// Accepts a message: afterwards it is durable and will be attempted.
-pub async fn accept(context: &Context<'_>, request: &Request) -> Result<Accepted, NotAccepted> {
+fn request_place(request: &Request) -> (Shard, bytes::Bytes) {
     let digest = hash(
         "request",
         &[request.tenant_id.as_bytes(), request.request_id.as_bytes()],
     );
-    let (shard, key) = (Shard::new(digest[0]), keys::request(digest));
+    (Shard::new(digest[0]), keys::request(digest))
+}
+
+/// True when a request of this id was decided on before; [`accept`] then gives the same answer, whatever has changed since.
+pub async fn is_known(context: &Context<'_>, request: &Request) -> Result<bool, Stop> {
+    let (shard, key) = request_place(request);
+    let known: Loaded<RequestRecord> = context.record(shard, key, "request").await?;
+    Ok(known.value.is_some())
+}
+
+/// Accepts a message: afterwards it is durable and will be attempted.
+pub async fn accept(context: &Context<'_>, request: &Request) -> Result<Accepted, NotAccepted> {
+    let (shard, key) = request_place(request);
     let mut outgoing = Vec::new();
     for _ in 0..MAX_TRIES {
         let known: Loaded<RequestRecord> = context.record(shard, key.clone(), "request").await?;

@@ -8,7 +8,7 @@ use crate::shard::Shard;
 use omnigate_proto::v1::{ProviderTemplate, ProviderTemplates};
 
 /// Most templates kept of one account.
-const MAX_TEMPLATES: usize = 2_000;
+pub const MAX_TEMPLATES: usize = 2_000;
 
 fn place(account_id: &str) -> (Shard, bytes::Bytes) {
     let shard = Shard::new(hash("templates", &[account_id.as_bytes()])[0]);
@@ -22,7 +22,7 @@ pub async fn read(context: &Context<'_>, account_id: &str) -> Result<Option<Prov
     Ok(record.value)
 }
 
-/// Replaces the copy.
+/// Replaces the copy; of more than [`MAX_TEMPLATES`] those with the smallest ids are kept.
 pub async fn replace(
     context: &Context<'_>,
     account_id: &str,

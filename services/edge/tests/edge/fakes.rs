@@ -6,8 +6,8 @@ use omnigate_core::{
     port::{
         Clock, Entropy,
         adapter::{
-            Channel, ChannelHost, HttpRequest, HttpResponse, Invalid, Kind, Opened, Outgoing, Received, Reply, Session,
-            Transport, TransportError, Webhook, WebhookRequest,
+            Channel, ChannelHost, HttpRequest, HttpResponse, Invalid, Kind, NoAccessToken, Opened, Outgoing, Received,
+            Reply, Session, Transport, TransportError, Webhook, WebhookRequest,
         },
     },
     time::Moment,
@@ -270,9 +270,13 @@ impl Channel for FakeChannel {
         }
     }
 
-    async fn send(&self, outgoing: &Outgoing, _: &dyn ChannelHost) -> Result<SendAccepted, SendError> {
+    async fn send(&self, outgoing: &Outgoing, host: &dyn ChannelHost) -> Result<SendAccepted, SendError> {
         match words(&outgoing.message).as_str() {
             "panic" => panic!("as the test asked"),
+            "token" => return with_token(host, None).await,
+            refused if refused.starts_with("refused ") => {
+                return with_token(host, refused.strip_prefix("refused ")).await;
+            }
             "wait" => self.0.acquire().await.unwrap().forget(),
             _ => {}
         }
@@ -286,6 +290,22 @@ impl Channel for FakeChannel {
             state: ReceiptState::Accepted.into(),
         })
     }
+}
+
+/// Tells the token as the provider's id, or why there is none.
+async fn with_token(host: &dyn ChannelHost, refused: Option<&str>) -> Result<SendAccepted, SendError> {
+    let token = host.access_token(refused).await.map_err(|missing| SendError {
+        class: match &missing {
+            NoAccessToken::Unauthorized(_) => ErrorClass::Account.into(),
+            NoAccessToken::NotReady(_) => ErrorClass::NotSent.into(),
+        },
+        text: missing.to_string(),
+        ..SendError::default()
+    })?;
+    Ok(SendAccepted {
+        provider_message_id: token.0,
+        ..SendAccepted::default()
+    })
 }
 
 fn words(message: &Message) -> String {

@@ -1,6 +1,8 @@
 //! The role from outside: webhooks and outbound HTTP over real sockets, sessions and sending against fakes.
 
 #[cfg(test)]
+mod credentials;
+#[cfg(test)]
 mod fakes;
 #[cfg(test)]
 mod sending;

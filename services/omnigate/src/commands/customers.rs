@@ -4,7 +4,9 @@ use super::{print, remote, timeline};
 use crate::cli::{Customers, Output, Remote};
 use omnigate_core::identifier;
 use omnigate_proto::v1::list_entries_request::Of;
-use omnigate_proto::v1::{Customer, Entry, GetCustomerRequest, ListCustomersRequest, ListEntriesRequest};
+use omnigate_proto::v1::{
+    Customer, Entry, GetCustomerRequest, ListCustomersRequest, ListEntriesRequest, ReplyWindow, ReplyWindowState,
+};
 use omnigate_rpc::client::Connection;
 
 /// Runs it.
@@ -113,6 +115,8 @@ fn show(remote: &Remote, customer: &Customer) -> anyhow::Result<()> {
         "ENTRIES",
         "LAST WROTE (UTC)",
         "REACHABLE",
+        "REPLY WINDOW (UTC)",
+        "OPTED OUT OF",
         "WAITING",
     ];
     print::all(Output::Table, &customer.threads, &header, |thread| {
@@ -124,9 +128,26 @@ fn show(remote: &Remote, customer: &Customer) -> anyhow::Result<()> {
             thread.thread_seq.to_string(),
             print::time(thread.last_inbound_at.as_ref()),
             if thread.reachable { "yes" } else { "no" }.to_owned(),
+            thread.reply_window.as_ref().map_or_else(|| "-".to_owned(), window),
+            thread.refused_topics.join("\n"),
             thread.pending.to_string(),
         ]
     })
+}
+
+/// How a thread's reply window stands, and until when.
+fn window(window: &ReplyWindow) -> String {
+    let (free_until, open_until) = (
+        print::time(window.free_until.as_ref()),
+        print::time(window.open_until.as_ref()),
+    );
+    match window.state() {
+        ReplyWindowState::Unspecified => "never seen open".to_owned(),
+        ReplyWindowState::Free if free_until == open_until => format!("open until {open_until}"),
+        ReplyWindowState::Free => format!("free until {free_until}\npaid until {open_until}"),
+        ReplyWindowState::Billable => format!("paid until {open_until}"),
+        ReplyWindowState::Closed => format!("closed since {open_until}\ntemplates only"),
+    }
 }
 
 /// The newest entries of a customer, newest first.
@@ -152,5 +173,35 @@ pub async fn newest(connection: &Connection, customer_id: String, limit: usize) 
             entries.truncate(limit);
             return Ok(entries);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use omnigate_core::time::Moment;
+
+    #[test]
+    fn a_window_says_until_when() {
+        let at = |hours: i64| Some(Moment(1_800_000_000_000 + hours * 3_600_000).to_timestamp());
+        let of = |state: ReplyWindowState, free: i64, open: i64| {
+            window(&ReplyWindow {
+                state: state.into(),
+                opened_at: at(0),
+                free_until: at(free),
+                open_until: at(open),
+            })
+        };
+        assert_eq!(
+            of(ReplyWindowState::Free, 1, 2),
+            "free until 2027-01-15 09:00:00\npaid until 2027-01-15 10:00:00"
+        );
+        assert_eq!(of(ReplyWindowState::Free, 1, 1), "open until 2027-01-15 09:00:00");
+        assert_eq!(of(ReplyWindowState::Billable, 1, 2), "paid until 2027-01-15 10:00:00");
+        assert_eq!(
+            of(ReplyWindowState::Closed, 1, 2),
+            "closed since 2027-01-15 10:00:00\ntemplates only"
+        );
+        assert_eq!(window(&ReplyWindow::default()), "never seen open");
     }
 }

@@ -3,7 +3,10 @@
 use super::print;
 use omnigate_proto::v1::event::Kind;
 use omnigate_proto::v1::part::Content;
-use omnigate_proto::v1::{Direction, Entry, Event, Media, Message, Part, PrivacyRequestKind, SubscriptionState};
+use omnigate_proto::v1::{
+    Alternative, Direction, Entry, Event, Media, Message, Part, PrivacyRequestKind, Purpose, Rating, Subscription,
+    SubscriptionState, TemplateRef,
+};
 
 /// Longest text shown, in characters.
 const MAX_TEXT: usize = 200;
@@ -52,43 +55,112 @@ fn what(entry: &Entry, event: &Event) -> String {
         Some(Kind::Reaction(reaction)) if reaction.emojis.is_empty() => "took a reaction back".to_owned(),
         Some(Kind::Reaction(reaction)) => format!("reacted {}", reaction.emojis.join("")),
         Some(Kind::Postback(postback)) => format!("pressed {:?} ({})", postback.title, postback.payload),
-        Some(Kind::Subscription(subscription)) => match subscription.state() {
-            SubscriptionState::Subscribed => format!("subscribed {}", subscription.source),
-            SubscriptionState::Unsubscribed if subscription.topic.is_empty() => "blocked us".to_owned(),
-            SubscriptionState::Unsubscribed => format!("opted out of {}", subscription.topic),
-            _ => "asks to join".to_owned(),
-        },
+        Some(Kind::Subscription(subscription)) => subscription_text(subscription),
         Some(Kind::ProfileUpdate(_)) => "profile changed".to_owned(),
         Some(Kind::Call(call)) => format!("call, {} s, {}", call.duration_ms / 1000, call.outcome),
         Some(Kind::AccountNotice(notice)) => format!("{}: {}", notice.code, notice.text),
         Some(Kind::Receipt(receipt)) => format!("receipt {}", receipt.state().as_str_name()),
         Some(Kind::PrivacyRequest(request)) => match request.kind() {
-            PrivacyRequestKind::Erasure => "asks for everything about them to be erased".to_owned(),
-            PrivacyRequestKind::Access => "asks what is stored about them".to_owned(),
-            PrivacyRequestKind::Unspecified => "asks for a right of theirs".to_owned(),
+            PrivacyRequestKind::Erasure => "PRIVACY: asks for everything about them to be erased".to_owned(),
+            PrivacyRequestKind::Access => "PRIVACY: asks what is stored about them".to_owned(),
+            PrivacyRequestKind::Unspecified => "PRIVACY: asks for a right of theirs".to_owned(),
         },
-        Some(Kind::Rating(rating)) => format!("rated {} {}", rating.score, rating.comment),
+        Some(Kind::Rating(rating)) => rating_text(rating),
         Some(Kind::Unsupported(unsupported)) => format!("({})", unsupported.type_name),
         None => "(unknown)".to_owned(),
     }
+}
+
+/// What somebody wishes to receive, or not.
+fn subscription_text(wish: &Subscription) -> String {
+    let about = match wish.topic.as_str() {
+        "" => String::new(),
+        topic => format!(" {topic}"),
+    };
+    let mut text = match wish.state() {
+        SubscriptionState::Subscribed if about.is_empty() => "subscribed".to_owned(),
+        SubscriptionState::Subscribed => format!("agrees to{about}"),
+        SubscriptionState::Unsubscribed if about.is_empty() => "blocked us".to_owned(),
+        SubscriptionState::Unsubscribed => format!("opted out of{about}"),
+        SubscriptionState::Requested | SubscriptionState::Unspecified => format!("asks to join{about}"),
+    };
+    if !wish.source.is_empty() {
+        text += &format!(" (by {:?})", wish.source);
+    }
+    if wish.expires_at.is_some() {
+        text += &format!(", until {} UTC", print::time(wish.expires_at.as_ref()));
+    }
+    if !wish.confirmation.is_empty() {
+        text += &format!(", confirmed with {:?}", wish.confirmation);
+    }
+    text
+}
+
+fn rating_text(rating: &Rating) -> String {
+    let mut text = format!("rated {}", rating.score);
+    if rating.max_score > 0.0 {
+        text += &format!(" of {}", rating.max_score);
+    }
+    if !rating.comment.is_empty() {
+        text += &format!(": {}", rating.comment);
+    }
+    if !rating.answers.is_empty() {
+        text += &format!(" [{}]", rating.answers.join(", "));
+    }
+    text
 }
 
 /// A message as one line.
 #[must_use]
 pub fn message_text(message: &Message) -> String {
     let mut words: Vec<String> = message.parts.iter().map(part_text).collect();
+    if !message.subject.is_empty() {
+        words.insert(0, format!("{:?}", message.subject));
+    }
     if !message.reply_to_provider_message_id.is_empty() {
         words.insert(0, "(reply)".to_owned());
+    }
+    if message.purpose() == Purpose::Marketing {
+        words.insert(0, "(marketing)".to_owned());
+    }
+    if let Some(piece) = &message.piece {
+        words.push(format!("(piece {} of {})", piece.number, piece.total));
+    }
+    if message.is_partial {
+        words.push("(pieces of it did not come)".to_owned());
     }
     if !message.choices.is_empty() {
         let labels: Vec<&str> = message.choices.iter().map(|choice| choice.label.as_str()).collect();
         words.push(format!("[{}]", labels.join(" | ")));
     }
     let text = words.join(" ").replace('\n', " ⏎ ");
-    match text.char_indices().nth(MAX_TEXT) {
+    let text = match text.char_indices().nth(MAX_TEXT) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,
+    };
+    match message.alternative.as_ref().and_then(alternative_text) {
+        Some(instead) => format!("{text} {instead}"),
+        None => text,
     }
+}
+
+/// What goes out when the reply window is closed.
+fn alternative_text(instead: &Alternative) -> Option<String> {
+    let template = template_text(instead.template.as_ref()?);
+    Some(match instead.phone.as_str() {
+        "" => format!("(outside the reply window {template})"),
+        phone => format!("(outside the reply window {template} to {phone})"),
+    })
+}
+
+fn template_text(template: &TemplateRef) -> String {
+    let mut named: Vec<String> = template
+        .parameters
+        .iter()
+        .map(|(name, value)| format!(" {name}={value:?}"))
+        .collect();
+    named.sort();
+    format!("<template {}{}>", template.template_id, named.concat())
 }
 
 fn part_text(part: &Part) -> String {
@@ -102,7 +174,7 @@ fn part_text(part: &Part) -> String {
         Some(Content::Sticker(sticker)) => format!("<sticker {}>", sticker.emoji),
         Some(Content::Link(link)) => format!("<link {}>", link.url),
         Some(Content::InfoRequest(form)) => format!("<form {}>", form.title),
-        Some(Content::Template(template)) => format!("<template {}>", template.template_id),
+        Some(Content::Template(template)) => template_text(template),
         None => "<unknown>".to_owned(),
     }
 }
@@ -125,3 +197,6 @@ fn media_text(media: &Media) -> String {
     };
     format!("<{kind}{name}>{caption}")
 }
+
+#[cfg(test)]
+mod tests;

@@ -124,10 +124,19 @@ pub(super) async fn get(connection: &Connection, message_id: &str) -> anyhow::Re
     delivery.context("the gateway answered without a delivery")
 }
 
-/// A delivery's id, its state, and what went wrong.
+/// A delivery's id, its state, what was sent in its place, and what went wrong.
 pub(super) fn told(delivery: &Delivery) -> String {
     let state = delivery.state().as_str_name().trim_start_matches("DELIVERY_STATE_");
     let mut text = format!("{} {state}", delivery.message_id);
+    if delivery.alternative_used {
+        text += " as its alternative";
+    }
+    if delivery.possible_duplicate {
+        text += ", perhaps twice";
+    }
+    if delivery.deferred_until.is_some() {
+        text += &format!(", again at {} UTC", print::time(delivery.deferred_until.as_ref()));
+    }
     if let Some(error) = &delivery.error {
         let class = error.class().as_str_name().trim_start_matches("ERROR_CLASS_");
         text += &format!(" ({class}: {})", error.text);

@@ -14,7 +14,7 @@ use omnigate_core::protocol::{self, Context, Ports};
 use omnigate_core::topology;
 use omnigate_proto::state::v1::Parked;
 use omnigate_proto::v1::{DeliveryState, Evidence, Identifier, Lane, Message, ParkedItem, UnknownPolicy};
-use omnigate_scheduler::{Care, Custodians, Metrics, Parts, Scheduler, Sessions, Settings};
+use omnigate_scheduler::{Care, Credentials, Custodians, Metrics, Parts, Scheduler, Sessions, Settings};
 use prost::Message as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,12 +35,21 @@ pub(crate) struct Running {
     stop: CancellationToken,
     task: JoinHandle<()>,
     registry: prometheus::Registry,
+    pub(crate) credentials: Arc<Credentials>,
 }
 
 impl Running {
     pub(crate) async fn stop(self) {
-        self.stop.cancel();
+        self.ask_to_stop();
         self.task.await.unwrap();
+    }
+
+    pub(crate) fn ask_to_stop(&self) {
+        self.stop.cancel();
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.task.is_finished()
     }
 
     /// Ends it without a word.
@@ -89,25 +98,34 @@ impl Gateway {
     }
 
     pub(crate) fn schedule(&self) -> Running {
-        self.schedule_for(directory())
+        self.schedule_for(directory(), Custodians::new())
     }
 
     pub(crate) fn schedule_without_accounts(&self) -> Running {
-        self.schedule_for(Directory::default())
+        self.schedule_for(Directory::default(), Custodians::new())
     }
 
-    fn schedule_for(&self, directory: Directory) -> Running {
+    pub(crate) fn schedule_with(&self, custodians: Custodians) -> Running {
+        self.schedule_for(directory(), custodians)
+    }
+
+    fn schedule_for(&self, directory: Directory, custodians: Custodians) -> Running {
         let registry = prometheus::Registry::new();
-        let scheduler = Scheduler::new(
-            self.parts(&registry),
-            nobody(),
-            Arc::new(directory),
-            Settings::default(),
-        );
+        let care = Care {
+            custodians,
+            transport: Arc::new(NoTransport),
+        };
+        let scheduler = Scheduler::new(self.parts(&registry), care, Arc::new(directory), Settings::default());
+        let credentials = scheduler.credentials();
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         let task = tokio::spawn(async move { scheduler.run(stopped).await });
-        Running { stop, task, registry }
+        Running {
+            stop,
+            task,
+            registry,
+            credentials,
+        }
     }
 
     pub(crate) fn sessions(&self) -> Sessions {
@@ -198,14 +216,6 @@ pub(crate) async fn eventually<F: Future<Output = bool>>(holds: impl Fn() -> F) 
     while !holds().await {
         assert!(tokio::time::Instant::now() < deadline, "did not happen");
         tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
-/// No account needs to be looked after.
-fn nobody() -> Care {
-    Care {
-        custodians: Custodians::new(),
-        transport: Arc::new(NoTransport),
     }
 }
 

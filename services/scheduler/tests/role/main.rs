@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops where it is surprised")]
 
+mod custody;
 #[path = "../../../dispatch/tests/role/fakes.rs"]
 mod fakes;
 mod gateway;
@@ -209,7 +210,7 @@ async fn what_cannot_be_read_on_the_parked_queue_is_kept_too() {
     running.stop().await;
 }
 
-fn asked<T>(message: T) -> Request<T> {
+pub(crate) fn asked<T>(message: T) -> Request<T> {
     let mut request = Request::new(message);
     request.extensions_mut().insert(Caller::internal());
     request
@@ -242,7 +243,7 @@ fn checkpoint(owner: &str, epoch: u64, cursor: &'static [u8]) -> Request<Checkpo
     })
 }
 
-fn why(status: &Status) -> (Code, String) {
+pub(crate) fn why(status: &Status) -> (Code, String) {
     (status.code(), reason(status).unwrap())
 }
 
