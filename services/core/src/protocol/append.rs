@@ -1,24 +1,26 @@
 //! Puts the events of one thread on its timeline, once each, in order.
 
 use super::confirm::Due;
-use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop, as_fields, as_range, found_record};
+use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop, found_record};
 use super::outbox::Outgoing;
 use super::resolve::{Asking, Owner, expect_record, insert_outgoing, known, owner, put, to_outbox};
-use crate::append::{self as decide, Appended, Arrival, HomeState, PlaceChange, ThreadKey, append};
+use crate::append::{self as decide, Appended, Arrival, ThreadKey, append};
 use crate::id::{CustomerId, EventId, ThreadId};
 use crate::identifier;
 use crate::identity::{Named, candidates};
 use crate::keys::{self, Timer};
-use crate::pieces;
-use crate::port::store::{Expect, Found, Query, StoreError, Write};
+use crate::port::store::{Expect, Found, StoreError, Write};
 use crate::time::Moment;
-use crate::timeline::{self, Place, Spot};
+use crate::timeline::{Place, Spot};
 use bytes::Bytes;
 use omnigate_proto::state::v1::{EntryRecord, HomeRecord};
 use omnigate_proto::v1::{Event, Identifier, event::Kind};
 use prost::Message as _;
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
+
+mod known;
+
+use known::Known;
+pub use known::one_member;
 
 /// What became of a thread's events.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -354,118 +356,5 @@ pub(super) fn insert_entry(home: CustomerId, event: EventId, spot: Spot, entry: 
         key: keys::timeline(home),
         member: keys::timeline_member(spot, event),
         value: entry.encode_to_vec().into(),
-    }
-}
-
-/// What is known of a home's places and entries while appending. Ordinary messages are taken to be new, and the conflict
-/// tells when they are not; only changes of earlier messages need a look first.
-#[derive(Default)]
-struct Known {
-    places: BTreeMap<EventId, Option<Place>>,
-    entries: BTreeMap<EventId, (Spot, EntryRecord)>,
-    ask_for_all: bool,
-}
-
-impl Known {
-    fn asking_for_all(_: &[Arrival]) -> Self {
-        Self {
-            ask_for_all: true,
-            ..Self::default()
-        }
-    }
-
-    /// Reads the places and entries that the arrivals need.
-    async fn load(&mut self, context: &Context<'_>, id: CustomerId, arrivals: &[Arrival]) -> Result<(), StoreError> {
-        let mut wanted: BTreeSet<EventId> = arrivals
-            .iter()
-            .filter_map(|arrival| timeline::target(&arrival.event))
-            .collect();
-        // A piece that waits has no place yet, so no conflict would tell that its message was put together.
-        let looked_for = arrivals
-            .iter()
-            .filter(|arrival| self.ask_for_all || pieces::piece(&arrival.event).is_some());
-        wanted.extend(looked_for.map(|arrival| arrival.id));
-        wanted.retain(|event| !self.places.contains_key(event));
-        if !wanted.is_empty() {
-            let fields: Vec<Bytes> = wanted.iter().map(|event| event.to_bytes()).collect();
-            let query = Query::Fields {
-                key: keys::places(id),
-                fields,
-            };
-            let answers = context.store.read(id.shard(), vec![query]).await?;
-            let values = as_fields(answers.into_iter().next())?;
-            for (event, value) in wanted.into_iter().zip(values) {
-                self.places.insert(event, read_place(value)?);
-            }
-        }
-        self.load_entries(context, id).await
-    }
-
-    async fn load_entries(&mut self, context: &Context<'_>, id: CustomerId) -> Result<(), StoreError> {
-        let mut wanted: Vec<(Spot, EventId)> = Vec::new();
-        for place in self.places.values().flatten() {
-            match place {
-                Place::At { spot, entry } => wanted.push((*spot, *entry)),
-                Place::Awaited(waiting) => wanted.extend(waiting),
-            }
-        }
-        wanted.retain(|(_, event)| !self.entries.contains_key(event));
-        if wanted.is_empty() {
-            return Ok(());
-        }
-        let queries = wanted
-            .iter()
-            .map(|(spot, event)| one_member(id, *spot, *event))
-            .collect();
-        let answers = context.store.read(id.shard(), queries).await?;
-        for ((spot, event), answer) in wanted.into_iter().zip(answers) {
-            if let Some((_, value)) = as_range(Some(answer))?.into_iter().next() {
-                let entry = EntryRecord::decode(value)
-                    .map_err(|error| StoreError::Corrupt(format!("entry {event}: {error}")))?;
-                self.entries.insert(event, (spot, entry));
-            }
-        }
-        Ok(())
-    }
-
-    fn state(&self, id: CustomerId, record: Option<HomeRecord>) -> HomeState {
-        let known = self.places.iter();
-        HomeState {
-            id,
-            record,
-            places: known
-                .filter_map(|(event, place)| Some((*event, place.clone()?)))
-                .collect(),
-            entries: self.entries.clone(),
-        }
-    }
-
-    /// Takes over what a conflict found instead of the expected places, which follow the home among the expectations.
-    fn learn(&mut self, found: &[(usize, Found)], changes: &[PlaceChange]) -> Result<(), StoreError> {
-        for (position, found) in found {
-            if let (Found::Field(value), Some(change)) = (found, changes.get(position.wrapping_sub(1))) {
-                self.places.insert(change.event, read_place(value.clone())?);
-            }
-        }
-        Ok(())
-    }
-}
-
-fn read_place(value: Option<Bytes>) -> Result<Option<Place>, StoreError> {
-    value
-        .map(|value| Place::decode(&value).ok_or_else(|| StoreError::Corrupt("a place".into())))
-        .transpose()
-}
-
-/// Query for exactly one entry.
-#[must_use]
-pub fn one_member(home: CustomerId, spot: Spot, event: EventId) -> Query {
-    let member = keys::timeline_member(spot, event);
-    Query::Range {
-        key: keys::timeline(home),
-        from: Bound::Included(member.clone()),
-        to: Bound::Included(member),
-        limit: 1,
-        reverse: false,
     }
 }

@@ -38,7 +38,7 @@ pub(super) struct Provider {
 
 impl Provider {
     pub(super) fn start(window: usize) -> anyhow::Result<Self> {
-        let (started, starts) = std::sync::mpsc::channel();
+        let (started, starts) = std::sync::mpsc::sync_channel(1);
         let end = CancellationToken::new();
         let ended = end.clone();
         let thread = std::thread::Builder::new().name("smsc".to_owned()).spawn(move || {
