@@ -11,7 +11,7 @@ use omnigate_sandbox::smsc::Writes;
 use omnigate_sandbox::telegram::{Action, UserHandle};
 use omnigate_sandbox::zalo::{self, NewPerson, PersonHandle};
 use serde_json::json;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 /// An's number.
@@ -101,7 +101,7 @@ async fn answer(connection: &Connection) -> anyhow::Result<Vec<(&'static str, De
         alternative: Some(Alternative {
             template: Some(TemplateRef {
                 template_id: ORDER_TEMPLATE.to_owned(),
-                parameters: HashMap::from([
+                parameters: BTreeMap::from([
                     ("customer_name".to_owned(), "Giang".to_owned()),
                     ("order_code".to_owned(), "DH1234".to_owned()),
                 ]),
