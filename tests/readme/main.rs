@@ -112,7 +112,7 @@ impl Reader {
         std::fs::write(self.folder.join("update.json"), update)?;
         let event = r#"{"app_id":"1000000000000000001","sender":{"id":"7000000000000000001"},
             "recipient":{"id":"3000000000000000001"},"event_name":"user_send_text",
-            "message":{"msg_id":"aa11","text":"alo"},"timestamp":"1767323000123"}"#;
+            "message":{"msg_id":"aa11","text":"chào"},"timestamp":"1767323000123"}"#;
         std::fs::write(self.folder.join("event.json"), event)?;
         // A deliver_sm from 84912345678 to 8041: "hello".
         let pdu = "00000035000000050000000000000007000101383439313233343536373800060038303431000000000000000001000568656c6c6f";

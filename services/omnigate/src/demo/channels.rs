@@ -95,7 +95,7 @@ async fn answer(connection: &Connection) -> anyhow::Result<Vec<(&'static str, De
     let giang = known_as(connection, "phone", GIANG).await?;
     let advertising = Message {
         purpose: Purpose::Marketing.into(),
-        ..answers::words("Giam 20% hom nay!")
+        ..answers::words("Giam gia 20%!")
     };
     let reminder = Message {
         alternative: Some(Alternative {

@@ -2,15 +2,17 @@
 
 use crate::commands::print;
 use anyhow::Context as _;
+use omnigate_core::port::Clock as _;
 use omnigate_core::port::adapter::{HttpBody, HttpRequest, Transport as _};
 use omnigate_edge::HttpTransport;
+use omnigate_runtime::clock::SystemClock;
 use omnigate_sandbox::smsc::{self, AccountOptions, Smsc, SmscHandle};
 use omnigate_sandbox::telegram::{self, BotOptions, Telegram, TelegramHandle};
 use omnigate_sandbox::zalo::{self, Clock, Zalo, ZaloHandle};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use tokio::net::TcpListener;
 
 /// Telegram bot whose updates come by webhook.
@@ -170,8 +172,8 @@ async fn start_telegram() -> anyhow::Result<TelegramHandle> {
 
 async fn start_zalo() -> anyhow::Result<ZaloHandle> {
     let behind = Clock::from_fn(|| {
-        let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        since_1970.unwrap_or_default().saturating_sub(BEHIND)
+        let unix_ms = u64::try_from(SystemClock.now().0).unwrap_or_default();
+        Duration::from_millis(unix_ms).saturating_sub(BEHIND)
     });
     let options = zalo::Options {
         clock: behind,
