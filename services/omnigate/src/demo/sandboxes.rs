@@ -73,32 +73,25 @@ impl Sandboxes {
             "LOG__LEVEL",
             &std::env::var("OMNIGATE__LOG__LEVEL").unwrap_or_else(|_| "warn".to_owned()),
         );
-        let mut account = |account: &str, channel: &[(&str, &str)], settings: &[(&str, &str)]| {
-            let key = format!("ACCOUNTS__{}", account.to_uppercase());
-            for (name, value) in channel {
-                set(&format!("{key}__{name}"), value);
-            }
-            for (name, value) in settings {
-                // In quotes, because the digits of ids are no numbers.
-                set(&format!("{key}__SETTINGS__{name}"), &format!("{value:?}"));
-            }
-        };
         let telegram = self.telegram.base_url();
         let bot = |token| [("BOT_TOKEN", token), ("API_URL", telegram.as_str())];
         let by_webhook = [("MODE", "webhook"), ("SECRET_TOKEN", SECRET)];
-        account(
+        configure(
+            &mut env,
             SHOP,
             &[("CHANNEL", "telegram")],
             &[&bot(TOKENS[0])[..], &by_webhook].concat(),
         );
-        account(
+        configure(
+            &mut env,
             SUPPORT,
             &[("CHANNEL", "telegram")],
             &[&bot(TOKENS[1])[..], &[("MODE", "polling")]].concat(),
         );
         let zalo = self.zalo.base_url();
         let (_, refresh_token) = self.zalo.tokens().unwrap_or_default();
-        account(
+        configure(
+            &mut env,
             OA,
             &[("CHANNEL", "zalo")],
             &[
@@ -115,7 +108,8 @@ impl Sandboxes {
         );
         let esme = AccountOptions::default();
         let address = self.smsc.address();
-        account(
+        configure(
+            &mut env,
             BRAND,
             &[
                 ("CHANNEL", "sms"),
@@ -148,6 +142,18 @@ impl Sandboxes {
     pub(super) async fn stop(self) {
         tokio::join!(self.telegram.stop(), self.zalo.stop(), self.smsc.stop());
     }
+}
+
+/// Writes down an account: the keys that say what it is, then its settings.
+fn configure(env: &mut BTreeMap<String, String>, account: &str, kind: &[(&str, &str)], settings: &[(&str, &str)]) {
+    let key = format!("OMNIGATE__ACCOUNTS__{}", account.to_uppercase());
+    let kind = kind
+        .iter()
+        .map(|(name, value)| (format!("{key}__{name}"), (*value).to_owned()));
+    env.extend(kind);
+    // In quotes, because the digits of ids are no numbers.
+    let settings = settings.iter();
+    env.extend(settings.map(|(name, value)| (format!("{key}__SETTINGS__{name}"), format!("{value:?}"))));
 }
 
 async fn listener() -> anyhow::Result<TcpListener> {
