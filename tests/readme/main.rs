@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops where it is surprised")]
 
 use anyhow::{Context as _, ensure};
+use omnigate_sandbox::zalo::{self, Zalo, ZaloHandle};
 use omnigate_tests::bot;
 use omnigate_tests::gateway::{Gateway, Keys, Shape};
 use omnigate_tests::process::binary;
@@ -11,6 +12,7 @@ use omnigate_tests::wait;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
+use tokio::net::TcpListener;
 
 /// How long a command that goes on by itself is watched.
 const WATCHED: Duration = Duration::from_secs(3);
@@ -20,6 +22,8 @@ struct Reader {
     folder: PathBuf,
     customer: String,
     message: String,
+    /// What an administrator's consent at Zalo comes back with.
+    code: String,
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -27,6 +31,9 @@ async fn every_command_of_the_readme_works() {
     let sandbox = bot::sandbox(1).await.unwrap();
     let mut keys = Keys::new();
     bot::account(&mut keys, &sandbox, "shop", 1, false);
+    let zalo = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let zalo = Zalo::start(zalo, zalo::Options::default()).unwrap();
+    official_account(&mut keys, &zalo);
     let gateway = Gateway::start(Shape::One, &keys).await.unwrap().unwrap();
     bot::point(&sandbox, &gateway, "shop", 1).await.unwrap();
     let person = sandbox.user("An");
@@ -43,6 +50,7 @@ async fn every_command_of_the_readme_works() {
         folder,
         customer,
         message: String::new(),
+        code: zalo.authorize(None),
     };
     reader.prepare().unwrap();
     let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
@@ -51,6 +59,23 @@ async fn every_command_of_the_readme_works() {
             .run(&command)
             .with_context(|| format!("README: {command}"))
             .unwrap();
+    }
+}
+
+/// Configures an account of the sandbox's Official Account that nobody has authorised yet.
+fn official_account(keys: &mut Keys, zalo: &ZaloHandle) {
+    for (key, value) in [
+        ("channel", "zalo"),
+        ("settings.oa_id", &format!("{:?}", zalo.oa_id())),
+        ("settings.app_id", &format!("{:?}", zalo.app_id())),
+        ("settings.app_secret", &zalo.app_secret()),
+        ("settings.oa_secret_key", &zalo.oa_secret_key()),
+        ("settings.redirect_url", "https://shop.example/zalo"),
+        ("settings.api_url", &zalo.base_url()),
+        ("settings.zns_url", &zalo.base_url()),
+        ("settings.oauth_url", &zalo.base_url()),
+    ] {
+        keys.insert(format!("accounts.oa.{key}"), value.to_owned());
     }
 }
 
@@ -84,7 +109,14 @@ impl Reader {
         std::fs::write(self.folder.join("omnigate.toml"), configuration)?;
         let update = r#"{"update_id":900,"message":{"message_id":900,"date":1700000000,"text":"by hand",
             "chat":{"id":77,"type":"private","first_name":"Curl"},"from":{"id":77,"is_bot":false,"first_name":"Curl"}}}"#;
-        Ok(std::fs::write(self.folder.join("update.json"), update)?)
+        std::fs::write(self.folder.join("update.json"), update)?;
+        let event = r#"{"app_id":"1000000000000000001","sender":{"id":"7000000000000000001"},
+            "recipient":{"id":"3000000000000000001"},"event_name":"user_send_text",
+            "message":{"msg_id":"aa11","text":"chào"},"timestamp":"1767323000123"}"#;
+        std::fs::write(self.folder.join("event.json"), event)?;
+        // A deliver_sm from 84912345678 to 8041: "hello".
+        let pdu = "00000035000000050000000000000007000101383439313233343536373800060038303431000000000000000001000568656c6c6f";
+        Ok(std::fs::write(self.folder.join("pdu.hex"), pdu)?)
     }
 
     fn run(&mut self, command: &str) -> anyhow::Result<()> {
@@ -95,6 +127,7 @@ impl Reader {
         let filled = command
             .replace("cus_…", &self.customer)
             .replace("msg_…", &self.message)
+            .replace("--code CODE", &format!("--code '{}'", self.code))
             .replace("127.0.0.1:7480", &self.gateway.addresses["listen.webhooks"])
             .replace("127.0.0.1:7400", &self.gateway.addresses["listen.api"])
             .replace("Secret-Token: …", &format!("Secret-Token: {}", bot::SECRET))

@@ -24,6 +24,7 @@ use omnigate_core::{
     port::adapter::{Custodian, Invalid, Kind, Opened, Webhook},
 };
 use settings::{OaSettings, SECRET};
+use webhook::Served;
 
 /// The adapter.
 pub(crate) struct Adapter;
@@ -41,9 +42,13 @@ impl Kind for Adapter {
         let verifier = settings::verifier(app)?;
         let mut served = Vec::with_capacity(accounts.len());
         for account in accounts {
-            served.push((settings::oa_id(app, account)?, account.clone()));
+            served.push(Served {
+                oa_id: settings::oa_id(app, account)?,
+                account: account.clone(),
+                submitted_phone: settings::submitted_phone(app, account)?,
+            });
         }
-        let anonymous = served.iter().any(|(oa_id, _)| oa_id.is_none());
+        let anonymous = served.iter().any(|served| served.oa_id.is_none());
         if anonymous && served.len() > 1 {
             return Err(invalid(
                 "oa_id",

@@ -1,7 +1,9 @@
 //! `omnigate demo`: the whole gateway in one process, on sandbox providers, with people who write.
 
 mod answers;
+mod channels;
 mod feed;
+mod sandboxes;
 mod story;
 mod summary;
 
@@ -9,33 +11,14 @@ use crate::cli::Demo;
 use crate::commands::{customers, print};
 use crate::node::{Addresses, Listeners, Node};
 use anyhow::Context as _;
-use omnigate_core::port::adapter::{HttpBody, HttpRequest, Transport as _};
-use omnigate_edge::HttpTransport;
 use omnigate_rpc::auth::read_local_token;
 use omnigate_rpc::client::Connection;
 use omnigate_runtime::config::{self, Config};
 use omnigate_runtime::role::Role;
 use omnigate_runtime::stop::{Reason, signal};
 use omnigate_runtime::telemetry;
-use omnigate_sandbox::telegram::{BotOptions, Options, Telegram, TelegramHandle};
-use std::collections::BTreeMap;
+use sandboxes::Sandboxes;
 use std::path::Path;
-use std::time::Duration;
-use tokio::net::TcpListener;
-
-/// Bot whose updates come by webhook.
-pub(crate) const SHOP: &str = "shop";
-/// Bot whose updates are polled.
-pub(crate) const SUPPORT: &str = "support";
-/// What the sandbox shows with every webhook call of the shop.
-const SECRET: &str = "demo-webhook-secret";
-/// Tokens of the two sandbox bots; nothing outside the sandbox knows them.
-const TOKENS: [&str; 2] = [
-    "7000000001:AAdemo_shop_demo_shop_demo_shop_demo-1",
-    "7000000002:AAdemo_support_demo_support_demo_sup-2",
-];
-/// How long setting the webhook may take.
-const SET_UP: Duration = Duration::from_secs(5);
 
 /// Runs the demo; ends after the show or at a signal.
 pub(crate) async fn run(arguments: &Demo) -> anyhow::Result<u8> {
@@ -43,8 +26,8 @@ pub(crate) async fn run(arguments: &Demo) -> anyhow::Result<u8> {
         std::fs::remove_dir_all(&arguments.data_dir)
             .with_context(|| format!("cannot remove {}", arguments.data_dir.display()))?;
     }
-    let sandbox = start_sandbox().await?;
-    let config = configure(&arguments.data_dir, &sandbox)?;
+    let sandboxes = Sandboxes::start().await?;
+    let config = config::load(None, &sandboxes.configuration(&arguments.data_dir))?;
     let _telemetry = telemetry::init(&config.log)?;
     let roles = Role::all();
     let (config, listeners) = bind(config).await?;
@@ -56,10 +39,11 @@ pub(crate) async fn run(arguments: &Demo) -> anyhow::Result<u8> {
     }));
     let running = tokio::spawn(node.run());
     print::line("all roles run in this process: edge, ingest, unify, dispatch, scheduler, api");
-    set_webhook(&sandbox, addresses).await?;
+    let webhooks = addresses.webhooks.context("no webhook listener")?;
+    sandboxes.connect(webhooks).await?;
     let connection = connect(&arguments.data_dir, addresses).await?;
     let shown = tokio::select! {
-        shown = show(&sandbox, &connection, arguments) => shown,
+        shown = show(&sandboxes, &connection, arguments) => shown,
         () = stop.requested() => Ok(()),
     };
     if shown.is_ok() && !arguments.once {
@@ -68,17 +52,19 @@ pub(crate) async fn run(arguments: &Demo) -> anyhow::Result<u8> {
     }
     stop.request(Reason::Asked("the demo ends".to_owned()));
     let outcome = running.await?;
-    sandbox.stop().await;
+    sandboxes.stop().await;
     shown?;
     Ok(outcome.exit_code())
 }
 
-async fn show(sandbox: &TelegramHandle, connection: &Connection, arguments: &Demo) -> anyhow::Result<()> {
+async fn show(sandboxes: &Sandboxes, connection: &Connection, arguments: &Demo) -> anyhow::Result<()> {
     if customers::list(connection, 1).await?.is_empty() {
         let feed = feed::start(connection).await?;
-        let played = story::play(sandbox, connection).await?;
+        let played = story::play(&sandboxes.telegram, connection).await?;
+        let joined = channels::play(sandboxes, &played.an, connection).await?;
         feed.stop().await;
-        summary::played(sandbox, &played);
+        summary::played(&sandboxes.telegram, &played);
+        summary::joined(&joined);
     } else {
         print::line(&format!(
             "\nread again from {} (--fresh plays the story anew):",
@@ -86,47 +72,6 @@ async fn show(sandbox: &TelegramHandle, connection: &Connection, arguments: &Dem
         ));
     }
     summary::timelines(connection).await
-}
-
-async fn start_sandbox() -> anyhow::Result<TelegramHandle> {
-    let listener = TcpListener::bind("127.0.0.1:0")
-        .await
-        .context("the sandbox cannot listen")?;
-    let bot = |token: &str, name: &str| BotOptions {
-        token: token.to_owned(),
-        username: format!("demo_{name}_bot"),
-        name: name.to_owned(),
-    };
-    let options = Options {
-        bots: vec![bot(TOKENS[0], SHOP), bot(TOKENS[1], SUPPORT)],
-        speed: 20,
-        ..Options::default()
-    };
-    let sandbox = Telegram::start(listener, options).context("the sandbox cannot start")?;
-    print::line(&format!("sandbox Telegram listens on {}", sandbox.base_url()));
-    Ok(sandbox)
-}
-
-/// Two Telegram accounts on the sandbox, everything else as it is by default.
-fn configure(data_dir: &Path, sandbox: &TelegramHandle) -> anyhow::Result<Config> {
-    let mut env: BTreeMap<String, String> = BTreeMap::new();
-    let mut set = |key: &str, value: &str| env.insert(format!("OMNIGATE__{key}"), value.to_owned());
-    set("DATA_DIR", &data_dir.to_string_lossy());
-    set(
-        "LOG__LEVEL",
-        &std::env::var("OMNIGATE__LOG__LEVEL").unwrap_or_else(|_| "warn".to_owned()),
-    );
-    for (account, token, mode) in [(SHOP, TOKENS[0], "webhook"), (SUPPORT, TOKENS[1], "polling")] {
-        let key = format!("ACCOUNTS__{}", account.to_uppercase());
-        set(&format!("{key}__CHANNEL"), "telegram");
-        set(&format!("{key}__SETTINGS__BOT_TOKEN"), token);
-        set(&format!("{key}__SETTINGS__API_URL"), &sandbox.base_url());
-        set(&format!("{key}__SETTINGS__MODE"), mode);
-        if mode == "webhook" {
-            set(&format!("{key}__SETTINGS__SECRET_TOKEN"), SECRET);
-        }
-    }
-    Ok(config::load(None, &env)?)
 }
 
 /// The usual ports, so that other commands find the demo; free ones where those are taken.
@@ -149,30 +94,6 @@ async fn bind(config: Config) -> anyhow::Result<(Config, Listeners)> {
     }
     let listeners = Listeners::bind(&config, &roles).await?;
     Ok((config, listeners))
-}
-
-async fn set_webhook(sandbox: &TelegramHandle, addresses: Addresses) -> anyhow::Result<()> {
-    let webhooks = addresses.webhooks.context("no webhook listener")?;
-    let base = sandbox.base_url();
-    let body = serde_json::json!({
-        "url": format!("http://{webhooks}/v1/webhooks/{SHOP}"),
-        "secret_token": SECRET,
-        "allowed_updates": ["message", "edited_message", "callback_query", "message_reaction", "my_chat_member"],
-    });
-    let request = HttpRequest {
-        method: "POST",
-        url: format!("{base}/bot{}/setWebhook", TOKENS[0]),
-        headers: Vec::new(),
-        body: HttpBody::Json(serde_json::to_vec(&body)?.into()),
-        time_limit: SET_UP,
-    };
-    let answer = HttpTransport::new([base.as_str()])?.call(request).await?;
-    anyhow::ensure!(
-        answer.status == 200,
-        "the sandbox refused the webhook: {}",
-        answer.status
-    );
-    Ok(())
 }
 
 async fn connect(data_dir: &Path, addresses: Addresses) -> anyhow::Result<Connection> {

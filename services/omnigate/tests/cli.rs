@@ -260,6 +260,21 @@ fn the_whole_show_plays_and_is_there_again_after_a_restart() {
     let first = play();
     assert!(first.contains("sent twice: 0"), "{first}");
     assert!(first.contains("answered 401"), "{first}");
+    for shown in [
+        "one customer, 3 channels (sms, telegram, zalo), one timeline: cus_",
+        "the SMS that came in 2 pieces is one message",
+        "confirmations of the opt-out: 1\n",
+        "DELIVERED as its alternative",
+        "SKIPPED, 0 piece(s), 0 attempt(s), the recipient opted out of marketing",
+    ] {
+        assert!(first.contains(shown), "{shown}: {first}");
+    }
+    let told = timelines(&first);
+    let of_an = told.split("\n\n").next().unwrap();
+    for account in [" ← shop ", " ← oa ", " ← brand "] {
+        assert!(of_an.contains(account), "{account}: {of_an}");
+    }
+    assert_eq!(first.matches("\nAn Nguyễn  cus_").count(), 1, "{first}");
     let second = play();
     assert_eq!(timelines(&first), timelines(&second));
 }

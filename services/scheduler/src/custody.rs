@@ -48,6 +48,8 @@ const COPY_WITHIN: Duration = Duration::from_secs(5 * 60);
 const COPY_EVERY: Duration = Duration::from_secs(15 * 60);
 /// How soon after a failure.
 const COPY_AGAIN: Duration = Duration::from_secs(60);
+/// How long until it is looked again whether there is a token to copy templates with; only the store is asked.
+const TOKEN_SOON: Duration = Duration::from_millis(500);
 /// How long a caller waits here for a token that is being fetched.
 const PATIENCE: Duration = Duration::from_secs(4);
 
@@ -189,6 +191,9 @@ impl Custody {
 
     /// Copies the templates; how long until the next time.
     async fn copy(&self, account: &str, custodian: &dyn Custodian) -> Duration {
+        if !self.has_token(account).await {
+            return TOKEN_SOON;
+        }
         let host = Host { custody: self, account };
         match custodian.templates(&host).await {
             Ok(None) => COPY_EVERY,
@@ -215,13 +220,18 @@ impl Custody {
             }
             Err(error) => {
                 tracing::debug!(account, problem = error.text, "templates not copied");
-                // While there is no token there are no templates either; the first ones are wanted soon.
+                // The first ones are wanted soon.
                 match templates::read(&self.shared.context(), account).await {
                     Ok(Some(_)) => COPY_AGAIN,
                     _ => LOOK,
                 }
             }
         }
+    }
+
+    async fn has_token(&self, account: &str) -> bool {
+        let record = pairs::read(&self.shared.context(), account).await;
+        record.is_ok_and(|record| self.token_of(account, record.as_ref()).is_ok())
     }
 
     /// Says that an account waits for a person, once until it has tokens again.

@@ -11,6 +11,7 @@ mod template;
 mod time;
 mod who;
 
+use super::settings::SubmittedPhone;
 use super::wire::{Beside, Body, Envelope, object, said};
 use message::Way;
 use omnigate_core::{account::Account, event::normalise, id::hash, time::Moment};
@@ -36,6 +37,8 @@ pub(super) struct Malformed;
 pub(super) struct Translator<'a> {
     /// Account it came through.
     pub(super) account: &'a Account,
+    /// How well a phone number is known that a person submitted.
+    pub(super) submitted_phone: SubmittedPhone,
     /// Id of the OA; empty when nobody says.
     pub(super) oa_id: &'a str,
     /// Id of the app, when configured.

@@ -41,6 +41,7 @@ const OF_BOTH: &[&str] = &[
     "sending_mode",
     "zns_fallback_on_refusal",
     "anonymous_api",
+    "submitted_phone",
 ];
 
 const DEFAULT_API_URL: &str = "https://openapi.zalo.me";
@@ -84,6 +85,17 @@ pub(super) enum SendingMode {
     BeyondQuota,
 }
 
+/// How well a phone number is known that a person put into the OA's form.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum SubmittedPhone {
+    /// Zalo lets people type any number: it is shown, but links nothing.
+    #[default]
+    Stated,
+    /// The operator answers for it: it links the person to the customer of that number.
+    Verified,
+}
+
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 struct Written {
@@ -105,6 +117,7 @@ struct Written {
     sending_mode: Option<SendingMode>,
     zns_fallback_on_refusal: Option<bool>,
     anonymous_api: Option<AnonymousApi>,
+    submitted_phone: Option<SubmittedPhone>,
 }
 
 /// A secret; never printed.
@@ -213,6 +226,12 @@ impl OaSettings {
 pub(super) fn oa_id(app: &App, account: &Account) -> Result<Option<String>, Invalid> {
     let written = of_account(app, account)?.oa_id.or(of_app(app)?.oa_id);
     written.map(|id| digits("oa_id", id)).transpose()
+}
+
+/// How well a phone number is known that a person submitted to an account's OA.
+pub(super) fn submitted_phone(app: &App, account: &Account) -> Result<SubmittedPhone, Invalid> {
+    let own = of_account(app, account)?.submitted_phone;
+    Ok(own.or(of_app(app)?.submitted_phone).unwrap_or_default())
 }
 
 /// What tells Zalo's calls from others. Only an app of its own must have it: a lone account may only send.

@@ -1,6 +1,7 @@
 //! Calls from Zalo: one app, several Official Accounts.
 
 use super::inbound::{Sides, Translator, moment};
+use super::settings::SubmittedPhone;
 use super::signature::{Signed, Verifier};
 use super::wire::Body;
 use crate::settings::invalid;
@@ -18,32 +19,43 @@ const UNKNOWN_ACCOUNT: &str = "zalo-oa-";
 /// Digits of the longest id of an OA that becomes part of an account id.
 const LONGEST_OA_ID: usize = 32;
 
+/// An account that the webhook serves.
+#[derive(Clone)]
+pub(super) struct Served {
+    /// The id of its OA, when configured.
+    pub(super) oa_id: Option<String>,
+    /// The account.
+    pub(super) account: Account,
+    /// How well a phone number is known that a person submitted.
+    pub(super) submitted_phone: SubmittedPhone,
+}
+
 /// The webhook of one app.
 pub(super) struct AppWebhook {
     verifier: Option<Verifier>,
-    by_oa: BTreeMap<String, Account>,
+    by_oa: BTreeMap<String, Served>,
     /// The one account that did not say which OA it is; everything is its own.
-    any: Option<Account>,
+    any: Option<Served>,
 }
 
 impl AppWebhook {
     /// Several accounts need an id of their OA each.
-    pub(super) fn new(verifier: Option<Verifier>, accounts: Vec<(Option<String>, Account)>) -> Result<Self, Invalid> {
+    pub(super) fn new(verifier: Option<Verifier>, accounts: Vec<Served>) -> Result<Self, Invalid> {
         let mut webhook = Self {
             verifier,
             by_oa: BTreeMap::new(),
             any: None,
         };
-        for (oa_id, account) in accounts {
-            let Some(oa_id) = oa_id else {
-                webhook.any = Some(account);
+        for served in accounts {
+            let Some(oa_id) = served.oa_id.clone() else {
+                webhook.any = Some(served);
                 continue;
             };
-            let id = account.id.clone();
-            if let Some(other) = webhook.by_oa.insert(oa_id, account) {
+            let id = served.account.id.clone();
+            if let Some(other) = webhook.by_oa.insert(oa_id, served) {
                 return Err(invalid(
                     "oa_id",
-                    format!("is the same in accounts {} and {id}", other.id),
+                    format!("is the same in accounts {} and {id}", other.account.id),
                 ));
             }
         }
@@ -51,18 +63,18 @@ impl AppWebhook {
     }
 
     /// The account of an event, and the id of its OA.
-    fn route<'a>(&'a self, sides: &Sides<'a>) -> (Cow<'a, Account>, &'a str) {
+    fn route<'a>(&'a self, sides: &Sides<'a>) -> (Cow<'a, Served>, &'a str) {
         let named = sides.oa.unwrap_or_default();
-        if let Some((oa_id, account)) = self.by_oa.get_key_value(named) {
-            return (Cow::Borrowed(account), oa_id);
+        if let Some((oa_id, served)) = self.by_oa.get_key_value(named) {
+            return (Cow::Borrowed(served), oa_id);
         }
-        if let Some(account) = &self.any {
-            return (Cow::Borrowed(account), named);
+        if let Some(served) = &self.any {
+            return (Cow::Borrowed(served), named);
         }
         let mut all = self.by_oa.iter();
         // Where an event names no OA, there is only one that it can be of.
-        if let (true, Some((oa_id, account)), None) = (named.is_empty(), all.next(), all.next()) {
-            return (Cow::Borrowed(account), oa_id);
+        if let (true, Some((oa_id, served)), None) = (named.is_empty(), all.next(), all.next()) {
+            return (Cow::Borrowed(served), oa_id);
         }
         (Cow::Owned(unknown(named)), named)
     }
@@ -106,9 +118,10 @@ impl Webhook for AppWebhook {
             Ok(body) => body,
             Err(error) => return rejected(400, format!("the body is not JSON: {error}")),
         };
-        let (account, oa_id) = self.route(&sides);
+        let (served, oa_id) = self.route(&sides);
         let translator = Translator {
-            account: &account,
+            account: &served.account,
+            submitted_phone: served.submitted_phone,
             oa_id,
             app_id: self.verifier.as_ref().map(|verifier| verifier.app_id.as_str()),
             is_zns: request.header(SERVER_HEADER) == Some(ZNS),
@@ -135,10 +148,10 @@ fn is_probe(body: &[u8]) -> bool {
 }
 
 /// A stand-in for the account of an OA that is not configured.
-fn unknown(oa_id: &str) -> Account {
+fn unknown(oa_id: &str) -> Served {
     let plausible =
         !oa_id.is_empty() && oa_id.len() <= LONGEST_OA_ID && oa_id.bytes().all(|byte| byte.is_ascii_digit());
-    Account {
+    let account = Account {
         id: format!("{UNKNOWN_ACCOUNT}{}", if plausible { oa_id } else { "unknown" }),
         tenant_id: String::new(),
         channel: "zalo".to_owned(),
@@ -148,6 +161,11 @@ fn unknown(oa_id: &str) -> Account {
         app_id: String::new(),
         settings: Settings::default(),
         limits: Limits::default(),
+    };
+    Served {
+        oa_id: None,
+        account,
+        submitted_phone: SubmittedPhone::default(),
     }
 }
 

@@ -115,7 +115,7 @@ pub async fn wait(connection: &Connection, delivery: Delivery) -> anyhow::Result
 }
 
 /// The delivery of a message as it stands now.
-pub(super) async fn get(connection: &Connection, message_id: &str) -> anyhow::Result<Delivery> {
+pub(crate) async fn get(connection: &Connection, message_id: &str) -> anyhow::Result<Delivery> {
     let asked = GetMessageRequest {
         message_id: message_id.to_owned(),
     };

@@ -23,24 +23,43 @@ pub(super) async fn send(connection: &Connection, first_message: i64) -> anyhow:
         (BLOCKED, 6, words("Tin này không tới được.")),
     ] {
         let customer = named(&known, name)?;
-        let request = SendMessageRequest {
-            request_id: format!("demo-{number}"),
-            target: Some(target(customer)),
-            message: Some(message),
-            ..SendMessageRequest::default()
-        };
-        let answer = connection
-            .messages()
-            .send_message(request)
-            .await
-            .map_err(remote::refused)?;
-        accepted.push(answer.into_inner().delivery.context("no delivery")?);
+        accepted.push(accept(connection, format!("demo-{number}"), target(customer), message).await?);
     }
     let mut ended = Vec::new();
     for delivery in accepted {
         ended.push(send::wait(connection, delivery).await?);
     }
     Ok(ended)
+}
+
+/// Answers in a thread.
+pub(super) async fn in_thread(
+    connection: &Connection,
+    request_id: String,
+    thread_id: String,
+    message: Message,
+) -> anyhow::Result<Delivery> {
+    accept(connection, request_id, Target::ThreadId(thread_id), message).await
+}
+
+async fn accept(
+    connection: &Connection,
+    request_id: String,
+    target: Target,
+    message: Message,
+) -> anyhow::Result<Delivery> {
+    let request = SendMessageRequest {
+        request_id,
+        target: Some(target),
+        message: Some(message),
+        ..SendMessageRequest::default()
+    };
+    let answer = connection
+        .messages()
+        .send_message(request)
+        .await
+        .map_err(remote::refused)?;
+    answer.into_inner().delivery.context("no delivery")
 }
 
 /// The customer, or the thread of somebody who blocked us: Omnigate chooses no such thread by itself, and may not yet know
@@ -61,7 +80,8 @@ fn named<'a>(known: &'a [Customer], name: &str) -> anyhow::Result<&'a Customer> 
     found.with_context(|| format!("{name} is no customer"))
 }
 
-fn words(text: &str) -> Message {
+/// A message of words.
+pub(super) fn words(text: &str) -> Message {
     Message {
         parts: vec![Part {
             content: Some(Content::Text(Text {

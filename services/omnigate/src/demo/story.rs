@@ -1,7 +1,7 @@
 //! What happens in the demo.
 
 use super::answers;
-use super::{SUPPORT, TOKENS};
+use super::sandboxes::{SUPPORT, TOKENS};
 use crate::commands::{customers, print};
 use anyhow::Context as _;
 use omnigate_proto::v1::Delivery;
@@ -11,7 +11,7 @@ use serde_json::json;
 use std::time::{Duration, Instant};
 
 /// Longest wait for something that must happen.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 /// Messages of the burst.
 pub(super) const BURST: usize = 30;
 /// A picture of one pixel, PNG, base 64.
@@ -19,6 +19,8 @@ const PIXEL: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mN
 
 /// What was done, for the summary.
 pub(super) struct Played {
+    /// Who wrote first.
+    pub(super) an: UserHandle,
     /// Status that the webhook answered to the forged request.
     pub(super) forged: u16,
     /// Status that it answered to the update that came twice.
@@ -81,6 +83,7 @@ pub(super) async fn play(sandbox: &TelegramHandle, connection: &Connection) -> a
 
     let deliveries = answer(sandbox, connection, &an, said).await?;
     Ok(Played {
+        an,
         forged,
         twice,
         deliveries,

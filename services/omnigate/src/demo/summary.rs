@@ -1,7 +1,9 @@
 //! What the demo showed.
 
+use super::channels::Joined;
 use super::story::{BURST, Played};
 use crate::commands::{customers, entry, print};
+use omnigate_proto::v1::Delivery;
 use omnigate_rpc::client::Connection;
 use omnigate_sandbox::telegram::TelegramHandle;
 
@@ -31,19 +33,55 @@ pub(super) fn played(sandbox: &TelegramHandle, played: &Played) {
     print::line(&format!("  a burst of {BURST} messages arrived in order"));
     print::line("  our answers (Telegram has no receipts: SENT is as far as it goes):");
     for delivery in &played.deliveries {
-        let state = delivery.state().as_str_name().trim_start_matches("DELIVERY_STATE_");
-        let why = delivery
-            .error
-            .as_ref()
-            .map(|error| format!(", {}", error.text))
-            .unwrap_or_default();
-        print::line(&format!(
-            "    {} {state}, {} piece(s), {} attempt(s){why}",
-            delivery.message_id,
-            delivery.pieces.len(),
-            delivery.attempts
-        ));
+        told("", delivery);
     }
+}
+
+/// What came of the same person on three channels.
+pub(super) fn joined(joined: &Joined) {
+    let mut channels: Vec<&str> = joined
+        .customer
+        .threads
+        .iter()
+        .map(|thread| thread.channel.as_str())
+        .collect();
+    channels.sort_unstable();
+    channels.dedup();
+    print::line(&format!(
+        "  one customer, {} channels ({}), one timeline: {}",
+        channels.len(),
+        channels.join(", "),
+        joined.customer.customer_id
+    ));
+    print::line(&format!(
+        "  the SMS that came in {} pieces is one message",
+        joined.pieces
+    ));
+    print::line(&format!("  confirmations of the opt-out: {}", joined.confirmations));
+    print::line("  our answers on Zalo and by SMS (both have receipts):");
+    for (what, delivery) in &joined.deliveries {
+        told(&format!("{what}: "), delivery);
+    }
+}
+
+fn told(what: &str, delivery: &Delivery) {
+    let state = delivery.state().as_str_name().trim_start_matches("DELIVERY_STATE_");
+    let instead = if delivery.alternative_used {
+        " as its alternative"
+    } else {
+        ""
+    };
+    let why = delivery
+        .error
+        .as_ref()
+        .map(|error| format!(", {}", error.text))
+        .unwrap_or_default();
+    print::line(&format!(
+        "    {what}{} {state}{instead}, {} piece(s), {} attempt(s){why}",
+        delivery.message_id,
+        delivery.pieces.len(),
+        delivery.attempts
+    ));
 }
 
 /// Everybody's timeline.

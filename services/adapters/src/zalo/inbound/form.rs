@@ -1,14 +1,15 @@
 //! What people fill in: the form that asks for name, phone number and address.
 
+use super::super::settings::SubmittedPhone;
 use super::super::wire::{Info, Text, said};
 use super::message::nfc;
-use super::who::stated_phone;
+use super::who::told_phone;
 use super::{Malformed, Translator, attachment::part, unsupported};
-use omnigate_proto::v1::{Contact, Event, Message, Profile, ProfileUpdate, event::Kind, part::Content};
+use omnigate_proto::v1::{Contact, Event, Evidence, Message, Profile, ProfileUpdate, event::Kind, part::Content};
 use std::fmt::Write as _;
 
 impl Translator<'_> {
-    /// `user_submit_info` and `update_user_info`: the profile with what was stated, and the filled-in form itself as a
+    /// `user_submit_info` and `update_user_info`: the profile with what was told, and the filled-in form itself as a
     /// contact card, so that the address and the birthday are on the timeline too.
     pub(super) fn form(&self) -> Result<Vec<Event>, Malformed> {
         let beside = self.beside()?;
@@ -32,7 +33,12 @@ impl Translator<'_> {
                 ..Profile::default()
             });
         }
-        update.identifiers.extend(stated_phone(phone));
+        let evidence = match self.submitted_phone {
+            // What an administrator wrote down is no answer of the person's.
+            SubmittedPhone::Verified if submitted => Evidence::Verified,
+            SubmittedPhone::Verified | SubmittedPhone::Stated => Evidence::Stated,
+        };
+        update.identifiers.extend(told_phone(phone, evidence));
         if !submitted {
             // Nobody wrote; what has no place in a profile is kept beside it.
             let beside = self.about_user(unsupported(self.name(), self.raw, ""));

@@ -127,7 +127,12 @@ pub(super) fn told(identifier: Identifier, evidence: Evidence, provider_form: &s
 
 /// A phone number that somebody stated, with the way it was written.
 pub(super) fn stated_phone(written: &str) -> Option<IdentifierEvidence> {
+    told_phone(written, Evidence::Stated)
+}
+
+/// A phone number as well as it is known, with the way it was written.
+pub(super) fn told_phone(written: &str, evidence: Evidence) -> Option<IdentifierEvidence> {
     let phone = phone::identifier(written)?;
     let form = if phone.value == written { "" } else { written };
-    Some(told(phone, Evidence::Stated, form))
+    Some(told(phone, evidence, form))
 }

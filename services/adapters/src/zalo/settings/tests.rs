@@ -56,6 +56,7 @@ fn wrong_values_are_named() {
         (json!({ "zns_mode": "production" }), "zns_mode"),
         (json!({ "sending_mode": "2" }), "sending_mode"),
         (json!({ "anonymous_api": "v1" }), "anonymous_api"),
+        (json!({ "submitted_phone": "vouched" }), "submitted_phone"),
         (json!({ "oa_idd": "1" }), "oa_idd"),
     ] {
         let (app, account) = own(&value);
@@ -99,6 +100,19 @@ fn wrong_values_are_named() {
 #[test]
 fn a_lone_account_needs_no_webhook() {
     assert!(verifier(&app(json!({ "app_id": "1" }), true)).is_ok_and(|verifier| verifier.is_none()));
+}
+
+#[test]
+fn submitted_phones_link_nothing_unless_the_operator_says_so() {
+    let read = |of_app: Value, own: Value| submitted_phone(&app(of_app, false), &account("app", own)).unwrap();
+    let (stated, verified) = (
+        json!({ "submitted_phone": "stated" }),
+        json!({ "submitted_phone": "verified" }),
+    );
+    assert_eq!(read(json!({}), json!({})), SubmittedPhone::Stated);
+    assert_eq!(read(json!({}), verified.clone()), SubmittedPhone::Verified);
+    assert_eq!(read(verified.clone(), json!({})), SubmittedPhone::Verified);
+    assert_eq!(read(verified, stated), SubmittedPhone::Stated);
 }
 
 #[test]
