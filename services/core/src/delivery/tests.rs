@@ -322,9 +322,12 @@ mod policies {
 
     #[test]
     fn who_opted_out_of_marketing_gets_none_but_is_still_answered() {
+        for topic in ["marketing", ""] {
+            let thread = thread(1_000, topic);
+            let outcome = refused(begun(&message(Purpose::Marketing, None), &thread, 1_500));
+            assert_eq!(outcome, (DeliveryState::Skipped, "opted_out".to_owned()), "{topic:?}");
+        }
         let thread = thread(1_000, "marketing");
-        let outcome = refused(begun(&message(Purpose::Marketing, None), &thread, 1_500));
-        assert_eq!(outcome, (DeliveryState::Skipped, "opted_out".to_owned()));
         assert!(matches!(
             begun(&message(Purpose::Service, None), &thread, 1_500),
             Begin::Go(..)

@@ -109,7 +109,10 @@ fn a_piece_that_the_network_repeats_as_a_fact_of_its_own_is_not_a_new_message() 
         let arrival = piece_of("r", 3, number, &utf16(text), salt);
         told.extend(take(&mut thread, &arrival, Moment(0)));
     }
-    assert_eq!(told.iter().map(words).collect::<Vec<_>>(), [("một hai ba".to_owned(), false)]);
+    assert_eq!(
+        told.iter().map(words).collect::<Vec<_>>(),
+        [("một hai ba".to_owned(), false)]
+    );
     assert!(thread.pending_pieces.is_empty());
 }
 
