@@ -415,7 +415,7 @@ async fn an_expired_token_is_replaced(world: &World) -> anyhow::Result<()> {
     let before = world.zalo.counters();
     world.zalo.expire_access_tokens();
     let sent = send(world, to_person(world, "expired", &person, message("vẫn tới"))).await?;
-    let sent = reaches(world, &sent.message_id, &[DeliveryState::Delivered]).await?;
+    reaches(world, &sent.message_id, &[DeliveryState::Delivered]).await?;
     let theirs = sent_to(world, &person.user_id());
     ensure!(theirs.len() == 1, "{theirs:?}");
     let after = world.zalo.counters();
