@@ -15,10 +15,16 @@ mod outbound;
 mod parked;
 mod python;
 mod shares;
+mod sms;
+mod twilio;
+mod zalo;
 
 use omnigate_proto::v1::SubscribeRequest;
 use omnigate_rpc::client::Connection;
+use omnigate_sandbox::smsc::SmscHandle;
 use omnigate_sandbox::telegram::TelegramHandle;
+use omnigate_sandbox::twilio::SmsHandle;
+use omnigate_sandbox::zalo::ZaloHandle;
 use omnigate_tests::bot;
 use omnigate_tests::gateway::{Gateway, Keys, Shape};
 
@@ -44,23 +50,49 @@ pub(crate) struct World {
     pub(crate) connection: Connection,
     pub(crate) kiosk: external::Kiosk,
     pub(crate) python: String,
+    pub(crate) zalo: ZaloHandle,
+    pub(crate) smsc: SmscHandle,
+    pub(crate) twilio: SmsHandle,
+}
+
+/// What is played in a world.
+#[derive(Clone, Copy)]
+enum Play {
+    /// What holds for every channel.
+    Gateway,
+    /// What is particular to Zalo and SMS.
+    Providers,
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_process_on_embedded_back_ends() {
-    play(Shape::One).await;
+    play(Shape::One, Play::Gateway).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fleet_on_rabbitmq_and_redis() {
-    play(Shape::Fleet).await;
+    play(Shape::Fleet, Play::Gateway).await;
 }
 
-async fn play(shape: Shape) {
+#[tokio::test(flavor = "multi_thread")]
+async fn providers_of_one_process() {
+    play(Shape::One, Play::Providers).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn providers_of_a_fleet() {
+    play(Shape::Fleet, Play::Providers).await;
+}
+
+async fn play(shape: Shape, play: Play) {
     let Some(mut world) = World::start(shape).await.unwrap() else {
         return;
     };
-    if let Err(error) = world.scenes().await {
+    let played = match play {
+        Play::Gateway => world.scenes().await,
+        Play::Providers => world.scenes_of_providers().await,
+    };
+    if let Err(error) = played {
         panic!("{error:?}\n{}", world.gateway.logs());
     }
 }
@@ -82,6 +114,15 @@ impl World {
         ] {
             keys.insert(format!("accounts.{PYTHON}.{key}"), value.to_owned());
         }
+        let zalo = zalo::start().await?;
+        zalo::configure(&mut keys, &zalo);
+        let smsc = sms::start().await?;
+        sms::configure(&mut keys, &smsc);
+        let twilio = twilio::start().await?;
+        // Twilio signs the address that it calls, so that has to be known before the gateway starts.
+        let webhooks = external::free_address().await?;
+        keys.insert("listen.webhooks".to_owned(), webhooks.clone());
+        twilio::configure(&mut keys, &twilio, &webhooks);
         let Some(gateway) = Gateway::start(shape, &keys).await? else {
             return Ok(None);
         };
@@ -94,6 +135,9 @@ impl World {
             connection,
             kiosk,
             python,
+            zalo,
+            smsc,
+            twilio,
         }))
     }
 
@@ -112,6 +156,13 @@ impl World {
         external::an_adapter_in_python_works_both_ways(self).await?;
         parked::an_unknown_account_is_parked_and_told(self).await?;
         bad_input::each_gets_one_clear_error(self).await?;
+        self.a_restart_changes_nothing().await
+    }
+
+    async fn scenes_of_providers(&mut self) -> anyhow::Result<()> {
+        sms::scenes(self).await?;
+        twilio::scenes(self).await?;
+        zalo::scenes(self).await?;
         self.a_restart_changes_nothing().await
     }
 

@@ -10,6 +10,15 @@ const LOOK: Duration = Duration::from_millis(25);
 /// Looks until `look` gives something, and fails with what it saw last.
 pub async fn until<T, S: std::fmt::Debug>(
     what: &str,
+    look: impl AsyncFnMut() -> anyhow::Result<Result<T, S>>,
+) -> anyhow::Result<T> {
+    within(PATIENCE, what, look).await
+}
+
+/// As [`until`], for what takes its time by design.
+pub async fn within<T, S: std::fmt::Debug>(
+    patience: Duration,
+    what: &str,
     mut look: impl AsyncFnMut() -> anyhow::Result<Result<T, S>>,
 ) -> anyhow::Result<T> {
     let begun = Instant::now();
@@ -19,7 +28,7 @@ pub async fn until<T, S: std::fmt::Debug>(
             Ok(Err(seen)) => format!("{seen:?}"),
             Err(error) => format!("{error:#}"),
         };
-        anyhow::ensure!(begun.elapsed() < PATIENCE, "{what} did not happen; seen last: {seen}");
+        anyhow::ensure!(begun.elapsed() < patience, "{what} did not happen; seen last: {seen}");
         tokio::time::sleep(LOOK).await;
     }
 }

@@ -45,8 +45,7 @@ pub fn take(thread: &mut ThreadRecord, arrival: &Arrival, now: Moment) -> Vec<Wh
     if let Some(position) = thread.pending_pieces.iter().position(known) {
         let pending = &thread.pending_pieces[position];
         let same_number = pending.pieces.iter().find(|there| there.number == piece.number);
-        let differs =
-            pending.total != piece.total || same_number.is_some_and(|there| event_id(there) != Some(arrival.id));
+        let differs = pending.total != piece.total || same_number.is_some_and(|there| !is_same(there, arrival, piece));
         if differs {
             // The sender has come round to the same reference: what is there will not become whole.
             ready.extend(put_together(thread.pending_pieces.remove(position)));
@@ -92,8 +91,12 @@ fn waiting(thread: &ThreadRecord) -> usize {
     thread.pending_pieces.iter().map(|pending| pending.pieces.len()).sum()
 }
 
-fn event_id(piece: &PendingPiece) -> Option<EventId> {
-    Event::decode(piece.event.clone()).ok()?.event_id.parse().ok()
+/// Whether what is there already is what came. Networks repeat pieces, as facts of their own where messages have no ids;
+/// with the same words they are the same piece, while a message of which pieces are missing still waits for them.
+fn is_same(there: &PendingPiece, came: &Arrival, brings: &Piece) -> bool {
+    Event::decode(there.event.clone()).is_ok_and(|there| {
+        there.event_id.parse() == Ok(came.id) || piece(&there).is_some_and(|there| there.utf16 == brings.utf16)
+    })
 }
 
 /// One message out of its pieces, in the order of their numbers, whatever is missing. `None` only when nothing is there.

@@ -106,7 +106,10 @@ fn take_acceptance(
     }
     let proven = receipt::state_of_receipt(accepted.state()).unwrap_or(DeliveryState::Accepted);
     piece.state = receipt::further(piece.state(), proven).into();
-    delivery.error = None;
+    // A receipt that overtook the answer may have said that it failed, and why.
+    if !receipt::has_failed(&delivery.pieces) {
+        delivery.error = None;
+    }
     delivery.deferred_until = None;
     next.failures = 0;
     let detail = format!("piece {position} accepted");

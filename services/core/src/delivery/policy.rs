@@ -17,6 +17,12 @@ pub(super) enum Verdict {
     Refused(SendError),
 }
 
+/// True for the topic of advertising and for the one without a name, which is everything (`STOP` at Twilio, an account that
+/// sets no topic). Whether answers still reach such a peer the provider decides.
+fn is_about_marketing(topic: &str) -> bool {
+    topic == MARKETING || topic.is_empty()
+}
+
 /// Looks at a message of which nothing has left.
 pub(super) fn check(record: &DeliveryRecord, terms: Terms<'_>, now: Moment) -> Verdict {
     let (Some(delivery), Some(thread)) = (&record.delivery, terms.thread) else {
@@ -27,7 +33,7 @@ pub(super) fn check(record: &DeliveryRecord, terms: Terms<'_>, now: Moment) -> V
     }
     let message = delivery.message.as_ref();
     let is_marketing = message.is_some_and(|message| message.purpose() == Purpose::Marketing);
-    let refused = thread.refused.iter().any(|refused| refused.topic == MARKETING);
+    let refused = thread.refused.iter().any(|refused| is_about_marketing(&refused.topic));
     if is_marketing && refused {
         return Verdict::Refused(SendError {
             class: ErrorClass::Refused.into(),

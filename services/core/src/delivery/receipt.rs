@@ -48,14 +48,20 @@ pub fn is_proven(piece: &DeliveryPiece) -> bool {
     rank(piece.state()) > 0
 }
 
+/// True when one of the pieces failed.
+#[must_use]
+pub fn has_failed(pieces: &[DeliveryPiece]) -> bool {
+    pieces.iter().any(|piece| piece.state() == DeliveryState::Failed)
+}
+
 /// State of a message from the states of its pieces: failed if one failed, else as far as the one that is least far.
 #[must_use]
 pub fn of_pieces(pieces: &[DeliveryPiece]) -> DeliveryState {
-    let states = || pieces.iter().map(DeliveryPiece::state);
-    if states().any(|state| state == DeliveryState::Failed) {
+    if has_failed(pieces) {
         return DeliveryState::Failed;
     }
-    states()
+    let states = pieces.iter().map(DeliveryPiece::state);
+    states
         .min_by_key(|state| rank(*state))
         .unwrap_or(DeliveryState::Accepted)
 }
@@ -67,6 +73,7 @@ pub fn apply(record: &DeliveryRecord, piece: Option<u32>, receipt: &Receipt, now
     let mut next = record.clone();
     let delivery = of(&mut next);
     let before = delivery.state();
+    let had_failed = has_failed(&delivery.pieces);
     let mut changed = false;
     for (number, of_piece) in delivery.pieces.iter_mut().enumerate() {
         let named = piece.map_or(!of_piece.provider_message_id.is_empty(), |piece| {
@@ -87,6 +94,10 @@ pub fn apply(record: &DeliveryRecord, piece: Option<u32>, receipt: &Receipt, now
     if !changed {
         return None;
     }
+    // The first failure says why; receipts of other pieces, and an answer that comes later, do not take that back.
+    if said == DeliveryState::Failed && !had_failed {
+        delivery.error.clone_from(&receipt.error);
+    }
     let settled = delivery.pieces.iter().all(is_proven);
     // How many pieces there are is known from the answer to the first one. While that is under way, the answer or its
     // recovery ends it: a receipt that ended it would forget the other pieces.
@@ -95,11 +106,9 @@ pub fn apply(record: &DeliveryRecord, piece: Option<u32>, receipt: &Receipt, now
         let state = of_pieces(&delivery.pieces);
         delivery.state = state.into();
         delivery.deferred_until = None;
-        delivery.error = if state == DeliveryState::Failed {
-            receipt.error.clone()
-        } else {
-            None
-        };
+        if state != DeliveryState::Failed {
+            delivery.error = None;
+        }
         next.timer_ms = 0;
         next.lease.clear();
         next.lease_until_ms = 0;

@@ -167,6 +167,31 @@ fn a_receipt_that_overtakes_the_first_answer_does_not_forget_the_other_pieces() 
 }
 
 #[test]
+fn why_a_piece_failed_outlives_a_late_answer_and_the_receipts_of_other_pieces() {
+    let why = SendError {
+        provider_code: "001".to_owned(),
+        ..SendError::default()
+    };
+    let dead = Receipt {
+        error: Some(why.clone()),
+        ..receipt(ReceiptState::Failed)
+    };
+    let reason = |record: &DeliveryRecord| record.delivery.as_ref().and_then(|delivery| delivery.error.clone());
+    let (record, submission) = go(&plan().record(Moment(1000)), 1000);
+    let early = receipt::apply(&record, Some(0), &dead, Moment(1001)).unwrap();
+    let (record, _) = answered(&early, &submission, 1, &Ok(accepted("a")), Moment(1002), 0).unwrap();
+    assert_eq!(
+        (state_of(&record), reason(&record)),
+        (DeliveryState::Failed, Some(why.clone()))
+    );
+    let (record, _) = answered(&early, &submission, 2, &Ok(accepted("a")), Moment(1002), 0).unwrap();
+    let (record, second) = go(&record, 1003);
+    let (record, _) = answered(&record, &second, 2, &Ok(accepted("b")), Moment(1004), 0).unwrap();
+    let record = receipt::apply(&record, Some(1), &receipt(ReceiptState::Delivered), Moment(1005)).unwrap();
+    assert_eq!((state_of(&record), reason(&record)), (DeliveryState::Failed, Some(why)));
+}
+
+#[test]
 fn an_acceptance_without_an_id_is_an_acceptance() {
     let (record, submission) = go(&plan().record(Moment(1000)), 1000);
     let (record, next) = answered(&record, &submission, 1, &Ok(accepted("")), Moment(1001), 0).unwrap();
@@ -322,9 +347,12 @@ mod policies {
 
     #[test]
     fn who_opted_out_of_marketing_gets_none_but_is_still_answered() {
+        for topic in ["marketing", ""] {
+            let thread = thread(1_000, topic);
+            let outcome = refused(begun(&message(Purpose::Marketing, None), &thread, 1_500));
+            assert_eq!(outcome, (DeliveryState::Skipped, "opted_out".to_owned()), "{topic:?}");
+        }
         let thread = thread(1_000, "marketing");
-        let outcome = refused(begun(&message(Purpose::Marketing, None), &thread, 1_500));
-        assert_eq!(outcome, (DeliveryState::Skipped, "opted_out".to_owned()));
         assert!(matches!(
             begun(&message(Purpose::Service, None), &thread, 1_500),
             Begin::Go(..)

@@ -101,6 +101,22 @@ fn what_is_missing_too_long_is_gone_without() {
 }
 
 #[test]
+fn a_piece_that_the_network_repeats_as_a_fact_of_its_own_is_not_a_new_message() {
+    let mut thread = ThreadRecord::default();
+    let pieces = [("một ", 1, 0), ("hai ", 2, 1), ("hai ", 2, 2), ("ba", 3, 3)];
+    let mut told = Vec::new();
+    for (text, number, salt) in pieces.into_iter().rev() {
+        let arrival = piece_of("r", 3, number, &utf16(text), salt);
+        told.extend(take(&mut thread, &arrival, Moment(0)));
+    }
+    assert_eq!(
+        told.iter().map(words).collect::<Vec<_>>(),
+        [("một hai ba".to_owned(), false)]
+    );
+    assert!(thread.pending_pieces.is_empty());
+}
+
+#[test]
 fn a_reference_that_is_used_again_begins_a_new_message() {
     let mut thread = ThreadRecord::default();
     take(&mut thread, &piece_of("r", 2, 1, &utf16("old"), 0), Moment(0));
