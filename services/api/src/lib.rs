@@ -3,6 +3,7 @@
 
 mod abilities;
 mod accounts;
+mod announcer;
 mod customers;
 mod explain;
 mod messages;
@@ -13,6 +14,7 @@ mod streams;
 mod timeline;
 
 use abilities::Abilities;
+use announcer::Announcer;
 use omnigate_core::account::Directory;
 use omnigate_core::port::broker::Broker;
 use omnigate_core::protocol::{Context, Ports};
@@ -20,6 +22,7 @@ use omnigate_rpc::AdapterPort;
 use omnigate_rpc::page::Tokens;
 use omnigate_runtime::stop::Stop;
 use std::{collections::BTreeMap, sync::Arc};
+use tokio_util::sync::CancellationToken;
 
 /// Accounts that work with tokens somebody has to agree to, and where; the address may be empty.
 pub type Authorized = BTreeMap<String, String>;
@@ -31,6 +34,7 @@ pub struct Api {
     broker: Arc<dyn Broker>,
     directory: Arc<Directory>,
     abilities: Arc<Abilities>,
+    announcer: Arc<Announcer>,
     authorized: Arc<Authorized>,
     partitions: u16,
     tokens: Tokens,
@@ -61,7 +65,9 @@ impl Api {
     /// An api over these parts.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
+        let announcer = Announcer::new(Arc::clone(&parts.ports), Arc::clone(&parts.broker), parts.partitions);
         Self {
+            announcer: Arc::new(announcer),
             ports: parts.ports,
             broker: parts.broker,
             directory: parts.directory,
@@ -71,6 +77,11 @@ impl Api {
             tokens: parts.tokens,
             stop: parts.stop,
         }
+    }
+
+    /// Tells others what was accepted, until stopped.
+    pub async fn run(&self, stop: CancellationToken) {
+        self.announcer.run(&stop).await;
     }
 
     fn context(&self) -> Context<'_> {

@@ -47,21 +47,11 @@ impl MessageService for Api {
         let accepted = send::accept(&self.context(), &request)
             .await
             .map_err(|error| problems::not_accepted(&error))?;
-        publish::publish(
-            self.broker.as_ref(),
-            &self.ports.outbox,
-            self.partitions,
-            accepted.outgoing,
-        )
-        .await;
-        if request.send_at <= self.ports.clock.now()
-            && let Err(error) = publish::hint(self.broker.as_ref(), &accepted.record).await
-        {
-            tracing::warn!(%error, "hint was not confirmed; the timer will look at it");
-        }
-        Ok(Response::new(SendMessageResponse {
-            delivery: accepted.record.delivery,
-        }))
+        let delivery = accepted.record.delivery.clone();
+        let is_due = request.send_at <= self.ports.clock.now();
+        let ready = is_due.then_some(accepted.record);
+        self.announcer.tell(accepted.outgoing, ready).await;
+        Ok(Response::new(SendMessageResponse { delivery }))
     }
 
     async fn get_message(&self, request: Request<GetMessageRequest>) -> Result<Response<GetMessageResponse>, Status> {

@@ -4,9 +4,10 @@ use crate::append::Arrival;
 use crate::id::{EventId, hash};
 use crate::time::Moment;
 use bytes::Bytes;
-use omnigate_proto::state::v1::{PendingPiece, PendingPieces, ThreadRecord};
+use omnigate_proto::state::v1::{PendingPiece, PendingPieces, ThreadRecord, WholePieces};
 use omnigate_proto::v1::{Event, Message, Part, Piece, Text, event::Kind, part::Content};
 use prost::Message as _;
+use std::ops::Range;
 use std::time::Duration;
 use unicode_normalization::UnicodeNormalization as _;
 
@@ -14,6 +15,8 @@ use unicode_normalization::UnicodeNormalization as _;
 pub const WAIT: Duration = Duration::from_secs(300);
 /// Most long messages of one thread that wait; the oldest goes as it is when there are more.
 const MAX_PENDING: usize = 8;
+/// Bytes of a piece's hash that are kept.
+const DIGEST: usize = 8;
 /// Most pieces of one thread that wait, over all its messages.
 const MAX_PIECES: usize = 300;
 
@@ -41,6 +44,10 @@ pub fn take(thread: &mut ThreadRecord, arrival: &Arrival, now: Moment) -> Vec<Wh
         return Vec::new();
     };
     let mut ready = Vec::new();
+    thread.whole_pieces.retain(|whole| whole.until_ms > now.0);
+    if thread.whole_pieces.iter().any(|whole| had(whole, piece)) {
+        return ready;
+    }
     let known = |pending: &PendingPieces| pending.reference == piece.reference;
     if let Some(position) = thread.pending_pieces.iter().position(known) {
         let pending = &thread.pending_pieces[position];
@@ -48,7 +55,7 @@ pub fn take(thread: &mut ThreadRecord, arrival: &Arrival, now: Moment) -> Vec<Wh
         let differs = pending.total != piece.total || same_number.is_some_and(|there| !is_same(there, arrival, piece));
         if differs {
             // The sender has come round to the same reference: what is there will not become whole.
-            ready.extend(put_together(thread.pending_pieces.remove(position)));
+            ready.extend(finish(thread, position, now));
         } else if same_number.is_some() {
             return ready;
         }
@@ -69,22 +76,64 @@ pub fn take(thread: &mut ThreadRecord, arrival: &Arrival, now: Moment) -> Vec<Wh
         received_at_ms: arrival.received_at.0,
     });
     if u32::try_from(pending.pieces.len()).unwrap_or(u32::MAX) >= pending.total {
-        ready.extend(put_together(thread.pending_pieces.remove(position)));
+        ready.extend(finish(thread, position, now));
     }
     while thread.pending_pieces.len() > MAX_PENDING || waiting(thread) > MAX_PIECES {
-        ready.extend(put_together(thread.pending_pieces.remove(0)));
+        ready.extend(finish(thread, 0, now));
     }
     ready
 }
 
 /// Messages whose missing pieces are too late.
 pub fn overdue(thread: &mut ThreadRecord, now: Moment) -> Vec<Whole> {
-    let (late, waiting) = std::mem::take(&mut thread.pending_pieces)
-        .into_iter()
-        .partition(|pending| pending.due_ms <= now.0);
-    thread.pending_pieces = waiting;
-    let late: Vec<PendingPieces> = late;
-    late.into_iter().filter_map(put_together).collect()
+    let mut ready = Vec::new();
+    let late = |pending: &PendingPieces| pending.due_ms <= now.0;
+    while let Some(position) = thread.pending_pieces.iter().position(late) {
+        ready.extend(finish(thread, position, now));
+    }
+    ready
+}
+
+/// Puts a message together and keeps in mind for a while what it consisted of.
+fn finish(thread: &mut ThreadRecord, position: usize, now: Moment) -> Option<Whole> {
+    let pending = thread.pending_pieces.remove(position);
+    let mut digests = vec![0; DIGEST * usize::try_from(pending.total).unwrap_or(0)];
+    for there in &pending.pieces {
+        let event = Event::decode(there.event.clone()).unwrap_or_default();
+        if let (Some(piece), Some(place)) = (piece(&event), place(there.number, &digests)) {
+            digests[place].copy_from_slice(&digest(piece));
+        }
+    }
+    thread.whole_pieces.push(WholePieces {
+        reference: pending.reference.clone(),
+        total: pending.total,
+        digests: digests.into(),
+        until_ms: (now + WAIT).0,
+    });
+    if thread.whole_pieces.len() > MAX_PENDING {
+        thread.whole_pieces.remove(0);
+    }
+    put_together(pending)
+}
+
+/// Whether a message that was put together had this piece.
+fn had(whole: &WholePieces, piece: &Piece) -> bool {
+    whole.reference == piece.reference
+        && whole.total == piece.total
+        && place(piece.number, &whole.digests).is_some_and(|place| whole.digests[place] == digest(piece))
+}
+
+/// Where the digest of a piece stands.
+fn place(number: u32, digests: &[u8]) -> Option<Range<usize>> {
+    let from = usize::try_from(number.checked_sub(1)?).ok()? * DIGEST;
+    (from + DIGEST <= digests.len()).then_some(from..from + DIGEST)
+}
+
+fn digest(piece: &Piece) -> [u8; DIGEST] {
+    let whole = hash("piece", &[&piece.utf16]);
+    let mut digest = [0; DIGEST];
+    digest.copy_from_slice(&whole[..DIGEST]);
+    digest
 }
 
 fn waiting(thread: &ThreadRecord) -> usize {

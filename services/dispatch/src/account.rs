@@ -153,8 +153,8 @@ impl Line {
                 Err(rest) => return rest,
             };
             self.shared.intents.healthy().await;
-            if let Some(delivery) = inbox.take() {
-                let carried_out = submission::carry_out(Arc::clone(self), delivery, token, stop.clone());
+            if let Some(task) = inbox.take() {
+                let carried_out = submission::carry_out(Arc::clone(self), task, token, stop.clone());
                 let gauge = self.shared.metrics.clone();
                 tasks.spawn(async move {
                     gauge.in_flight(1);

@@ -3,13 +3,14 @@
 use crate::{
     account::Line,
     call::{self, adapter_is_away},
+    inbox::Task,
     pacing::Token,
     shared::Pauses,
 };
 use omnigate_core::{
     delivery::{CALL_TIME, LEASE_TIME, Next, Submission},
     id::MessageId,
-    port::{broker::Delivery, store::StoreError},
+    port::store::StoreError,
     protocol::{
         Stop,
         submit::{self, Answer, Begun},
@@ -18,10 +19,9 @@ use omnigate_core::{
     trace::TraceContext,
 };
 use omnigate_proto::{
-    state::v1::{DeliveryRecord, Hint, IntentItem},
+    state::v1::{DeliveryRecord, IntentItem},
     v1::{ErrorClass, SendError},
 };
-use prost::Message as _;
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -56,15 +56,14 @@ enum End {
 }
 
 /// Carries out what a hint asks for, and settles it.
-pub(crate) async fn carry_out(line: Arc<Line>, delivery: Delivery, token: Token, stop: CancellationToken) {
-    let hint = Hint::decode(delivery.body.clone()).unwrap_or_default();
+pub(crate) async fn carry_out(line: Arc<Line>, task: Task, token: Token, stop: CancellationToken) {
     let metrics = &line.shared.metrics;
-    let Ok(id) = hint.message_id.parse::<MessageId>() else {
+    let Ok(id) = task.hint.message_id.parse::<MessageId>() else {
         metrics.hint("undecodable");
-        delivery.settle.park("undecodable: not a hint").await;
+        task.park("undecodable: not a hint").await;
         return;
     };
-    let trace = child(&line, &hint.traceparent);
+    let trace = child(&line, &task.hint.traceparent);
     let way = Way {
         line: Arc::clone(&line),
         id,
@@ -74,7 +73,7 @@ pub(crate) async fn carry_out(line: Arc<Line>, delivery: Delivery, token: Token,
     let trace_id = trace.map(|trace| trace.trace_id());
     let span = tracing::info_span!("send", message = %id, account = line.account_id(), trace_id);
     if way.go(token).instrument(span).await == End::Done {
-        delivery.settle.ack().await;
+        task.done().await;
     }
 }
 

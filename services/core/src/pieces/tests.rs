@@ -136,3 +136,37 @@ fn a_flood_of_first_pieces_is_bounded() {
     }
     assert_eq!((told, thread.pending_pieces.len()), (50 - MAX_PENDING, MAX_PENDING));
 }
+
+#[test]
+fn a_piece_that_comes_again_after_its_message_is_whole_is_known() {
+    let mut thread = ThreadRecord::default();
+    take(&mut thread, &piece_of("r", 2, 1, &utf16("one "), 0), Moment(0));
+    assert_eq!(
+        take(&mut thread, &piece_of("r", 2, 2, &utf16("two"), 0), Moment(0)).len(),
+        1
+    );
+    // As a fact of its own, because the network gives no ids.
+    let again = piece_of("r", 2, 2, &utf16("two"), 9);
+    assert!(take(&mut thread, &again, Moment(1_000)).is_empty());
+    assert!(thread.pending_pieces.is_empty(), "{:?}", thread.pending_pieces);
+    // Other words under the same reference are another message.
+    assert!(take(&mut thread, &piece_of("r", 2, 2, &utf16("four"), 9), Moment(1_000)).is_empty());
+    assert_eq!(thread.pending_pieces.len(), 1);
+    // After a while nothing is remembered.
+    take(&mut thread, &again, Moment(0) + WAIT);
+    assert!(
+        thread
+            .whole_pieces
+            .iter()
+            .all(|whole| whole.until_ms > (Moment(0) + WAIT).0)
+    );
+}
+
+#[test]
+fn a_piece_that_was_missing_is_taken_when_it_comes_late() {
+    let mut thread = ThreadRecord::default();
+    take(&mut thread, &piece_of("r", 2, 1, &utf16("one "), 0), Moment(0));
+    assert_eq!(overdue(&mut thread, Moment(0) + WAIT).len(), 1);
+    take(&mut thread, &piece_of("r", 2, 2, &utf16("two"), 0), Moment(1) + WAIT);
+    assert_eq!(thread.pending_pieces.len(), 1);
+}

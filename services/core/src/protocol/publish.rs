@@ -2,7 +2,7 @@
 
 use super::outbox::{Outbox, Outgoing};
 use crate::id::{CustomerId, MessageId, hash};
-use crate::port::broker::{Broker, Publication, PublishError};
+use crate::port::broker::{Broker, Publication, PublishError, QueueName};
 use crate::shard::Partition;
 use crate::topology;
 use bytes::Bytes;
@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 
 /// Most CustomerEvents in one entry of a log.
 const MAX_EVENTS: usize = 512;
+/// Hints in one message: few, because all come again when one of them cannot be carried out.
+const HINTS_TOGETHER: usize = 16;
 /// Most bytes in one entry of a log, short of one larger event.
 const MAX_BYTES: usize = 512 * 1024;
 
@@ -80,24 +82,50 @@ fn in_batches(events: Vec<Outgoing>) -> Vec<Vec<Outgoing>> {
 
 /// Says that a delivery may be ready. A hint that is lost is made up for by the delivery's timer.
 pub async fn hint(broker: &dyn Broker, record: &DeliveryRecord) -> Result<(), PublishError> {
-    let Some(delivery) = &record.delivery else {
-        return Ok(());
-    };
-    let body = Hint {
-        message_id: delivery.message_id.clone(),
-        traceparent: record.traceparent.clone(),
-    };
-    let publication = Publication {
-        queue: topology::outbound(&delivery.account_id, delivery.lane()),
-        body: body.encode_to_vec().into(),
-        traceparent: record.traceparent.clone(),
-    };
-    broker.publish(vec![publication]).await.into_iter().collect()
+    hints(broker, std::slice::from_ref(record)).await
+}
+
+/// Says that deliveries may be ready, those of one queue together. The first failure is told; what the others met is made
+/// up for in the same way.
+pub async fn hints(broker: &dyn Broker, records: &[DeliveryRecord]) -> Result<(), PublishError> {
+    broker.publish(publications(records)).await.into_iter().collect()
+}
+
+fn publications(records: &[DeliveryRecord]) -> Vec<Publication> {
+    let mut by_queue: BTreeMap<QueueName, Vec<Hint>> = BTreeMap::new();
+    for record in records {
+        if let Some(delivery) = &record.delivery {
+            let queue = topology::outbound(&delivery.account_id, delivery.lane());
+            by_queue.entry(queue).or_default().push(Hint {
+                message_id: delivery.message_id.clone(),
+                traceparent: record.traceparent.clone(),
+                others: Vec::new(),
+            });
+        }
+    }
+    let mut publications = Vec::new();
+    for (queue, hints) in by_queue {
+        let mut hints = hints.into_iter().peekable();
+        while let Some(mut first) = hints.next() {
+            first.others = hints.by_ref().take(HINTS_TOGETHER - 1).collect();
+            publications.push(Publication {
+                queue: queue.clone(),
+                traceparent: first.traceparent.clone(),
+                body: first.encode_to_vec().into(),
+            });
+        }
+    }
+    publications
 }
 
 /// Hints a message of which only the id is known, such as the next one of a thread's chain, which may be in another lane.
 pub async fn hint_by_id(context: &super::Context<'_>, broker: &dyn Broker, id: MessageId) -> Result<(), super::Stop> {
-    if let Some(record) = super::delivery::get(context, id).await?
+    // Only what never changes is needed of it.
+    let record = match super::delivery::cached(context, id) {
+        Some(loaded) => Some(loaded.record),
+        None => super::delivery::get(context, id).await?,
+    };
+    if let Some(record) = record
         && let Err(error) = hint(broker, &record).await
     {
         tracing::warn!(message = %id, %error, "hint was not confirmed; the timer will look at it");
@@ -127,5 +155,30 @@ mod tests {
             let bytes: usize = batch.iter().map(|outgoing| outgoing.event.len()).sum();
             assert!(batch.len() <= MAX_EVENTS && (bytes <= MAX_BYTES || batch.len() == 1));
         }
+    }
+
+    #[test]
+    fn hints_of_one_queue_travel_together_and_none_is_left_out() {
+        let record = |account: &str, number: usize| DeliveryRecord {
+            delivery: Some(omnigate_proto::v1::Delivery {
+                message_id: format!("{account}-{number}"),
+                account_id: account.to_owned(),
+                ..omnigate_proto::v1::Delivery::default()
+            }),
+            ..DeliveryRecord::default()
+        };
+        let mut records: Vec<DeliveryRecord> = (0..HINTS_TOGETHER * 2 + 1).map(|number| record("a", number)).collect();
+        records.push(record("b", 0));
+        let publications = publications(&records);
+        let read = |publication: &Publication| {
+            let hint = Hint::decode(publication.body.clone()).unwrap();
+            let mut ids = vec![hint.message_id];
+            ids.extend(hint.others.into_iter().map(|other| other.message_id));
+            ids
+        };
+        let counts: Vec<usize> = publications.iter().map(|publication| read(publication).len()).collect();
+        assert_eq!(counts, [HINTS_TOGETHER, HINTS_TOGETHER, 1, 1]);
+        let ids: std::collections::BTreeSet<String> = publications.iter().flat_map(read).collect();
+        assert_eq!(ids.len(), records.len());
     }
 }

@@ -362,6 +362,14 @@ fn api(
         tokens: inside.page_tokens.clone(),
         stop: inside.stop.clone(),
     }));
+    let announcing = Arc::clone(&api);
+    supervise(&inside.stop, Phase::Flush, "api", restart(), move |token| {
+        let announcing = Arc::clone(&announcing);
+        async move {
+            announcing.run(token).await;
+            Ok(())
+        }
+    });
     let services = inside
         .services()
         .message(Arc::clone(&api))

@@ -1,0 +1,84 @@
+//! Tells others what the api accepted: CustomerEvents and hints, gathered while the ones before are under way.
+//!
+//! No caller waits for it: what was accepted is durable. What is not told is made up for: events stand in the outbox,
+//! messages have timers.
+
+use futures_util::future::join;
+use omnigate_core::port::broker::Broker;
+use omnigate_core::protocol::outbox::Outgoing;
+use omnigate_core::protocol::{Ports, publish};
+use omnigate_proto::state::v1::DeliveryRecord;
+use std::sync::Arc;
+use tokio::sync::{Mutex, mpsc};
+use tokio_util::sync::CancellationToken;
+
+/// News that waits to be told; callers wait for room.
+const WAITING: usize = 4096;
+/// News told together.
+const TOGETHER: usize = 256;
+
+struct News {
+    outgoing: Vec<Outgoing>,
+    /// A message that may leave.
+    ready: Option<DeliveryRecord>,
+}
+
+/// Where news is told.
+pub(crate) struct Announcer {
+    queue: mpsc::Sender<News>,
+    line: Mutex<mpsc::Receiver<News>>,
+    ports: Arc<Ports>,
+    broker: Arc<dyn Broker>,
+    partitions: u16,
+}
+
+impl Announcer {
+    pub(crate) fn new(ports: Arc<Ports>, broker: Arc<dyn Broker>, partitions: u16) -> Self {
+        let (queue, line) = mpsc::channel(WAITING);
+        Self {
+            queue,
+            line: Mutex::new(line),
+            ports,
+            broker,
+            partitions,
+        }
+    }
+
+    /// Tells CustomerEvents, and of a message that may leave.
+    pub(crate) async fn tell(&self, outgoing: Vec<Outgoing>, ready: Option<DeliveryRecord>) {
+        // The line lives as long as this does.
+        self.queue.send(News { outgoing, ready }).await.ok();
+    }
+
+    /// Carries news to the broker until stopped; then what still waits.
+    pub(crate) async fn run(&self, stop: &CancellationToken) {
+        let mut line = self.line.lock().await;
+        let mut gathered = Vec::new();
+        while let Some(1..) = stop.run_until_cancelled(line.recv_many(&mut gathered, TOGETHER)).await {
+            self.carry(std::mem::take(&mut gathered)).await;
+        }
+        while let Ok(news) = line.try_recv() {
+            gathered.push(news);
+        }
+        self.carry(gathered).await;
+    }
+
+    async fn carry(&self, news: Vec<News>) {
+        let (mut outgoing, mut ready) = (Vec::new(), Vec::new());
+        for one in news {
+            outgoing.extend(one.outgoing);
+            ready.extend(one.ready);
+        }
+        let broker = self.broker.as_ref();
+        let hints = async {
+            if let Err(error) = publish::hints(broker, &ready).await {
+                tracing::warn!(%error, "hints were not confirmed; timers will look at their messages");
+            }
+        };
+        join(
+            hints,
+            publish::publish(broker, &self.ports.outbox, self.partitions, outgoing),
+        )
+        .await;
+    }
+}
