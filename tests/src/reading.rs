@@ -71,11 +71,11 @@ pub async fn timeline(connection: &Connection, customer_id: &str) -> anyhow::Res
     }
 }
 
-/// Waits until an identifier has a customer.
+/// Waits until an identifier has a customer with a thread: a customer is there a moment before what they wrote.
 pub async fn arrived(connection: &Connection, identifier: &Identifier) -> anyhow::Result<Customer> {
-    wait::until("a customer", async || {
+    wait::until("a customer who wrote", async || {
         let found = customer_of(connection, identifier.clone()).await?;
-        Ok(found.ok_or(identifier))
+        Ok(found.filter(|customer| !customer.threads.is_empty()).ok_or(identifier))
     })
     .await
 }

@@ -56,6 +56,7 @@ fuzz_target!(|body: &[u8]| {
         query: String::new(),
         headers,
         body: Bytes::copy_from_slice(body),
+        remote: None,
         received_at: Moment(1_767_323_045_678),
     };
     let forged = request(vec![(
