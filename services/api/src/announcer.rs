@@ -5,22 +5,30 @@
 
 use futures_util::future::join;
 use omnigate_core::port::broker::Broker;
-use omnigate_core::protocol::outbox::Outgoing;
+use omnigate_core::protocol::outbox::{self, Outgoing};
 use omnigate_core::protocol::{Ports, publish};
 use omnigate_proto::state::v1::DeliveryRecord;
+use omnigate_runtime::beat::Beat;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{Mutex, mpsc};
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// News that waits to be told; callers wait for room.
 const WAITING: usize = 4096;
 /// News told together.
-const TOGETHER: usize = 256;
+const TOGETHER: usize = 512;
+/// Under load news is told once in this time: what the broker does is for each message, however much is in it.
+const BEAT: Duration = Duration::from_millis(10);
+/// How often published CustomerEvents are taken out of the store where no commit comes by: the scheduler would publish
+/// them again.
+const TAKE_OUT_EVERY: Duration = Duration::from_secs(1);
 
 struct News {
     outgoing: Vec<Outgoing>,
     /// A message that may leave.
-    ready: Option<DeliveryRecord>,
+    ready: Option<Arc<DeliveryRecord>>,
 }
 
 /// Where news is told.
@@ -45,7 +53,7 @@ impl Announcer {
     }
 
     /// Tells CustomerEvents, and of a message that may leave.
-    pub(crate) async fn tell(&self, outgoing: Vec<Outgoing>, ready: Option<DeliveryRecord>) {
+    pub(crate) async fn tell(&self, outgoing: Vec<Outgoing>, ready: Option<Arc<DeliveryRecord>>) {
         // The line lives as long as this does.
         self.queue.send(News { outgoing, ready }).await.ok();
     }
@@ -54,13 +62,33 @@ impl Announcer {
     pub(crate) async fn run(&self, stop: &CancellationToken) {
         let mut line = self.line.lock().await;
         let mut gathered = Vec::new();
-        while let Some(1..) = stop.run_until_cancelled(line.recv_many(&mut gathered, TOGETHER)).await {
-            self.carry(std::mem::take(&mut gathered)).await;
+        let beat = Beat::new(BEAT);
+        let mut taken_out = Instant::now();
+        loop {
+            let next = timeout(TAKE_OUT_EVERY, line.recv_many(&mut gathered, TOGETHER));
+            match stop.run_until_cancelled(next).await {
+                None | Some(Ok(0)) => break,
+                Some(Ok(_)) => {
+                    beat.turn().await;
+                    while gathered.len() < TOGETHER
+                        && let Ok(news) = line.try_recv()
+                    {
+                        gathered.push(news);
+                    }
+                    self.carry(std::mem::take(&mut gathered)).await;
+                }
+                Some(Err(_quiet)) => {}
+            }
+            if taken_out.elapsed() >= TAKE_OUT_EVERY {
+                outbox::flush_all(&self.ports.context()).await;
+                taken_out = Instant::now();
+            }
         }
         while let Ok(news) = line.try_recv() {
             gathered.push(news);
         }
         self.carry(gathered).await;
+        outbox::flush_all(&self.ports.context()).await;
     }
 
     async fn carry(&self, news: Vec<News>) {
@@ -71,7 +99,7 @@ impl Announcer {
         }
         let broker = self.broker.as_ref();
         let hints = async {
-            if let Err(error) = publish::hints(broker, &ready).await {
+            if let Err(error) = publish::hints(broker, ready.iter().map(AsRef::as_ref)).await {
                 tracing::warn!(%error, "hints were not confirmed; timers will look at their messages");
             }
         };

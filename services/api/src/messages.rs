@@ -94,11 +94,11 @@ impl MessageService for Api {
         )
         .await;
         if let Some(next) = changed.next {
-            let hinted = publish::hint_by_id(&self.context(), self.broker.as_ref(), next).await;
+            let hinted = publish::hint_by_ids(&self.context(), self.broker.as_ref(), [next]).await;
             hinted.map_err(|stop| problems::stop(&stop))?;
         }
         Ok(Response::new(CancelMessageResponse {
-            delivery: changed.record.delivery,
+            delivery: changed.record.delivery.clone(),
         }))
     }
 
@@ -121,17 +121,14 @@ impl Api {
     fn checked(
         &self,
         tenant_id: String,
-        asked: SendMessageRequest,
+        mut asked: SendMessageRequest,
         trace: &TraceContext,
     ) -> Result<send::Request, Problem> {
         if asked.request_id.is_empty() || asked.request_id.chars().count() > MAX_REQUEST_ID {
             return Err(Problem::invalid("request_id", "must have 1 to 128 characters"));
         }
-        let unnamed = SendMessageRequest {
-            request_id: String::new(),
-            ..asked.clone()
-        };
-        let body_hash = hash("send message", &[&unnamed.encode_to_vec()]);
+        let request_id = std::mem::take(&mut asked.request_id);
+        let body_hash = hash("send message", &[&asked.encode_to_vec()]);
         let target = self.target(&tenant_id, &asked)?;
         let lane = asked.lane();
         let on_unknown = asked.on_unknown();
@@ -154,7 +151,7 @@ impl Api {
         event::normalise_outbound(&mut message).map_err(|refusal| Problem::invalid(&refusal.field, refusal.problem))?;
         Ok(send::Request {
             tenant_id,
-            request_id: asked.request_id,
+            request_id,
             body_hash,
             target,
             message,

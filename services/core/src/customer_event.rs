@@ -65,14 +65,21 @@ impl Happened<'_> {
 
     /// A delivery changed its state; the content stays out.
     #[must_use]
-    pub fn delivery_changed(&self, delivery: &Delivery) -> Bytes {
+    pub fn delivery_changed(&self, delivery: &mut Delivery) -> Bytes {
+        let content = delivery.message.take();
+        // Lent to the event while that is written, and not copied for it.
         let changed = DeliveryChanged {
-            delivery: Some(Delivery {
-                message: None,
-                ..delivery.clone()
-            }),
+            delivery: Some(std::mem::take(delivery)),
         };
-        encode(&self.event(Some(Kind::DeliveryChanged(changed))))
+        let event = self.event(Some(Kind::DeliveryChanged(changed)));
+        let bytes = encode(&event);
+        if let Some(Kind::DeliveryChanged(DeliveryChanged { delivery: Some(back) })) = event.kind {
+            *delivery = Delivery {
+                message: content,
+                ..back
+            };
+        }
+        bytes
     }
 
     /// An entry was added.

@@ -32,6 +32,8 @@ pub const LEASE_TIME: Duration = Duration::from_secs(60);
 pub const RECOVERY_MARGIN: Duration = Duration::from_secs(15);
 /// When a message that waits is looked at again, in case its hint was lost.
 pub const LOOK_AGAIN: Duration = Duration::from_secs(20);
+/// A timer that far ahead is not moved when an attempt begins: most attempts have ended by then.
+const TIMER_SPARED: Duration = Duration::from_secs(5);
 /// Most pieces of one message; one byte of the send key.
 pub const MAX_PIECES: u32 = 255;
 /// Steps kept at either end of a long history.
@@ -171,7 +173,11 @@ fn attempt(mut next: DeliveryRecord, id: MessageId, now: Moment, lease: &[u8; 16
     delivery.updated_at = Some(now.to_timestamp());
     next.lease = bytes::Bytes::copy_from_slice(lease);
     next.lease_until_ms = (now + LEASE_TIME).0;
-    next.timer_ms = (now + LEASE_TIME + RECOVERY_MARGIN).0;
+    let given_up = now + LEASE_TIME + RECOVERY_MARGIN;
+    // A timer that fires meanwhile finds the attempt under way and moves on by itself: it need not be moved now.
+    if !(now + TIMER_SPARED..=given_up).contains(&Moment(next.timer_ms)) {
+        next.timer_ms = given_up.0;
+    }
     note(
         &mut next,
         now,

@@ -1,6 +1,6 @@
 //! Intents: what is about to be submitted is on the broker's log before the provider is called.
 //!
-//! Submissions that arrive while an entry is in flight gather into the next ones, one for each shard. An entry that is not
+//! Submissions that arrive while an entry is in flight gather into the next one. An entry that is not
 //! confirmed is sent again first; meanwhile nothing new is claimed.
 
 use crate::{metrics::Metrics, shared::Pauses};
@@ -9,7 +9,8 @@ use omnigate_core::{
     shard::Shard,
     topology,
 };
-use omnigate_proto::state::v1::{Intent, IntentItem};
+use omnigate_proto::state::v1::{Intent, IntentBatch, IntentItem};
+use omnigate_runtime::beat::Beat;
 use prost::Message as _;
 use std::{collections::BTreeMap, time::Duration};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -18,6 +19,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 const CONFIRM_WITHIN: Duration = Duration::from_secs(10);
 /// Submissions that gather while an entry is in flight.
 const GATHERED: usize = 256;
+/// Under load entries begin once in this time, so that there are fewer.
+const BEAT: Duration = Duration::from_millis(4);
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -86,7 +89,14 @@ impl Line {
     /// Carries intents until nobody can announce any more.
     pub(crate) async fn run(mut self, broker: &dyn Broker, clock: &dyn Clock, metrics: &Metrics) {
         let mut gathered = Vec::new();
+        let beat = Beat::new(BEAT);
         while self.queue.recv_many(&mut gathered, GATHERED).await > 0 {
+            beat.turn().await;
+            while gathered.len() < GATHERED
+                && let Ok(waiting) = self.queue.try_recv()
+            {
+                gathered.push(waiting);
+            }
             let mut pauses = Pauses::new(FIRST_PAUSE, LONGEST_PAUSE);
             loop {
                 gathered = append(broker, clock, gathered).await;
@@ -108,44 +118,35 @@ impl Line {
     }
 }
 
-/// Appends one entry for each shard; gives back what is not confirmed.
+/// Appends one entry for all of them; gives them back when it is not confirmed.
 async fn append(broker: &dyn Broker, clock: &dyn Clock, waiting: Vec<Waiting>) -> Vec<Waiting> {
-    let mut by_shard: BTreeMap<Shard, Vec<Waiting>> = BTreeMap::new();
-    for one in waiting {
-        by_shard.entry(one.shard).or_default().push(one);
-    }
-    let at_ms = clock.now().0;
-    let entries = by_shard.iter().map(|(shard, waiting)| {
-        let intent = Intent {
-            shard: u32::from(shard.number()),
-            // Not numbered: nothing compares intents with the store yet.
-            number: 0,
-            items: waiting.iter().map(|one| one.item.clone()).collect(),
-            at_ms,
-        };
-        intent.encode_to_vec().into()
-    });
-    let answers = broker.append(&topology::intents(), entries.collect()).await;
-    let mut answers = answers.into_iter();
-    let mut left = Vec::new();
-    let mut problem = None;
-    for waiting in by_shard.into_values() {
-        match answers.next() {
-            Some(Ok(())) => {
-                for one in waiting {
-                    // Whoever does not listen any more has given up, and calls no provider.
-                    one.done.send(()).ok();
-                }
-            }
-            answer => {
-                problem = answer.and_then(Result::err).or(problem);
-                left.extend(waiting);
-            }
+    let entry = entry(&waiting, clock.now().0).encode_to_vec().into();
+    let answer = broker.append(&topology::intents(), vec![entry]).await.pop();
+    if let Some(Ok(())) = answer {
+        for one in waiting {
+            // Whoever does not listen any more has given up, and calls no provider.
+            one.done.send(()).ok();
         }
+        return Vec::new();
     }
-    if !left.is_empty() {
-        let problem = problem.map(|error| error.to_string());
-        tracing::warn!(submissions = left.len(), problem, "intents were not confirmed");
+    let problem = answer.and_then(Result::err).map(|error| error.to_string());
+    tracing::warn!(submissions = waiting.len(), problem, "intents were not confirmed");
+    waiting
+}
+
+fn entry(waiting: &[Waiting], at_ms: i64) -> IntentBatch {
+    let mut by_shard: BTreeMap<Shard, Vec<IntentItem>> = BTreeMap::new();
+    for one in waiting {
+        by_shard.entry(one.shard).or_default().push(one.item.clone());
     }
-    left
+    let intent = |(shard, items): (Shard, Vec<IntentItem>)| Intent {
+        shard: u32::from(shard.number()),
+        // Not numbered: nothing compares intents with the store yet.
+        number: 0,
+        items,
+        at_ms,
+    };
+    IntentBatch {
+        intents: by_shard.into_iter().map(intent).collect(),
+    }
 }

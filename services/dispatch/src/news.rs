@@ -4,7 +4,7 @@
 //! outbox, messages have timers.
 
 use crate::{metrics::Metrics, shared::Shared};
-use futures_util::future::{join, join_all};
+use futures_util::future::join;
 use omnigate_core::{
     id::MessageId,
     protocol::{
@@ -13,13 +13,16 @@ use omnigate_core::{
         publish,
     },
 };
+use omnigate_runtime::beat::Beat;
 use std::time::Duration;
 use tokio::{sync::mpsc, time::Instant};
 
 /// Changes that wait to be told.
 const WAITING: usize = 4096;
 /// Changes told together.
-const TOGETHER: usize = 256;
+const TOGETHER: usize = 512;
+/// Under load changes are told once in this time: what the broker does is for each message, however much is in it.
+const BEAT: Duration = Duration::from_millis(10);
 /// After this long without news, what was published is taken out of the store.
 const QUIET: Duration = Duration::from_millis(300);
 /// Published events stay in the store no longer than this: the scheduler would publish them again.
@@ -63,19 +66,26 @@ impl Line {
     /// Tells others until dropped.
     pub(crate) async fn run(&mut self, shared: &Shared) {
         let mut taken_out = Instant::now();
+        let beat = Beat::new(BEAT);
         loop {
             let mut gathered = Vec::new();
             let waiting = self.0.recv_many(&mut gathered, TOGETHER);
             let quiet = match tokio::time::timeout(QUIET, waiting).await {
                 Ok(0) => return,
                 Ok(_) => {
+                    beat.turn().await;
+                    while gathered.len() < TOGETHER
+                        && let Ok(told) = self.0.try_recv()
+                    {
+                        gathered.push(told);
+                    }
                     tell(shared, gathered).await;
                     false
                 }
                 Err(_) => true,
             };
             if quiet || taken_out.elapsed() > LONGEST_LEFT {
-                take_out(shared).await;
+                outbox::flush_all(&shared.context()).await;
                 taken_out = Instant::now();
             }
         }
@@ -88,7 +98,7 @@ impl Line {
             gathered.push(told);
         }
         tell(shared, gathered).await;
-        take_out(shared).await;
+        outbox::flush_all(&shared.context()).await;
     }
 }
 
@@ -100,22 +110,11 @@ async fn tell(shared: &Shared, news: Vec<Told>) {
         outgoing.extend(told.outgoing);
         next.extend(told.next);
     }
-    let hints = join_all(next.into_iter().map(|id| async move {
-        if let Err(error) = publish::hint_by_id(&shared.context(), broker, id).await {
-            tracing::warn!(message = %id, %error, "message not hinted, its timer will");
+    let hints = async {
+        if let Err(error) = publish::hint_by_ids(&shared.context(), broker, next).await {
+            tracing::warn!(%error, "a message was not hinted, its timer will look at it");
         }
-    }));
+    };
     let events = publish::publish(broker, &shared.ports.outbox, shared.settings.partitions, outgoing);
     join(hints, events).await;
-}
-
-/// Takes what is published out of the store where no commit of ours came by, so that the scheduler does not publish it
-/// again.
-async fn take_out(shared: &Shared) {
-    let flushes = shared.ports.outbox.shards().into_iter().map(|shard| async move {
-        if let Err(error) = outbox::flush(&shared.context(), shard).await {
-            tracing::debug!(%shard, %error, "outbox not cleared");
-        }
-    });
-    join_all(flushes).await;
 }

@@ -21,8 +21,8 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             partitions: DEFAULT_PARTITIONS,
-            in_flight_per_account: 128,
-            in_flight: 512,
+            in_flight_per_account: 256,
+            in_flight: 1024,
             drain_within: Duration::from_secs(8),
         }
     }

@@ -160,7 +160,7 @@ impl Rounds {
             }
         }
         if let Some(next) = woken.next
-            && let Err(error) = publish::hint_by_id(&self.shared.context(), broker, next).await
+            && let Err(error) = publish::hint_by_ids(&self.shared.context(), broker, [next]).await
         {
             tracing::warn!(message = %next, %error, "message not hinted, its timer will");
         }

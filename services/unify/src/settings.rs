@@ -47,7 +47,7 @@ impl Default for Settings {
             lease: Duration::from_secs(6),
             tick: Duration::from_secs(1),
             drain_within: Duration::from_secs(4),
-            flush_every: Duration::from_millis(250),
+            flush_every: Duration::from_secs(1),
             attempts: 5,
             retry_after: Duration::from_millis(50),
             suspicious_delivery: 4,

@@ -16,6 +16,7 @@ use bytes::Bytes;
 use omnigate_proto::state::v1::{EntryRecord, HomeRecord};
 use omnigate_proto::v1::{Event, Identifier, event::Kind};
 use prost::Message as _;
+use std::sync::Arc;
 
 mod known;
 
@@ -224,11 +225,11 @@ async fn append_at(
     let mut known = Known::default();
     let mut home = match context.cache.home(id) {
         Some(home) => home,
-        None => context.record(id.shard(), keys::home(id), "home").await?,
+        None => context.record(id.shard(), keys::home(id), "home").await?.shared(),
     };
     for _ in 0..MAX_TRIES {
         known.load(context, id, arrivals).await?;
-        let state = known.state(id, home.value.clone());
+        let state = known.state(id, home.value.as_deref().cloned());
         let now = context.now();
         if home.value.as_ref().is_some_and(|record| birth_is_gone(record, thread)) {
             return Ok(None);
@@ -243,7 +244,7 @@ async fn append_at(
                 // Nobody after this asks for the record: it goes to the cache without being copied.
                 let home = Loaded {
                     stamp: Some(stamp),
-                    value: Some(std::mem::take(&mut appended.home)),
+                    value: Some(Arc::new(std::mem::take(&mut appended.home))),
                 };
                 context.cache.keep_home(id, home);
                 return Ok(Some(appended));
@@ -251,12 +252,12 @@ async fn append_at(
             Ended::Conflict(found) => {
                 known.learn(&found, &appended.places)?;
                 if let Some(record) = found_record(&found, 0) {
-                    home = Loaded::decode(record, "home")?;
+                    home = Loaded::decode(record, "home")?.shared();
                     known.entries.clear();
                 }
             }
             Ended::Unknown => {
-                home = context.record(id.shard(), keys::home(id), "home").await?;
+                home = context.record(id.shard(), keys::home(id), "home").await?.shared();
                 known = Known::asking_for_all(arrivals);
             }
         }
@@ -334,7 +335,7 @@ pub async fn give_up_pieces(context: &Context<'_>, id: CustomerId, due: Moment) 
                 };
                 let kept = Loaded {
                     stamp: Some(stamp),
-                    value: Some(appended.home),
+                    value: Some(Arc::new(appended.home)),
                 };
                 context.cache.keep_home(id, kept);
                 let numbered = appended.outbox.into_iter();

@@ -8,7 +8,7 @@ use omnigate_proto::state::v1::{DeliveryRecord, HomeRecord};
 use prost::Message as _;
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Most threads a home may have to be worth keeping; larger ones would make the cache's size unbounded.
 const SMALL_HOME: usize = 16;
@@ -18,11 +18,11 @@ const SMALL_DELIVERY: usize = 4096;
 /// A delivery is worked on for seconds, so fewer of them are kept than homes.
 const FEWER: usize = 4;
 
-/// Owners by identifier, homes and deliveries by id.
+/// Owners by identifier, homes and deliveries by id. Records are shared with whoever looks at them, not copied.
 pub struct Cache {
     owners: Mutex<Recent<IdentifierKey, Owner>>,
-    homes: Mutex<Recent<CustomerId, Loaded<HomeRecord>>>,
-    deliveries: Mutex<Recent<MessageId, Loaded<DeliveryRecord>>>,
+    homes: Mutex<Recent<CustomerId, Loaded<Arc<HomeRecord>>>>,
+    deliveries: Mutex<Recent<MessageId, Loaded<Arc<DeliveryRecord>>>>,
 }
 
 impl Cache {
@@ -55,7 +55,7 @@ impl Cache {
     }
 
     /// The home as it was.
-    pub(super) fn home(&self, id: CustomerId) -> Option<Loaded<HomeRecord>> {
+    pub(super) fn home(&self, id: CustomerId) -> Option<Loaded<Arc<HomeRecord>>> {
         self.homes.lock().unwrap_or_else(PoisonError::into_inner).get(&id)
     }
 
@@ -65,12 +65,12 @@ impl Cache {
     }
 
     /// The delivery as it was.
-    pub(super) fn delivery(&self, id: MessageId) -> Option<Loaded<DeliveryRecord>> {
+    pub(super) fn delivery(&self, id: MessageId) -> Option<Loaded<Arc<DeliveryRecord>>> {
         self.deliveries.lock().unwrap_or_else(PoisonError::into_inner).get(&id)
     }
 
     /// Keeps a delivery.
-    pub(super) fn keep_delivery(&self, id: MessageId, delivery: Loaded<DeliveryRecord>) {
+    pub(super) fn keep_delivery(&self, id: MessageId, delivery: Loaded<Arc<DeliveryRecord>>) {
         let small = delivery
             .value
             .as_ref()
@@ -92,7 +92,7 @@ impl Cache {
     }
 
     /// Keeps a home.
-    pub(super) fn keep_home(&self, id: CustomerId, home: Loaded<HomeRecord>) {
+    pub(super) fn keep_home(&self, id: CustomerId, home: Loaded<Arc<HomeRecord>>) {
         let small = home
             .value
             .as_ref()

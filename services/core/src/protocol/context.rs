@@ -75,6 +75,17 @@ impl<T: prost::Message + Default> Loaded<T> {
     }
 }
 
+impl<T> Loaded<T> {
+    /// The same, to be shared without copying.
+    #[must_use]
+    pub fn shared(self) -> Loaded<Arc<T>> {
+        Loaded {
+            stamp: self.stamp,
+            value: self.value.map(Arc::new),
+        }
+    }
+}
+
 impl Context<'_> {
     /// The present moment.
     #[must_use]
@@ -102,7 +113,7 @@ impl Context<'_> {
             commit.falsifies_itself(),
             "a commit must falsify one of its own expectations: {commit:?}"
         );
-        let settled = self.outbox.take(shard);
+        let settled = self.outbox.take_along(shard);
         commit.write.extend(settled.iter().map(|member| Write::Remove {
             key: crate::keys::outbox(),
             member: member.clone(),

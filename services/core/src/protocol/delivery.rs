@@ -12,6 +12,7 @@ use crate::port::store::{Expect, Stamp, Write};
 use crate::time::Moment;
 use crate::timeline::Place;
 use omnigate_proto::state::v1::{DeliveryRecord, HomeRecord, ThreadRecord};
+use std::sync::Arc;
 
 /// What happens to the message's place in its thread's chain.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -54,7 +55,7 @@ impl Change {
 #[derive(Debug)]
 pub struct Changed {
     /// The delivery afterwards.
-    pub record: DeliveryRecord,
+    pub record: Arc<DeliveryRecord>,
     /// CustomerEvents to publish.
     pub outgoing: Vec<Outgoing>,
     /// The message of the thread that may go now.
@@ -94,16 +95,16 @@ pub(super) async fn change(
 
 /// A delivery as it was read, with its home.
 pub(super) struct LoadedDelivery {
-    pub(super) record: DeliveryRecord,
+    pub(super) record: Arc<DeliveryRecord>,
     stamp: Option<Stamp>,
     home_id: CustomerId,
-    home: Loaded<HomeRecord>,
+    home: Loaded<Arc<HomeRecord>>,
 }
 
 impl LoadedDelivery {
     /// Its thread.
     pub(super) fn thread(&self) -> Option<&ThreadRecord> {
-        thread_of(self.home.value.as_ref()?, &self.record)
+        thread_of(self.home.value.as_deref()?, &self.record)
     }
 
     /// Replaces the delivery alone, if its home is as it was read; false after a conflict.
@@ -111,13 +112,13 @@ impl LoadedDelivery {
         &self,
         context: &Context<'_>,
         id: MessageId,
-        next: &DeliveryRecord,
+        next: &Arc<DeliveryRecord>,
     ) -> Result<bool, Stop> {
         let expect = vec![
             expect_record(keys::delivery(id), self.stamp),
             expect_record(keys::home(self.home_id), self.home.stamp),
         ];
-        let mut write = vec![put(keys::delivery(id), next)];
+        let mut write = vec![put(keys::delivery(id), next.as_ref())];
         write.extend(move_timer(id, self.record.timer_ms, next.timer_ms));
         match context.commit(id.shard(), expect, write).await? {
             Ended::Committed(stamp) => {
@@ -137,14 +138,14 @@ impl LoadedDelivery {
 pub(super) fn remember(
     context: &Context<'_>,
     stamp: Stamp,
-    (id, delivery): (MessageId, &DeliveryRecord),
+    (id, delivery): (MessageId, &Arc<DeliveryRecord>),
     home: Option<(CustomerId, HomeRecord)>,
 ) {
     let stamp = Some(stamp);
-    let value = Some(delivery.clone());
+    let value = Some(Arc::clone(delivery));
     context.cache.keep_delivery(id, Loaded { stamp, value });
     if let Some((home_id, home)) = home {
-        let value = Some(home);
+        let value = Some(Arc::new(home));
         context.cache.keep_home(home_id, Loaded { stamp, value });
     }
 }
@@ -173,10 +174,10 @@ pub(super) async fn load(context: &Context<'_>, id: MessageId) -> Result<Option<
     };
     let home: Loaded<HomeRecord> = context.record(id.shard(), keys::home(home_id), "home").await?;
     Ok(Some(LoadedDelivery {
-        record: value,
+        record: Arc::new(value),
         stamp,
         home_id,
-        home,
+        home: home.shared(),
     }))
 }
 
@@ -195,23 +196,16 @@ async fn write(
     change: Change,
     now: Moment,
 ) -> Result<Option<Changed>, Stop> {
+    let Change { mut record, .. } = change;
     let mut expect = vec![expect_record(keys::delivery(id), loaded.stamp)];
-    let mut write = vec![put(keys::delivery(id), &change.record)];
-    write.extend(move_timer(id, loaded.record.timer_ms, change.record.timer_ms));
-    let mut outgoing = Vec::new();
+    let mut write = vec![put(keys::delivery(id), &record)];
+    let mut outgoing = None;
     let mut next = None;
-    let mut home = loaded.home.value.unwrap_or_default();
     let touches_home = change.announce || change.closes_thread || change.chain != Chain::Stay;
+    let mut home = None;
     if touches_home {
-        let account = change
-            .record
-            .delivery
-            .as_ref()
-            .map(|delivery| delivery.account_id.clone());
-        let birth = &change.record.birth;
-        let mut threads = home.threads.iter_mut();
-        let thread = threads.find(|thread| thread.birth == *birth && Some(&thread.account_id) == account.as_ref());
-        if let Some(thread) = thread {
+        let mut changed = loaded.home.value.as_deref().cloned().unwrap_or_default();
+        if let Some(thread) = thread_mut(&mut changed, &record) {
             thread.unreachable |= change.closes_thread;
             match change.chain {
                 Chain::Stay => {}
@@ -225,20 +219,23 @@ async fn write(
             }
         }
         if change.announce {
-            outgoing.extend(announce(&mut home, loaded.home_id, &change.record, now));
-            write.extend(outgoing.iter().map(insert_outgoing));
+            outgoing = announce(&mut changed, loaded.home_id, &mut record, now);
         }
         expect.push(expect_record(keys::home(loaded.home_id), loaded.home.stamp));
-        write.push(put(keys::home(loaded.home_id), &home));
+        // Beside the other record: the store writes neighbours at once.
+        write.push(put(keys::home(loaded.home_id), &changed));
+        home = Some((loaded.home_id, changed));
     }
-    write.extend(alias(loaded.home_id, &change));
+    write.extend(move_timer(id, loaded.record.timer_ms, record.timer_ms));
+    write.extend(outgoing.iter().map(insert_outgoing));
+    write.extend(alias(loaded.home_id, &record, change.known_as));
     match context.commit(id.shard(), expect, write).await? {
         Ended::Committed(stamp) => {
-            let (delivery, home) = (&change.record, touches_home.then_some(home));
-            remember(context, stamp, (id, delivery), home.map(|home| (loaded.home_id, home)));
+            let record = Arc::new(record);
+            remember(context, stamp, (id, &record), home);
             Ok(Some(Changed {
-                record: change.record,
-                outgoing,
+                record,
+                outgoing: outgoing.into_iter().collect(),
                 next,
             }))
         }
@@ -250,27 +247,36 @@ async fn write(
     }
 }
 
-fn announce(home: &mut HomeRecord, id: CustomerId, record: &DeliveryRecord, now: Moment) -> Option<Outgoing> {
-    let delivery = record.delivery.as_ref()?;
+/// The delivery's thread in its home, to be changed.
+fn thread_mut<'a>(home: &'a mut HomeRecord, record: &DeliveryRecord) -> Option<&'a mut ThreadRecord> {
+    let account = &record.delivery.as_ref()?.account_id;
+    home.threads
+        .iter_mut()
+        .find(|thread| thread.birth == record.birth && thread.account_id == *account)
+}
+
+fn announce(home: &mut HomeRecord, id: CustomerId, record: &mut DeliveryRecord, now: Moment) -> Option<Outgoing> {
+    let delivery = record.delivery.as_mut()?;
     home.home_seq += 1;
+    let (tenant_id, trace_id) = (delivery.tenant_id.clone(), delivery.trace_id.clone());
     let happened = Happened {
-        tenant_id: &delivery.tenant_id,
+        tenant_id: &tenant_id,
         home: id,
         home_seq: home.home_seq,
         at: now,
-        trace_id: &delivery.trace_id,
+        trace_id: &trace_id,
     };
     Some(to_outbox(id, home.home_seq, happened.delivery_changed(delivery)))
 }
 
 /// Lets the provider's own id of the message lead to its entry: an echo of it is no second message, and a reaction to it
 /// finds it.
-fn alias(home: CustomerId, change: &Change) -> Option<Write> {
-    let (spot, entry) = keys::read_timeline_member(&change.record.entry_member)?;
+fn alias(home: CustomerId, record: &DeliveryRecord, known_as: Option<EventId>) -> Option<Write> {
+    let (spot, entry) = keys::read_timeline_member(&record.entry_member)?;
     let place = Place::At { spot, entry };
     Some(Write::SetField {
         key: keys::places(home),
-        field: change.known_as?.to_bytes(),
+        field: known_as?.to_bytes(),
         value: place.encode(),
     })
 }

@@ -8,6 +8,7 @@ use crate::port::store::{Expect, Query, StoreError, Write};
 use crate::shard::Shard;
 use crate::time::Moment;
 use bytes::Bytes;
+use futures_util::future::join_all;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Mutex, PoisonError};
@@ -15,6 +16,10 @@ use std::time::Duration;
 
 /// Most members that one commit takes out on its way.
 const TAKEN_ALONG: usize = 64;
+/// Fewer are not worth a removal in every commit: they wait for others, or for the next [`flush`].
+const WORTH_TAKING: usize = 8;
+/// Shards flushed at once.
+const FLUSHED_AT_ONCE: usize = 64;
 /// Most pages of a shard's outbox that are looked through for what is left over.
 const MOST_PAGES: usize = 64;
 
@@ -44,10 +49,15 @@ impl Outbox {
         }
     }
 
-    /// Some of the shard's, to be taken out by a commit; to be given back when it fails.
-    pub(super) fn take(&self, shard: Shard) -> Vec<Bytes> {
+    /// Some of the shard's for a commit to take along, if they are worth it; to be given back when it fails.
+    pub(super) fn take_along(&self, shard: Shard) -> Vec<Bytes> {
+        self.take(shard, WORTH_TAKING)
+    }
+
+    /// Some of the shard's, if there are so many; to be given back when they could not be taken out.
+    fn take(&self, shard: Shard, at_least: usize) -> Vec<Bytes> {
         let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(members) = published.get_mut(&shard) else {
+        let Some(members) = published.get_mut(&shard).filter(|members| members.len() >= at_least) else {
             return Vec::new();
         };
         let keep = members.len().saturating_sub(TAKEN_ALONG);
@@ -76,7 +86,7 @@ impl Outbox {
 
 /// Takes published members of a shard out where no commit came by. Leaves them for later when the store does not answer.
 pub async fn flush(context: &Context<'_>, shard: Shard) -> Result<(), StoreError> {
-    let members = context.outbox.take(shard);
+    let members = context.outbox.take(shard, 1);
     let Some(first) = members.first() else {
         return Ok(());
     };
@@ -111,6 +121,21 @@ pub async fn flush(context: &Context<'_>, shard: Shard) -> Result<(), StoreError
         Err(error) => {
             context.outbox.published(shard, members);
             Err(error)
+        }
+    }
+}
+
+/// [`flush`]es every shard, some at a time; a store that does not answer ends it, for later.
+pub async fn flush_all(context: &Context<'_>) {
+    for shards in context.outbox.shards().chunks(FLUSHED_AT_ONCE) {
+        let flushes = shards.iter().map(|shard| flush(context, *shard));
+        for (shard, flushed) in shards.iter().zip(join_all(flushes).await) {
+            if let Err(error) = flushed {
+                tracing::debug!(%shard, %error, "published events stay in the outbox for now");
+                if matches!(error, StoreError::Unavailable(_)) {
+                    return;
+                }
+            }
         }
     }
 }

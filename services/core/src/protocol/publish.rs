@@ -9,6 +9,7 @@ use bytes::Bytes;
 use omnigate_proto::state::v1::{CustomerEventBatch, DeliveryRecord, Hint};
 use prost::Message as _;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Most CustomerEvents in one entry of a log.
 const MAX_EVENTS: usize = 512;
@@ -82,16 +83,19 @@ fn in_batches(events: Vec<Outgoing>) -> Vec<Vec<Outgoing>> {
 
 /// Says that a delivery may be ready. A hint that is lost is made up for by the delivery's timer.
 pub async fn hint(broker: &dyn Broker, record: &DeliveryRecord) -> Result<(), PublishError> {
-    hints(broker, std::slice::from_ref(record)).await
+    hints(broker, std::iter::once(record)).await
 }
 
 /// Says that deliveries may be ready, those of one queue together. The first failure is told; what the others met is made
 /// up for in the same way.
-pub async fn hints(broker: &dyn Broker, records: &[DeliveryRecord]) -> Result<(), PublishError> {
+pub async fn hints(
+    broker: &dyn Broker,
+    records: impl IntoIterator<Item = &DeliveryRecord>,
+) -> Result<(), PublishError> {
     broker.publish(publications(records)).await.into_iter().collect()
 }
 
-fn publications(records: &[DeliveryRecord]) -> Vec<Publication> {
+fn publications<'a>(records: impl IntoIterator<Item = &'a DeliveryRecord>) -> Vec<Publication> {
     let mut by_queue: BTreeMap<QueueName, Vec<Hint>> = BTreeMap::new();
     for record in records {
         if let Some(delivery) = &record.delivery {
@@ -118,19 +122,28 @@ fn publications(records: &[DeliveryRecord]) -> Vec<Publication> {
     publications
 }
 
-/// Hints a message of which only the id is known, such as the next one of a thread's chain, which may be in another lane.
-pub async fn hint_by_id(context: &super::Context<'_>, broker: &dyn Broker, id: MessageId) -> Result<(), super::Stop> {
-    // Only what never changes is needed of it.
-    let record = match super::delivery::cached(context, id) {
-        Some(loaded) => Some(loaded.record),
-        None => super::delivery::get(context, id).await?,
-    };
-    if let Some(record) = record
-        && let Err(error) = hint(broker, &record).await
-    {
-        tracing::warn!(message = %id, %error, "hint was not confirmed; the timer will look at it");
+/// Hints messages of which only the ids are known, such as the next ones of their threads' chains, which may be in another
+/// lane. A message that cannot be read is told about after the others were hinted.
+pub async fn hint_by_ids(
+    context: &super::Context<'_>,
+    broker: &dyn Broker,
+    ids: impl IntoIterator<Item = MessageId>,
+) -> Result<(), super::Stop> {
+    let (mut records, mut failed) = (Vec::new(), None);
+    for id in ids {
+        // Only what never changes is needed of it.
+        match super::delivery::cached(context, id) {
+            Some(loaded) => records.push(loaded.record),
+            None => match super::delivery::get(context, id).await {
+                Ok(record) => records.extend(record.map(Arc::new)),
+                Err(stop) => failed = Some(stop),
+            },
+        }
     }
-    Ok(())
+    if let Err(error) = hints(broker, records.iter().map(AsRef::as_ref)).await {
+        tracing::warn!(%error, "hints were not confirmed; timers will look at their messages");
+    }
+    failed.map_or(Ok(()), Err)
 }
 
 #[cfg(test)]

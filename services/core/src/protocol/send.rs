@@ -19,6 +19,7 @@ use crate::timeline::{Place, Spot};
 use omnigate_proto::state::v1::{DeliveryRecord, EntryRecord, HomeRecord, RequestRecord};
 use omnigate_proto::v1::{Direction, Event, Lane, Message, UnknownPolicy, event::Kind};
 use prost::Message as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a request id is remembered.
@@ -84,7 +85,7 @@ impl From<crate::port::store::StoreError> for NotAccepted {
 #[derive(Debug)]
 pub struct Accepted {
     /// Its delivery.
-    pub record: DeliveryRecord,
+    pub record: Arc<DeliveryRecord>,
     /// CustomerEvents to publish.
     pub outgoing: Vec<Outgoing>,
 }
@@ -162,21 +163,24 @@ async fn create(
     (id, is_new): (MessageId, bool),
     place: &Destination,
     outgoing: &mut Vec<Outgoing>,
-) -> Result<DeliveryRecord, NotAccepted> {
+) -> Result<Arc<DeliveryRecord>, NotAccepted> {
     let home_id = place.owner.home;
     let mut remembered = context.cache.home(home_id).filter(|_| is_new);
     for attempt in 0..MAX_TRIES {
         if (attempt > 0 || !is_new)
             && let Some(made) = super::delivery::get(context, id).await?
         {
-            return Ok(made);
+            return Ok(Arc::new(made));
         }
-        let loaded: Loaded<HomeRecord> = match remembered.take() {
+        let loaded: Loaded<Arc<HomeRecord>> = match remembered.take() {
             Some(home) => home,
-            None => context.record(home_id.shard(), keys::home(home_id), "home").await?,
+            None => {
+                let read: Loaded<HomeRecord> = context.record(home_id.shard(), keys::home(home_id), "home").await?;
+                read.shared()
+            }
         };
         let now = context.now();
-        let mut home = loaded.value.unwrap_or_default();
+        let mut home = loaded.value.as_deref().cloned().unwrap_or_default();
         request.tenant_id.clone_into(&mut home.tenant_id);
         let plan = plan(request, id, place, thread_of(&mut home, &place.thread));
         let mut record = plan.record(now);
@@ -212,6 +216,7 @@ async fn create(
         write.extend(move_timer(id, 0, record.timer_ms));
         if let Ended::Committed(stamp) = context.commit(home_id.shard(), expect, write).await? {
             outgoing.push(added);
+            let record = Arc::new(record);
             remember(context, stamp, (id, &record), Some((home_id, home)));
             return Ok(record);
         }

@@ -12,13 +12,14 @@ use crate::shard::Shard;
 use crate::time::Moment;
 use omnigate_proto::state::v1::{DeliveryRecord, ProviderPointer, ThreadRecord};
 use omnigate_proto::v1::{DeliveryState, ReplyWindowRule, SendAccepted, SendError};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Whether a message may be submitted now.
 #[derive(Debug)]
 pub enum Begun {
     /// Yes: call the provider within the lease, then [`answer`].
-    Go(Box<DeliveryRecord>, Submission),
+    Go(Arc<DeliveryRecord>, Submission),
     /// No: it lapsed, or a rule forbids it.
     Lapsed(Box<Changed>),
     /// Not before this moment.
@@ -56,6 +57,7 @@ pub async fn begin(context: &Context<'_>, id: MessageId, rules: &Rules, lease: &
         };
         match delivery::begin(&loaded.record, id, terms, now, lease) {
             Begin::Go(record, submission) => {
+                let record = Arc::new(*record);
                 let quiet_until = quiet_until(&loaded.record, thread, rules);
                 if quiet_until > now && is_certain {
                     return Ok(Begun::NotYet(quiet_until));
@@ -197,9 +199,9 @@ async fn point(context: &Context<'_>, submission: &Submission, provider_id: &str
     // Only what never changes is needed of it.
     let record = match cached(context, submission.id) {
         Some(loaded) => Some(loaded.record),
-        None => super::delivery::get(context, submission.id).await?,
+        None => super::delivery::get(context, submission.id).await?.map(Arc::new),
     };
-    let Some(delivery) = record.and_then(|record| record.delivery) else {
+    let Some(delivery) = record.as_deref().and_then(|record| record.delivery.as_ref()) else {
         return Ok(outgoing);
     };
     let (shard, key) = pointer(&delivery.tenant_id, &delivery.account_id, provider_id);
@@ -242,7 +244,7 @@ async fn point(context: &Context<'_>, submission: &Submission, provider_id: &str
 #[derive(Debug, Default)]
 pub struct Woken {
     /// Messages that may be ready: hint them.
-    pub ready: Vec<DeliveryRecord>,
+    pub ready: Vec<Arc<DeliveryRecord>>,
     /// A message of the same thread that may go now.
     pub next: Option<MessageId>,
     /// CustomerEvents to publish.

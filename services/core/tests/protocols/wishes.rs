@@ -155,7 +155,7 @@ fn a_wish_is_confirmed_once_however_often_it_comes() {
         let sent = send(&first.confirmations[0]);
         assert_eq!(
             sent.delivery.as_ref().unwrap().message_id,
-            send(&again.confirmations[0]).delivery.unwrap().message_id
+            send(&again.confirmations[0]).delivery.clone().unwrap().message_id
         );
         // Who says it a second time has been told.
         let second = applied(&world, &[wish("s2", SubscriptionState::Unsubscribed, "Da ghi nhan")]);

@@ -2,7 +2,7 @@
 
 use crate::fakes::FakeBroker;
 use omnigate_core::topology;
-use omnigate_proto::state::v1::Intent;
+use omnigate_proto::state::v1::IntentBatch;
 use omnigate_proto::v1::{
     Capabilities, ErrorClass, GetCapabilitiesRequest, GetCapabilitiesResponse, LookupSendRequest, LookupSendResponse,
     ReceiptState, SendAccepted, SendError, SendRequest, SendResponse, send_response::Outcome,
@@ -63,7 +63,9 @@ impl FakeAdapter {
 
     fn announced(&self, request: &SendRequest) -> bool {
         let log = self.broker.log(&topology::intents());
-        let intents = log.into_iter().map(|body| Intent::decode(body).unwrap());
+        let intents = log
+            .into_iter()
+            .flat_map(|body| IntentBatch::decode(body).unwrap().intents);
         intents.flat_map(|intent| intent.items).any(|item| {
             item.send_key == request.send_key && item.attempt == request.attempt && item.piece == request.piece
         })

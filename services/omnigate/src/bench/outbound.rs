@@ -3,6 +3,7 @@
 //!
 //! A message counts when the SMSC took it. So many may wait between its acceptance by the gateway and that moment as are
 //! asked for with `--backlog`; then the senders pause, so that what is measured is the whole way and not a queue that fills.
+//! Everybody was written to once before it counts: the recipients are customers already, as they are for `bench inbound`.
 
 use super::gateway::{Gateway, Servers, Sms};
 use super::load::{Speed, processor_time};
@@ -19,11 +20,12 @@ use serde::Serialize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 /// Measurements in one round.
 const STEPS: usize = 2;
-/// How often a sender looks whether there is room again.
+/// How often is looked what the SMSC took, which makes room for more.
 const LOOK: Duration = Duration::from_millis(1);
 /// Connections that the calls share.
 const CONNECTIONS: usize = 4;
@@ -128,6 +130,7 @@ impl Outbound<'_> {
         let before = provider.taken();
         let accepted = Arc::new(AtomicU64::new(0));
         let stop = Arc::new(AtomicBool::new(false));
+        let room = Arc::new(Semaphore::new(self.arguments.backlog));
         let next = Arc::new(AtomicU64::new(0));
         let mut senders = JoinSet::new();
         for place in 0..self.arguments.concurrency {
@@ -135,20 +138,24 @@ impl Outbound<'_> {
             let sender = Sender {
                 requests: format!("{}-{round}", self.run),
                 recipients: self.arguments.recipients,
-                backlog: self.arguments.backlog,
+                room: Arc::clone(&room),
                 accepted: Arc::clone(&accepted),
                 next: Arc::clone(&next),
                 stop: Arc::clone(&stop),
-                taken: provider.counter(),
-                before,
             };
             senders.spawn(async move { sender.run(messages).await });
+        }
+        let making = tokio::spawn(make_room(Arc::clone(&room), provider.counter(), before));
+        let known = Instant::now() + LAST;
+        while provider.taken() - before < self.arguments.recipients && Instant::now() < known {
+            tokio::time::sleep(LOOK * 20).await;
         }
         tokio::time::sleep(self.warm_up()).await;
         let (begun, count, worked) = (Instant::now(), provider.taken(), processor_time());
         tokio::time::sleep(self.time).await;
         let speed = Speed::new(provider.taken() - count, begun.elapsed(), processor_time() - worked);
         stop.store(true, Ordering::Relaxed);
+        room.add_permits(self.arguments.concurrency);
         while let Some(ended) = senders.join_next().await {
             ended??;
         }
@@ -163,6 +170,7 @@ impl Outbound<'_> {
             );
             tokio::time::sleep(LOOK * 20).await;
         }
+        making.abort();
         anyhow::ensure!(
             provider.taken() == all,
             "the SMSC got {} messages, {} were accepted",
@@ -173,34 +181,40 @@ impl Outbound<'_> {
     }
 }
 
+/// Lets as many more be sent as the SMSC took.
+async fn make_room(room: Arc<Semaphore>, taken: impl Fn() -> u64, mut before: u64) {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let now = taken();
+        room.add_permits(usize::try_from(now - before).unwrap_or_default());
+        before = now;
+    }
+}
+
 type Messages = omnigate_rpc::v1::message_service_client::MessageServiceClient<omnigate_rpc::client::Authorized>;
 
 /// Sends one message after the other.
 struct Sender {
     requests: String,
     recipients: u64,
-    backlog: u64,
+    room: Arc<Semaphore>,
     accepted: Arc<AtomicU64>,
     next: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
-    taken: Box<dyn Fn() -> u64 + Send + Sync>,
-    before: u64,
 }
 
 impl Sender {
     async fn run(&self, mut messages: Messages) -> anyhow::Result<()> {
-        while !self.stop.load(Ordering::Relaxed) {
-            let waiting = self.accepted.load(Ordering::Relaxed) + self.before;
-            if waiting.saturating_sub((self.taken)()) > self.backlog {
-                tokio::time::sleep(LOOK).await;
-                continue;
+        loop {
+            self.room.acquire().await?.forget();
+            if self.stop.load(Ordering::Relaxed) {
+                return Ok(());
             }
             let number = self.next.fetch_add(1, Ordering::Relaxed);
             let request = self.request(number);
             messages.send_message(request).await.context("a send was refused")?;
             self.accepted.fetch_add(1, Ordering::Relaxed);
         }
-        Ok(())
     }
 
     fn request(&self, number: u64) -> SendMessageRequest {

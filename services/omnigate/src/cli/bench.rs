@@ -40,7 +40,7 @@ pub struct BenchOutbound {
     pub concurrency: usize,
     /// Accepted messages that may wait to reach the SMSC.
     #[arg(long, default_value_t = 2_000)]
-    pub backlog: u64,
+    pub backlog: usize,
     /// People who are written to.
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     pub recipients: u64,

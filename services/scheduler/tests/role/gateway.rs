@@ -162,7 +162,7 @@ impl Gateway {
             trace_id: String::new(),
         };
         let accepted = send::accept(&self.context(), &request).await.unwrap();
-        accepted.record.delivery.unwrap().message_id.parse().unwrap()
+        accepted.record.delivery.as_ref().unwrap().message_id.parse().unwrap()
     }
 
     /// Begins a submission that nobody will report on.

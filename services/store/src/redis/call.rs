@@ -72,10 +72,12 @@ impl Words {
         self.ends.push(self.bytes.len());
     }
 
-    /// One word of two parts.
-    pub(super) fn push_joined(&mut self, first: &[u8], second: &[u8]) {
-        self.bytes.extend_from_slice(first);
-        self.push(second);
+    /// One word of several parts.
+    pub(super) fn push_joined<'a>(&mut self, parts: impl IntoIterator<Item = &'a [u8]>) {
+        for part in parts {
+            self.bytes.extend_from_slice(part);
+        }
+        self.ends.push(self.bytes.len());
     }
 
     pub(super) fn push_number(&mut self, number: usize) {

@@ -7,6 +7,28 @@ local call, keys, args, slice = redis.call, KEYS, ARGV, unpack
 local k, a = 0, 1
 local answers = {}
 
+-- Consecutive checks of one index: the kind, how many, their members. A member without a value is not in the hash.
+local function check_members(conflicts, position, kind)
+  local count = tonumber(args[a + 2])
+  local first = a + 3
+  local scores
+  if count == 1 then
+    scores = { call("ZSCORE", keys[k + 1], args[first]) }
+  else
+    scores = call("ZMSCORE", keys[k + 1], slice(args, first, first + count - 1))
+  end
+  for i = 1, count do
+    local present = scores[i] ~= false
+    if present ~= (kind == "m") then
+      conflicts[#conflicts + 1] = position + i - 1
+      conflicts[#conflicts + 1] = present and (call("HGET", keys[k + 2], args[first + i - 1]) or "")
+    end
+  end
+  a = first - 1 + count
+  k = k + 2
+  return position + count
+end
+
 -- Consecutive checks of one hash: the kind, how many, their fields, and for kind "=" the values.
 local function check_fields(conflicts, position, kind)
   local count = tonumber(args[a + 2])
@@ -23,8 +45,6 @@ local function check_fields(conflicts, position, kind)
     local holds
     if kind == "=" then
       holds = value == args[a + i]
-    elseif kind == "+" then
-      holds = value ~= false
     else
       holds = value == false
     end
@@ -53,6 +73,8 @@ local function check(groups)
       end
       a = a + 2
       position = position + 1
+    elseif kind == "m" or kind == "n" then
+      position = check_members(conflicts, position, kind)
     else
       position = check_fields(conflicts, position, kind)
     end
@@ -63,9 +85,7 @@ end
 local function insert(first, count)
   k = k + 2
   local last = first + 2 * count - 1
-  if call("HSET", keys[k], slice(args, first, last)) == 0 then
-    return
-  end
+  call("HSET", keys[k], slice(args, first, last))
   if count == 1 then
     call("ZADD", keys[k - 1], "0", args[first])
     return
@@ -76,6 +96,40 @@ local function insert(first, count)
     members[#members + 1] = args[i]
   end
   call("ZADD", keys[k - 1], slice(members))
+end
+
+-- Members without values. One that had a value until now loses it.
+local function mark(first, count)
+  k = k + 2
+  local added
+  if count == 1 then
+    added = call("ZADD", keys[k - 1], "0", args[first])
+  else
+    local members = {}
+    for i = first, first + count - 1 do
+      members[#members + 1] = "0"
+      members[#members + 1] = args[i]
+    end
+    added = call("ZADD", keys[k - 1], slice(members))
+  end
+  if added < count then
+    call("HDEL", keys[k], slice(args, first, first + count - 1))
+  end
+end
+
+local function put(first, count)
+  if count == 1 then
+    k = k + 1
+    call("SET", keys[k], args[first])
+    return
+  end
+  local pairs = {}
+  for i = 0, count - 1 do
+    pairs[2 * i + 1] = keys[k + 1 + i]
+    pairs[2 * i + 2] = args[first + i]
+  end
+  k = k + count
+  call("MSET", slice(pairs))
 end
 
 -- A sum beyond 64 bits stops at the end: an error here would leave half a commit.
@@ -91,9 +145,17 @@ local function write(last)
   while a < last do
     local kind = args[a + 1]
     if kind == "p" then
+      local count = tonumber(args[a + 2])
+      put(a + 3, count)
+      a = a + 2 + count
+    elseif kind == "P" then
       k = k + 1
-      call("SET", keys[k], args[a + 2])
-      a = a + 2
+      call("SET", keys[k], args[a + 2], "PX", args[a + 3])
+      a = a + 3
+    elseif kind == "z" then
+      local count = tonumber(args[a + 2])
+      mark(a + 3, count)
+      a = a + 2 + count
     elseif kind == "i" then
       local count = tonumber(args[a + 2])
       insert(a + 3, count)

@@ -11,6 +11,7 @@ use omnigate_core::{
     shard::Shard,
 };
 use redis::Value;
+use std::time::Duration;
 
 /// Most entries in one command of the script: its `unpack` cannot take more than some thousand values.
 const GROUP: usize = 1000;
@@ -54,12 +55,30 @@ impl Encoder<'_> {
             self.checks(group);
             count += 1;
         }
-        for group in commit
+        let mut groups_of_writes = commit
             .write
             .chunk_by(written_together)
             .flat_map(|run| run.chunks(GROUP))
-        {
-            self.writes(group, commit.stamp);
+            .peekable();
+        while let Some(group) = groups_of_writes.next() {
+            match (group, groups_of_writes.peek()) {
+                (
+                    [Write::Put { key, value }],
+                    Some(
+                        [
+                            Write::Expire {
+                                shape: Shape::Record,
+                                key: of,
+                                after,
+                            },
+                        ],
+                    ),
+                ) if key == of => {
+                    self.put_for_a_while(key, commit.stamp, value, *after);
+                    groups_of_writes.next();
+                }
+                _ => self.writes(group, commit.stamp),
+            }
         }
         let used = (self.call.keys.len() - first_key, self.call.args.len() - first_arg);
         self.call.args.set(keys, used.0);
@@ -68,11 +87,20 @@ impl Encoder<'_> {
     }
 
     fn key(&mut self, shape: Shape, key: &[u8]) {
-        self.call.keys.push(&self.names.thing(self.shard, shape, key));
+        self.call
+            .keys
+            .push_joined(self.names.thing(self.shard, shape, key).parts());
     }
 
     fn values_key(&mut self, key: &[u8]) {
-        self.call.keys.push(&self.names.values(self.shard, key));
+        self.call.keys.push_joined(self.names.values(self.shard, key).parts());
+    }
+
+    fn put_for_a_while(&mut self, key: &[u8], stamp: Stamp, value: &[u8], after: Duration) {
+        self.key(Shape::Record, key);
+        self.call.args.push(b"P");
+        self.call.args.push_joined([&stamp.0, value.as_ref()]);
+        self.call.args.push(milliseconds(after).as_bytes());
     }
 
     fn head(&mut self, kind: u8, count: usize) {
@@ -93,8 +121,9 @@ impl Encoder<'_> {
                 self.head(if value.is_some() { b'=' } else { b'-' }, group.len());
             }
             Some(Expect::Member { key, present, .. }) => {
+                self.key(Shape::Index, key);
                 self.values_key(key);
-                self.head(if *present { b'+' } else { b'-' }, group.len());
+                self.head(if *present { b'm' } else { b'n' }, group.len());
             }
             None => {}
         }
@@ -113,10 +142,18 @@ impl Encoder<'_> {
     /// Writes that one command, or a pair of commands, makes.
     fn writes(&mut self, group: &[Write], stamp: Stamp) {
         match group.first() {
-            Some(Write::Put { key, value }) => {
-                self.key(Shape::Record, key);
-                self.call.args.push(b"p");
-                self.call.args.push_joined(&stamp.0, value);
+            Some(Write::Put { .. }) => {
+                for write in group {
+                    if let Write::Put { key, .. } = write {
+                        self.key(Shape::Record, key);
+                    }
+                }
+                self.head(b'p', group.len());
+                for write in group {
+                    if let Write::Put { value, .. } = write {
+                        self.call.args.push_joined([&stamp.0, value.as_ref()]);
+                    }
+                }
             }
             Some(Write::Add { key, delta }) => {
                 self.key(Shape::Counter, key);
@@ -125,7 +162,7 @@ impl Encoder<'_> {
             }
             Some(Write::Delete { shape, key }) => self.both(*shape, key, |args| args.push(b"D")),
             Some(Write::Expire { shape, key, after }) => {
-                let millis = at_least_a_millisecond(*after).as_millis().to_string();
+                let millis = milliseconds(*after);
                 self.both(*shape, key, |args| {
                     args.push(b"E");
                     args.push(millis.as_bytes());
@@ -139,10 +176,10 @@ impl Encoder<'_> {
                 self.key(Shape::Map, key);
                 self.head(b'd', group.len());
             }
-            Some(Write::Insert { key, .. }) => {
+            Some(Write::Insert { key, value, .. }) => {
                 self.key(Shape::Index, key);
                 self.values_key(key);
-                self.head(b'i', group.len());
+                self.head(if value.is_empty() { b'z' } else { b'i' }, group.len());
             }
             Some(Write::Remove { key, .. }) => {
                 self.key(Shape::Index, key);
@@ -161,7 +198,9 @@ impl Encoder<'_> {
                 member: name, value, ..
             } => {
                 self.call.args.push(name);
-                self.call.args.push(value);
+                if !(value.is_empty() && matches!(write, Write::Insert { .. })) {
+                    self.call.args.push(value);
+                }
             }
             Write::RemoveField { field: name, .. } | Write::Remove { member: name, .. } => self.call.args.push(name),
             Write::Put { .. } | Write::Add { .. } | Write::Delete { .. } | Write::Expire { .. } => {}
@@ -179,6 +218,10 @@ impl Encoder<'_> {
     }
 }
 
+fn milliseconds(after: Duration) -> String {
+    at_least_a_millisecond(after).as_millis().to_string()
+}
+
 fn checked_together(one: &Expect, next: &Expect) -> bool {
     match (one, next) {
         (Expect::Field { key, value, .. }, Expect::Field { key: k, value: v, .. }) => {
@@ -191,9 +234,13 @@ fn checked_together(one: &Expect, next: &Expect) -> bool {
 
 fn written_together(one: &Write, next: &Write) -> bool {
     match (one, next) {
+        // The same key twice has its last value in the end, also in one command.
+        (Write::Put { .. }, Write::Put { .. }) => true,
+        (Write::Insert { key, value, .. }, Write::Insert { key: k, value: v, .. }) => {
+            key == k && value.is_empty() == v.is_empty()
+        }
         (Write::SetField { key, .. }, Write::SetField { key: k, .. })
         | (Write::RemoveField { key, .. }, Write::RemoveField { key: k, .. })
-        | (Write::Insert { key, .. }, Write::Insert { key: k, .. })
         | (Write::Remove { key, .. }, Write::Remove { key: k, .. }) => key == k,
         _ => false,
     }

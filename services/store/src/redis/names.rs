@@ -1,8 +1,7 @@
 //! Names of keys in Redis: prefix, the shard as hash tag, a letter for the shape, and the key.
 //!
 //! A record is a string (version and value), a map a hash, a counter a string. An index is a sorted set, all scores 0 so that
-//! its members are ordered by their bytes, and a hash of the members' values; both always hold the same members, so they come
-//! and go together.
+//! its members are ordered by their bytes, and a hash of the members' values, of those that are not empty.
 
 use omnigate_core::{port::store::Shape, shard::Shard};
 
@@ -20,8 +19,8 @@ impl Names {
         Self { prefix }
     }
 
-    /// The name of a thing; for an index that of its members.
-    pub(super) fn thing(&self, shard: Shard, shape: Shape, key: &[u8]) -> Vec<u8> {
+    /// Parts of the name of a thing; for an index that of its members.
+    pub(super) fn thing<'a>(&'a self, shard: Shard, shape: Shape, key: &'a [u8]) -> Name<'a> {
         let letter = match shape {
             Shape::Record => b'r',
             Shape::Map => b'm',
@@ -32,18 +31,31 @@ impl Names {
     }
 
     /// The name of an index's values.
-    pub(super) fn values(&self, shard: Shard, key: &[u8]) -> Vec<u8> {
+    pub(super) fn values<'a>(&'a self, shard: Shard, key: &'a [u8]) -> Name<'a> {
         self.name(shard, VALUES, key)
     }
 
-    fn name(&self, shard: Shard, letter: u8, key: &[u8]) -> Vec<u8> {
-        let mut name = Vec::with_capacity(self.prefix.len() + key.len() + 8);
-        name.extend(self.prefix.as_bytes());
-        name.push(b'{');
-        name.extend(tag(shard));
-        name.extend([b'}', letter]);
-        name.extend(key);
-        name
+    fn name<'a>(&'a self, shard: Shard, letter: u8, key: &'a [u8]) -> Name<'a> {
+        let [s, hundreds, tens, ones] = tag(shard);
+        Name {
+            prefix: self.prefix.as_bytes(),
+            place: [b'{', s, hundreds, tens, ones, b'}', letter],
+            key,
+        }
+    }
+}
+
+/// A name, to be written where it belongs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Name<'a> {
+    prefix: &'a [u8],
+    place: [u8; 7],
+    key: &'a [u8],
+}
+
+impl Name<'_> {
+    pub(super) fn parts(&self) -> [&[u8]; 3] {
+        [self.prefix, &self.place, self.key]
     }
 }
 

@@ -25,15 +25,15 @@ pub(super) fn encode<'a>(names: &Names, queries: impl Iterator<Item = (Shard, &'
 fn encode_one(names: &Names, shard: Shard, query: &Query, Call { keys, args }: &mut Call) {
     match query {
         Query::Record(key) => {
-            keys.push(&names.thing(shard, Shape::Record, key));
+            keys.push_joined(names.thing(shard, Shape::Record, key).parts());
             args.push(b"g");
         }
         Query::Counter(key) => {
-            keys.push(&names.thing(shard, Shape::Counter, key));
+            keys.push_joined(names.thing(shard, Shape::Counter, key).parts());
             args.push(b"g");
         }
         Query::Fields { key, fields } => {
-            keys.push(&names.thing(shard, Shape::Map, key));
+            keys.push_joined(names.thing(shard, Shape::Map, key).parts());
             args.push(b"f");
             args.push_number(fields.len());
             fields.iter().for_each(|field| args.push(field));
@@ -45,8 +45,8 @@ fn encode_one(names: &Names, shard: Shard, query: &Query, Call { keys, args }: &
             limit,
             reverse,
         } => {
-            keys.push(&names.thing(shard, Shape::Index, key));
-            keys.push(&names.values(shard, key));
+            keys.push_joined(names.thing(shard, Shape::Index, key).parts());
+            keys.push_joined(names.values(shard, key).parts());
             let (from, to) = (bound(from, b"-"), bound(to, b"+"));
             if *reverse {
                 args.push(b"ZREVRANGEBYLEX");
@@ -85,7 +85,8 @@ pub(super) fn decode(query: &Query, elements: &mut impl Iterator<Item = Value>) 
         }
         Query::Range { .. } => {
             let (members, values) = (list(element)?, list(elements.next()?)?);
-            let pair = |(member, value)| Some((bytes(member)??, bytes(value)??));
+            // A member without a value has no field in the hash.
+            let pair = |(member, value)| Some((bytes(member)??, bytes(value)?.unwrap_or_default()));
             Answer::Range(members.into_iter().zip(values).map(pair).collect::<Option<_>>()?)
         }
     })

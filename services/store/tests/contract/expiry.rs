@@ -154,3 +154,26 @@ pub(crate) async fn nothing_absent_expires(subject: impl Subject) {
     written(store, expiries(Duration::MAX)).await;
     assert_eq!(read(store).await, before);
 }
+
+pub(crate) async fn what_is_put_with_its_expiry_vanishes_and_its_neighbours_stay(subject: impl Subject) {
+    let store = &*subject.store();
+    let writes = vec![
+        put("before", "1"),
+        put("k", "2"),
+        expire(Shape::Record, "k", SHORT),
+        put("after", "3"),
+        put("last", "4"),
+        expire(Shape::Record, "last", LONG),
+    ];
+    written(store, writes).await;
+    subject.pass(BEYOND).await;
+    assert_eq!(record(store, "k").await, None);
+    for (key, value) in [("before", "1"), ("after", "3"), ("last", "4")] {
+        assert_eq!(record(store, key).await.unwrap().value, b(value), "{key}");
+    }
+    // What is put again without one stays.
+    written(store, vec![put("k", "5"), expire(Shape::Record, "k", SHORT)]).await;
+    written(store, vec![put("k", "6"), put("other", "7")]).await;
+    subject.pass(BEYOND).await;
+    assert_eq!(record(store, "k").await.unwrap().value, b("6"));
+}

@@ -2,7 +2,7 @@
 
 use crate::{build::*, subject::Subject};
 use bytes::Bytes;
-use omnigate_core::port::store::{Answer, Query, Write};
+use omnigate_core::port::store::{Answer, Found, Outcome, Query, Write};
 use std::{collections::BTreeSet, ops::Bound};
 
 pub(crate) async fn members_come_in_byte_order(subject: impl Subject) {
@@ -82,4 +82,51 @@ pub(crate) async fn bounds_and_limits(subject: impl Subject) {
         assert_eq!(joined, expected, "{query:?}");
         assert_eq!(answer(store, query.clone()).await, expected, "{query:?}");
     }
+}
+
+pub(crate) async fn members_gain_and_lose_values(subject: impl Subject) {
+    let store = &*subject.store();
+    let index =
+        |members: &[(&str, &str)]| Answer::Range(members.iter().map(|(name, value)| (b(name), b(value))).collect());
+    written(
+        store,
+        vec![insert("i", "a", ""), insert("i", "b", ""), insert("i", "c", "3")],
+    )
+    .await;
+    assert_eq!(
+        answer(store, all("i")).await,
+        index(&[("a", ""), ("b", ""), ("c", "3")])
+    );
+    written(
+        store,
+        vec![insert("i", "a", "1"), insert("i", "c", ""), insert("i", "d", "")],
+    )
+    .await;
+    assert_eq!(
+        answer(store, all("i")).await,
+        index(&[("a", "1"), ("b", ""), ("c", ""), ("d", "")])
+    );
+    let (there, gone) = (["a", "b"], ["x", "y"]);
+    let expect = there.map(|member| is_member("i", member, true)).into_iter();
+    let expect = expect.chain(gone.map(|member| is_member("i", member, false)));
+    committed(
+        store,
+        commit(expect.collect(), vec![remove("i", "a"), remove("i", "b")]),
+    )
+    .await;
+    let expect = vec![
+        is_member("i", "a", true),
+        is_member("i", "c", false),
+        is_member("i", "d", true),
+        is_member("i", "b", false),
+    ];
+    let outcome = store
+        .commit(HERE, commit(expect, vec![remove("i", "c")]))
+        .await
+        .unwrap();
+    let found = vec![(0, Found::Member(None)), (1, Found::Member(Some(b(""))))];
+    assert_eq!(outcome, Outcome::Conflict(found));
+    // What came and went with a value comes again without one.
+    written(store, vec![insert("i", "a", "")]).await;
+    assert_eq!(answer(store, all("i")).await, index(&[("a", ""), ("c", ""), ("d", "")]));
 }
