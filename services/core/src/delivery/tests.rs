@@ -2,7 +2,7 @@ use super::*;
 use crate::id::{Birth, CustomerId, ThreadId};
 use crate::shard::Shard;
 use omnigate_proto::state::v1::ThreadRecord;
-use omnigate_proto::v1::{Identifier, Lane, Message, Receipt, UnknownPolicy};
+use omnigate_proto::v1::{Identifier, Lane, Message, Receipt, UnknownPolicy, WaitReason};
 
 fn plan() -> Plan {
     Plan {
@@ -242,6 +242,43 @@ fn a_message_lapses() {
         state_of(&lapse(&record, Moment(1_000_000)).unwrap()),
         DeliveryState::Expired
     );
+}
+
+#[test]
+fn nights_and_quotas_use_up_the_life_of_a_message_and_none_of_its_attempts() {
+    let night = |class: ErrorClass, reason: WaitReason| {
+        Err(SendError {
+            class: class.into(),
+            wait_reason: reason.into(),
+            retry_after_ms: 60_000,
+            ..SendError::default()
+        })
+    };
+    for answer in [
+        night(ErrorClass::RecipientTemporary, WaitReason::Hours),
+        night(ErrorClass::Throttled, WaitReason::AccountQuota),
+    ] {
+        let (mut record, mut submission) = go(&plan().record(Moment(1000)), 1000);
+        let mut nights = 0;
+        let mut now = 1000;
+        loop {
+            let (waits, next) = answered(&record, &submission, 1, &answer, Moment(now), 0).unwrap();
+            assert_eq!((next, waits.failures), (Next::At(Moment(now + 60_000)), 0));
+            assert_eq!(state_of(&waits), DeliveryState::Deferred);
+            (nights, now) = (nights + 1, now + 60_000);
+            if now >= 1_000_000 {
+                let lapsed = lapse(&waits, Moment(now)).unwrap();
+                assert_eq!(state_of(&lapsed), DeliveryState::Expired);
+                assert_eq!(waits.timer_ms, 1_000_000, "its end is looked at in time");
+                break;
+            }
+            (record, submission) = go(&waits, now);
+        }
+        assert!(nights > 15, "{nights} waits");
+        // It is as good as new: a failure afterwards is its first.
+        let (record, next) = answered(&record, &submission, 1, &failed(ErrorClass::NotSent), Moment(now), 0).unwrap();
+        assert!(matches!(next, Next::At(_)) && record.failures == 1);
+    }
 }
 
 #[test]
