@@ -222,7 +222,7 @@ impl Custody {
                 tracing::debug!(account, problem = error.text, "templates not copied");
                 // The first ones are wanted soon.
                 match templates::read(&self.shared.context(), account).await {
-                    Ok(Some(_)) => COPY_AGAIN,
+                    Ok(Some(copied)) if copied.synced_at.is_some() => COPY_AGAIN,
                     _ => LOOK,
                 }
             }

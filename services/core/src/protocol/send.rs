@@ -1,6 +1,6 @@
 //! Accepts messages for sending, once for each request.
 
-pub use super::destination::Target;
+pub use super::destination::{Target, thread_of_customer};
 
 use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop};
 use super::delivery::{entry_event, move_timer, remember};

@@ -4,7 +4,7 @@ use crate::fakes::FakeBroker;
 use omnigate_core::topology;
 use omnigate_proto::state::v1::Intent;
 use omnigate_proto::v1::{
-    Capabilities, ErrorClass, GetCapabilitiesRequest, GetCapabilitiesResponse, LookupSendRequest, LookupSendResponse,
+    Capabilities, ErrorClass, GetCapabilitiesRequest, GetCapabilitiesResponse, LookupSendRequest, LookupSendResponse, LookupTemplateRequest, LookupTemplateResponse,
     ReceiptState, SendAccepted, SendError, SendRequest, SendResponse, send_response::Outcome,
 };
 use omnigate_rpc::v1::adapter_service_server::AdapterService;
@@ -119,6 +119,13 @@ impl AdapterService for FakeAdapter {
     }
 
     async fn lookup_send(&self, _: Request<LookupSendRequest>) -> Result<Response<LookupSendResponse>, Status> {
+        Err(Status::unimplemented("nobody asks"))
+    }
+
+    async fn lookup_template(
+        &self,
+        _: Request<LookupTemplateRequest>,
+    ) -> Result<Response<LookupTemplateResponse>, Status> {
         Err(Status::unimplemented("nobody asks"))
     }
 }
