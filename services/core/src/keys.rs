@@ -1,6 +1,6 @@
 //! Names of everything in the store, in one place. One letter for the kind keeps keys short; the shape keeps kinds apart.
 
-use crate::id::{CustomerId, EventId, IdentifierKey, MessageId};
+use crate::id::{CustomerId, EventId, IdentifierKey, MessageId, hash};
 use crate::port::store::Key;
 use crate::time::Moment;
 use crate::timeline::{SPOT, Spot};
@@ -125,6 +125,12 @@ pub fn timer_member(due: Moment, timer: Timer) -> Bytes {
     member.put_u8(kind);
     member.put_slice(&id);
     member.freeze()
+}
+
+/// Value of a timer whose delivery waits for its account.
+#[must_use]
+pub fn account_mark(account_id: &str) -> Bytes {
+    Bytes::copy_from_slice(&hash("waits for account", &[account_id.as_bytes()])[..8])
 }
 
 /// Back from [`timer_member`]; `None` for a kind this version does not know.

@@ -282,6 +282,26 @@ fn nights_and_quotas_use_up_the_life_of_a_message_and_none_of_its_attempts() {
 }
 
 #[test]
+fn what_waits_for_its_account_is_let_go_early_and_nothing_else_is() {
+    let waits = |class| {
+        let (record, submission) = go(&plan().record(Moment(1000)), 1000);
+        answered(&record, &submission, 1, &failed(class), Moment(1000), 128).unwrap().0
+    };
+    let record = waits(ErrorClass::Account);
+    assert_eq!(waits_for_account(&record), Some("bot"));
+    let hastened = hasten(&record, Moment(2000)).unwrap();
+    let (again, submission) = go(&hastened, 2000);
+    assert_eq!((submission.attempt, state_of(&again)), (2, DeliveryState::Submitting));
+    assert_eq!(waits_for_account(&again), None, "it is under way");
+    assert_eq!(hasten(&hastened, Moment(2001)), None, "it may go already");
+    for class in [ErrorClass::Throttled, ErrorClass::NotSent, ErrorClass::RecipientTemporary] {
+        assert_eq!((hasten(&waits(class), Moment(2000)), waits_for_account(&waits(class))), (None, None));
+    }
+    assert_eq!(hasten(&plan().record(Moment(1000)), Moment(1000)), None);
+    assert_eq!(hasten(&waits(ErrorClass::Content), Moment(2000)), None);
+}
+
+#[test]
 fn the_chain_lets_one_go_at_a_time() {
     let mut thread = ThreadRecord::default();
     let (one, two) = (MessageId([1; 16]), MessageId([2; 16]));

@@ -1,6 +1,7 @@
 //! Changes deliveries in the store: every change of a delivery, of its place in the thread's chain and of its timer is one
 //! commit in the home's shard.
 
+use super::hasten;
 use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop};
 use super::outbox::Outgoing;
 use super::resolve::{expect_record, insert_outgoing, put, to_outbox};
@@ -118,7 +119,7 @@ impl LoadedDelivery {
             expect_record(keys::home(self.home_id), self.home.stamp),
         ];
         let mut write = vec![put(keys::delivery(id), next)];
-        write.extend(move_timer(id, self.record.timer_ms, next.timer_ms));
+        write.extend(move_timer(id, self.record.timer_ms, next.timer_ms, bytes::Bytes::new()));
         match context.commit(id.shard(), expect, write).await? {
             Ended::Committed(stamp) => {
                 remember(context, stamp, (id, next), None);
@@ -197,7 +198,8 @@ async fn write(
 ) -> Result<Option<Changed>, Stop> {
     let mut expect = vec![expect_record(keys::delivery(id), loaded.stamp)];
     let mut write = vec![put(keys::delivery(id), &change.record)];
-    write.extend(move_timer(id, loaded.record.timer_ms, change.record.timer_ms));
+    let beside = hasten::beside_timer(&change.record);
+    write.extend(move_timer(id, loaded.record.timer_ms, change.record.timer_ms, beside));
     let mut outgoing = Vec::new();
     let mut next = None;
     let mut home = loaded.home.value.unwrap_or_default();
@@ -275,8 +277,8 @@ fn alias(home: CustomerId, change: &Change) -> Option<Write> {
     })
 }
 
-/// Moves a delivery's timer; zero is no timer.
-pub(super) fn move_timer(id: MessageId, before_ms: i64, after_ms: i64) -> Vec<Write> {
+/// Moves a delivery's timer; zero is no timer. `beside` says what it waits for, where that is more than time.
+pub(super) fn move_timer(id: MessageId, before_ms: i64, after_ms: i64, beside: bytes::Bytes) -> Vec<Write> {
     let mut write = Vec::new();
     if before_ms != after_ms && before_ms != 0 {
         write.push(Write::Remove {
@@ -288,7 +290,7 @@ pub(super) fn move_timer(id: MessageId, before_ms: i64, after_ms: i64) -> Vec<Wr
         write.push(Write::Insert {
             key: keys::timers(),
             member: keys::timer_member(Moment(after_ms), Timer::Delivery(id)),
-            value: bytes::Bytes::new(),
+            value: beside,
         });
     }
     write

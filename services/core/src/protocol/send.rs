@@ -209,7 +209,7 @@ async fn create(
             place_entry(home_id, id, spot),
             insert_outgoing(&added),
         ];
-        write.extend(move_timer(id, 0, record.timer_ms));
+        write.extend(move_timer(id, 0, record.timer_ms, bytes::Bytes::new()));
         if let Ended::Committed(stamp) = context.commit(home_id.shard(), expect, write).await? {
             outgoing.push(added);
             remember(context, stamp, (id, &record), Some((home_id, home)));
