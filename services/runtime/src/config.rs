@@ -166,6 +166,8 @@ section! {
         pub in_flight_seconds: u64 = 10,
         /// Flushing publications and batches.
         pub flush_seconds: u64 = 5,
+        /// Finishing the fetch of a pair of tokens that is under way, which its provider hands out once.
+        pub tokens_seconds: u64 = 22,
         /// Closing broker and store.
         pub close_seconds: u64 = 3,
         /// Telemetry and health, last.

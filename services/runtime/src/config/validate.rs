@@ -87,6 +87,7 @@ fn limits(config: &Config, source: &Source<'_>) {
         ("intake_seconds", budgets.intake_seconds),
         ("in_flight_seconds", budgets.in_flight_seconds),
         ("flush_seconds", budgets.flush_seconds),
+        ("tokens_seconds", budgets.tokens_seconds),
         ("close_seconds", budgets.close_seconds),
         ("health_seconds", budgets.health_seconds),
     ];

@@ -122,7 +122,9 @@ impl Gateway {
         let credentials = scheduler.credentials();
         let stop = CancellationToken::new();
         let stopped = stop.clone();
-        let task = tokio::spawn(async move { scheduler.run(stopped).await });
+        let task = tokio::spawn(async move {
+            futures_util::future::join(scheduler.run(stopped.clone()), scheduler.look_after(stopped)).await;
+        });
         Running {
             stop,
             task,
