@@ -241,7 +241,13 @@ pub fn hasten(record: &DeliveryRecord, now: Moment) -> Option<DeliveryRecord> {
     let delivery = of(&mut next);
     delivery.deferred_until = Some(now.to_timestamp());
     delivery.updated_at = Some(now.to_timestamp());
-    note(&mut next, now, "scheduler", "hastened", "the account can send again".to_owned());
+    note(
+        &mut next,
+        now,
+        "scheduler",
+        "hastened",
+        "the account can send again".to_owned(),
+    );
     Some(next)
 }
 
@@ -278,9 +284,9 @@ fn end(record: &mut DeliveryRecord, state: DeliveryState, now: Moment, role: &st
         _ => "ended",
     };
     let delivery = of(record);
-    // What may have left did not simply lapse.
-    let lapsed_in_doubt = in_doubt && state == DeliveryState::Expired;
-    delivery.state = if lapsed_in_doubt { DeliveryState::Unknown } else { state }.into();
+    // What may have left did not simply lapse, whatever forbids its repetition.
+    let stays_in_doubt = in_doubt && matches!(state, DeliveryState::Expired | DeliveryState::Skipped);
+    delivery.state = if stays_in_doubt { DeliveryState::Unknown } else { state }.into();
     delivery.deferred_until = None;
     delivery.updated_at = Some(now.to_timestamp());
     let detail = if detail.is_empty() {

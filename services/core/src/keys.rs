@@ -186,6 +186,12 @@ pub fn credential(account_id: &str) -> Key {
     key(b'z', account_id.as_bytes())
 }
 
+/// True for records that hold secrets: whoever can read the store's files must not be able to use them.
+#[must_use]
+pub fn is_secret(key: &Key) -> bool {
+    key.first() == Some(&b'z')
+}
+
 /// Record `v1.ProviderTemplates` of an account.
 #[must_use]
 pub fn templates(account_id: &str) -> Key {

@@ -119,7 +119,10 @@ mod tests {
         );
         assert_eq!(close(Some(&closed), Moment(4000), Moment(1)), None);
         let opened = open(&closed, Moment(1000)).unwrap();
-        assert!(matches!(grant(Some(&opened), 30.0, 1, Moment(1100)), Granted::Tokens(1, _)));
+        assert!(matches!(
+            grant(Some(&opened), 30.0, 1, Moment(1100)),
+            Granted::Tokens(1, _)
+        ));
         assert_eq!(open(&opened, Moment(1000)), None);
     }
 }

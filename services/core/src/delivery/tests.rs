@@ -285,7 +285,9 @@ fn nights_and_quotas_use_up_the_life_of_a_message_and_none_of_its_attempts() {
 fn what_waits_for_its_account_is_let_go_early_and_nothing_else_is() {
     let waits = |class| {
         let (record, submission) = go(&plan().record(Moment(1000)), 1000);
-        answered(&record, &submission, 1, &failed(class), Moment(1000), 128).unwrap().0
+        answered(&record, &submission, 1, &failed(class), Moment(1000), 128)
+            .unwrap()
+            .0
     };
     let record = waits(ErrorClass::Account);
     assert_eq!(waits_for_account(&record), Some("bot"));
@@ -294,8 +296,15 @@ fn what_waits_for_its_account_is_let_go_early_and_nothing_else_is() {
     assert_eq!((submission.attempt, state_of(&again)), (2, DeliveryState::Submitting));
     assert_eq!(waits_for_account(&again), None, "it is under way");
     assert_eq!(hasten(&hastened, Moment(2001)), None, "it may go already");
-    for class in [ErrorClass::Throttled, ErrorClass::NotSent, ErrorClass::RecipientTemporary] {
-        assert_eq!((hasten(&waits(class), Moment(2000)), waits_for_account(&waits(class))), (None, None));
+    for class in [
+        ErrorClass::Throttled,
+        ErrorClass::NotSent,
+        ErrorClass::RecipientTemporary,
+    ] {
+        assert_eq!(
+            (hasten(&waits(class), Moment(2000)), waits_for_account(&waits(class))),
+            (None, None)
+        );
     }
     assert_eq!(hasten(&plan().record(Moment(1000)), Moment(1000)), None);
     assert_eq!(hasten(&waits(ErrorClass::Content), Moment(2000)), None);
@@ -469,5 +478,20 @@ mod policies {
         assert_eq!(leaving(&record).unwrap().peer.value, "+84912000111");
         let (record, next) = answered(&record, &again, 1, &closed(), Moment(1_700), 0).unwrap();
         assert_eq!((state_of(&record), next), (DeliveryState::Skipped, Next::Ended));
+    }
+
+    #[test]
+    fn what_may_have_left_is_not_called_refused_when_its_repetition_is() {
+        let open = thread(1_000, "");
+        let mut record = message(Purpose::Service, None);
+        of(&mut record).on_unknown = UnknownPolicy::ResendOnce.into();
+        let Begin::Go(record, submission) = begun(&record, &open, 1_500) else {
+            panic!("must go");
+        };
+        let lost = failed(ErrorClass::Ambiguous);
+        let (record, _) = answered(&record, &submission, 1, &lost, Moment(1_600), 0).unwrap();
+        assert_eq!(state_of(&record), DeliveryState::Deferred);
+        let (state, code) = refused(begun(&record, &open, 100_000));
+        assert_eq!((state, code.as_str()), (DeliveryState::Unknown, "window_closed"));
     }
 }

@@ -1,8 +1,8 @@
 //! Changes deliveries in the store: every change of a delivery, of its place in the thread's chain and of its timer is one
 //! commit in the home's shard.
 
-use super::hasten;
 use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop};
+use super::hasten;
 use super::outbox::Outgoing;
 use super::resolve::{expect_record, insert_outgoing, put, to_outbox};
 use crate::customer_event::Happened;

@@ -42,7 +42,11 @@ pub async fn open(context: &Context<'_>, limit: &str) -> Result<(), Stop> {
     let (shard, key) = place(limit);
     for _ in 0..MAX_TRIES {
         let before: Loaded<PaceRecord> = context.record(shard, key.clone(), "pace").await?;
-        let Some(next) = before.value.as_ref().and_then(|record| pace::open(record, context.now())) else {
+        let Some(next) = before
+            .value
+            .as_ref()
+            .and_then(|record| pace::open(record, context.now()))
+        else {
             return Ok(());
         };
         let expect = vec![expect_record(key.clone(), before.stamp)];

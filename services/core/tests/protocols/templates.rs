@@ -78,11 +78,17 @@ fn a_message_to_a_customer_goes_to_a_thread_that_is_known_before() {
     let account_of = |tenant: &str, account: Option<&str>| {
         let found = now(thread_of_customer(&world.context(), tenant, customer, account));
         found.map(|target| match target {
-            Target::Thread { account_id, channel, .. } => (account_id, channel),
+            Target::Thread {
+                account_id, channel, ..
+            } => (account_id, channel),
             other => panic!("{other:?}"),
         })
     };
-    assert_eq!(account_of("t", None).unwrap(), ("oa".into(), "test".into()), "last written to");
+    assert_eq!(
+        account_of("t", None).unwrap(),
+        ("oa".into(), "test".into()),
+        "last written to"
+    );
     assert_eq!(account_of("t", Some("bot")).unwrap().0, "bot");
     assert!(matches!(account_of("t", Some("mail")), Err(NotAccepted::NoThread)));
     assert!(matches!(account_of("other", None), Err(NotAccepted::NoSuchCustomer)));
