@@ -8,8 +8,9 @@ use omnigate_proto::v1::event::Kind;
 use omnigate_proto::v1::send_message_request::Target;
 use omnigate_proto::v1::{
     Capabilities, DeliveryState, Event, Evidence, GetCapabilitiesRequest, GetCapabilitiesResponse, Identifier,
-    IdentifierEvidence, LookupSendRequest, LookupSendResponse, LookupTemplateRequest, LookupTemplateResponse, PushRequest, PushStatus, Receipt, ReceiptState,
-    SendAccepted, SendMessageRequest, SendRequest, SendResponse, send_response::Outcome,
+    IdentifierEvidence, LookupSendRequest, LookupSendResponse, LookupTemplateRequest, LookupTemplateResponse,
+    PushRequest, PushStatus, Receipt, ReceiptState, SendAccepted, SendMessageRequest, SendRequest, SendResponse,
+    send_response::Outcome,
 };
 use omnigate_rpc::v1::adapter_service_server::{AdapterService, AdapterServiceServer};
 use omnigate_tests::gateway::Keys;

@@ -31,7 +31,8 @@ impl Api {
             return Ok(());
         }
         if let send::Target::Customer { id, account_id } = &request.target {
-            let thread = send::thread_of_customer(&self.context(), &request.tenant_id, *id, account_id.as_deref()).await;
+            let thread =
+                send::thread_of_customer(&self.context(), &request.tenant_id, *id, account_id.as_deref()).await;
             request.target = thread.map_err(|refused| problems::not_accepted(&refused))?;
         }
         let (send::Target::Thread { account_id, .. } | send::Target::Identifier { account_id, .. }) = &request.target

@@ -1,10 +1,12 @@
 //! A stop in the middle of fetching tokens, with a real process: what the provider handed out is not lost.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops where it is surprised")]
 
+use omnigate_core::keys;
 use omnigate_core::port::Clock;
 use omnigate_core::protocol::{Ports, credential};
 use omnigate_runtime::clock::{SystemClock, SystemEntropy};
 use omnigate_sandbox::zalo::{Fault, FaultRule, Options, Zalo, ZaloHandle};
+use omnigate_store::sealed::{KEY_BYTES, SealKeys, SealedStore};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -23,6 +25,7 @@ fn serve(folder: &Path, zalo: &ZaloHandle) -> Child {
         "data_dir = {folder:?}\n\
          [listen]\napi = \"127.0.0.1:0\"\ningest = \"127.0.0.1:0\"\nedge = \"127.0.0.1:0\"\nsessions = \"127.0.0.1:0\"\n\
          webhooks = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n\
+         [store]\nseal_key = {{ file = \"seal.key\" }}\n\
          [accounts.oa]\nchannel = \"zalo\"\n\
          [accounts.oa.settings]\napp_id = \"{}\"\noa_id = \"{}\"\napp_secret = \"{}\"\noa_secret_key = \"{}\"\n\
          refresh_token = \"{refresh_token}\"\napi_url = \"{url}\"\nzns_url = \"{url}\"\noauth_url = \"{url}\"\n",
@@ -33,6 +36,7 @@ fn serve(folder: &Path, zalo: &ZaloHandle) -> Child {
         folder = folder.join("data"),
         url = zalo.base_url(),
     );
+    std::fs::write(folder.join("seal.key"), format!("{}\n", "5e".repeat(KEY_BYTES))).unwrap();
     let file = folder.join("omnigate.toml");
     std::fs::write(&file, text).unwrap();
     Command::new(env!("CARGO_BIN_EXE_omnigate"))
@@ -85,9 +89,22 @@ async fn a_stop_waits_for_the_pair_that_a_slow_provider_hands_out() {
     assert_eq!(status.code(), Some(0), "the drain finished");
     assert!(took < SLOW + Duration::from_secs(20), "{took:?}");
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let store = omnigate_store::open("", &folder.path().join("data"), Arc::clone(&clock)).await.unwrap();
-    let ports = Ports::new(store, clock, Arc::new(SystemEntropy::new().unwrap()));
+    let store = omnigate_store::open("", &folder.path().join("data"), Arc::clone(&clock))
+        .await
+        .unwrap();
+    let entropy = Arc::new(SystemEntropy::new().unwrap());
+    let unsealed = Ports::new(Arc::clone(&store), Arc::clone(&clock), entropy.clone());
+    assert!(
+        credential::read(&unsealed.context(), "oa").await.is_err(),
+        "nobody reads tokens without the key"
+    );
+    let keys = SealKeys::new(&[0x5e; KEY_BYTES], &[]).unwrap();
+    let store = Arc::new(SealedStore::new(store, keys, entropy.clone(), keys::is_secret));
+    let ports = Ports::new(store, clock, entropy);
     let record = credential::read(&ports.context(), "oa").await.unwrap().unwrap();
     let (access_token, refresh_token) = zalo.tokens().unwrap();
-    assert!(record.access_token == access_token && record.refresh_token == refresh_token, "the living pair");
+    assert!(
+        record.access_token == access_token && record.refresh_token == refresh_token,
+        "the living pair"
+    );
 }

@@ -30,7 +30,9 @@ async fn look_through(shared: &Shared, account: &str) {
     if let Err(error) = pace::open(&shared.context(), account).await {
         tracing::warn!(account, %error, "account not opened, it opens by itself");
     }
-    let shards = (0..SHARDS).filter_map(|number| u8::try_from(number).ok()).map(Shard::new);
+    let shards = (0..SHARDS)
+        .filter_map(|number| u8::try_from(number).ok())
+        .map(Shard::new);
     stream::iter(shards)
         .for_each_concurrent(SIDE_BY_SIDE, |shard| async move {
             if let Err(error) = look(shared, account, shard).await {

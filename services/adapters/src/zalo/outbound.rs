@@ -17,9 +17,7 @@ use failure::{content_error, error};
 use omnigate_core::port::adapter::{
     AccessToken, Channel, ChannelHost, HttpRequest, HttpResponse, NoAccessToken, Outgoing,
 };
-use omnigate_proto::v1::{
-    Capabilities, ErrorClass, Message, ProviderTemplate, ReceiptState, SendAccepted, SendError,
-};
+use omnigate_proto::v1::{Capabilities, ErrorClass, Message, ProviderTemplate, ReceiptState, SendAccepted, SendError};
 use plan::{Piece, plan};
 use serde::Deserialize;
 use std::time::Duration;

@@ -4,8 +4,9 @@ use crate::fakes::FakeBroker;
 use omnigate_core::topology;
 use omnigate_proto::state::v1::Intent;
 use omnigate_proto::v1::{
-    Capabilities, ErrorClass, GetCapabilitiesRequest, GetCapabilitiesResponse, LookupSendRequest, LookupSendResponse, LookupTemplateRequest, LookupTemplateResponse,
-    ReceiptState, SendAccepted, SendError, SendRequest, SendResponse, send_response::Outcome,
+    Capabilities, ErrorClass, GetCapabilitiesRequest, GetCapabilitiesResponse, LookupSendRequest, LookupSendResponse,
+    LookupTemplateRequest, LookupTemplateResponse, ReceiptState, SendAccepted, SendError, SendRequest, SendResponse,
+    send_response::Outcome,
 };
 use omnigate_rpc::v1::adapter_service_server::AdapterService;
 use prost::Message as _;

@@ -80,7 +80,9 @@ async fn a_template_is_looked_up_or_it_is_said_that_nobody_knows() {
             template_id: template.to_owned(),
         });
         let answer = sending.lookup_template(asked).await;
-        answer.map(|answer| answer.into_inner().templates.len()).map_err(|status| status.code())
+        answer
+            .map(|answer| answer.into_inner().templates.len())
+            .map_err(|status| status.code())
     };
     assert_eq!(look_up("shop", "300001").await, Ok(1));
     let begun = tokio::time::Instant::now();

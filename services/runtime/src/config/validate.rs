@@ -58,6 +58,18 @@ fn broker_and_store(config: &Config, source: &Source<'_>) {
     }
     scheme(source, "broker.url", broker.url.as_ref(), &["amqp", "amqps"]);
     scheme(source, "store.url", config.store.url.as_ref(), &["redis", "rediss"]);
+    let store = &config.store;
+    for (key, secret) in [
+        ("store.seal_key", &store.seal_key),
+        ("store.former_seal_key", &store.former_seal_key),
+    ] {
+        if secret.as_ref().is_some_and(|secret| secret.as_key().is_none()) {
+            source.wrong(key, "must be 64 hexadecimal digits");
+        }
+    }
+    if store.seal_key.is_none() && store.former_seal_key.is_some() {
+        source.wrong("store.seal_key", "is missing: store.former_seal_key is set");
+    }
 }
 
 /// The scheme up to a `+`, after which the store names its kind of deployment.

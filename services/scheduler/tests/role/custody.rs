@@ -4,8 +4,8 @@ use crate::gateway::{Gateway, Running, eventually};
 use crate::{asked, why};
 use futures_util::future::join_all;
 use omnigate_core::credential::{FETCH_TIME, digest};
-use omnigate_core::port::adapter::{ChannelHost, Custodian, Grant, NoTokens, TokenPair, Transport};
 use omnigate_core::port::Clock as _;
+use omnigate_core::port::adapter::{ChannelHost, Custodian, Grant, NoTokens, TokenPair, Transport};
 use omnigate_core::protocol::{credential, pace, templates};
 use omnigate_proto::v1::{ErrorClass, GetAccessTokenRequest, ProviderTemplate, SendError};
 use omnigate_rpc::v1::credential_service_server::CredentialService as _;
@@ -259,8 +259,12 @@ async fn what_waits_for_an_account_goes_as_soon_as_somebody_authorised_it() {
     let provider = Provider::new();
     "another".clone_into(&mut provider.living.lock().unwrap());
     let running = look_after(&gateway, &provider);
-    eventually(|| async { token(&running, "").await.is_err_and(|status| status.code() == Code::FailedPrecondition) })
-        .await;
+    eventually(|| async {
+        token(&running, "")
+            .await
+            .is_err_and(|status| status.code() == Code::FailedPrecondition)
+    })
+    .await;
     let waiting = [
         gateway.send("one", "1", Duration::ZERO).await,
         gateway.send("two", "2", Duration::ZERO).await,
@@ -271,13 +275,17 @@ async fn what_waits_for_an_account_goes_as_soon_as_somebody_authorised_it() {
     }
     gateway.fail(throttled, ErrorClass::RecipientTemporary).await;
     let (begun, told) = (gateway.clock.now(), gateway.waits_until(throttled).await);
-    pace::close(&gateway.context(), "bot", begun + Duration::from_secs(15)).await.unwrap();
+    pace::close(&gateway.context(), "bot", begun + Duration::from_secs(15))
+        .await
+        .unwrap();
     assert!(gateway.waits_until(waiting[0]).await > begun + Duration::from_secs(45));
     let code = Grant::AuthorizationCode {
         code: "code".into(),
         verifier: String::new(),
     };
-    credential::hand_in(&gateway.context(), "bot", &code, "1").await.unwrap();
+    credential::hand_in(&gateway.context(), "bot", &code, "1")
+        .await
+        .unwrap();
     eventually(|| async {
         let hints = gateway.hints();
         waiting.iter().all(|id| hints.contains(id))
@@ -291,7 +299,10 @@ async fn what_waits_for_an_account_goes_as_soon_as_somebody_authorised_it() {
     assert_eq!(gateway.waits_until(throttled).await, told, "it waits for its recipient");
     let paced = pace::take(&gateway.context(), "bot", 10.0, 1).await.unwrap();
     let opens = paced.map_or_else(|at| at, |_| begun);
-    assert!(opens < begun + Duration::from_secs(2), "nor is the account kept closed: {opens}");
+    assert!(
+        opens < begun + Duration::from_secs(2),
+        "nor is the account kept closed: {opens}"
+    );
     running.stop().await;
 }
 

@@ -191,7 +191,9 @@ impl Gateway {
                 ..SendError::default()
             }),
         };
-        submit::answer(&self.context(), &submission, &answer, 128).await.unwrap();
+        submit::answer(&self.context(), &submission, &answer, 128)
+            .await
+            .unwrap();
     }
 
     /// Messages that were hinted.

@@ -304,10 +304,17 @@ async fn one_template_is_looked_up_or_it_is_not_there_or_nobody_knows() {
     } });
     let known = script([response(200, &info.to_string())]);
     let found = templates::look_up(&settings, &known, "300009").await.unwrap();
-    let shown = (found[0].template_id.as_str(), found[0].state(), found[0].parameters.len());
+    let shown = (
+        found[0].template_id.as_str(),
+        found[0].state(),
+        found[0].parameters.len(),
+    );
     assert_eq!(shown, ("300009", ProviderTemplateState::Approved, 1));
     let url = known.calls.lock().unwrap()[0].url.clone();
-    assert_eq!(url, "https://business.openapi.zalo.me/template/info/v2?template_id=300009");
+    assert_eq!(
+        url,
+        "https://business.openapi.zalo.me/template/info/v2?template_id=300009"
+    );
     let absent = script([response(200, r#"{"error":-109,"message":"template id invalid"}"#)]);
     assert_eq!(templates::look_up(&settings, &absent, "9").await.unwrap(), []);
     let away = script([Err(TransportError::NotSent("refused".into()))]);

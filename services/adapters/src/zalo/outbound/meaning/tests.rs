@@ -86,11 +86,16 @@ fn hours_and_quotas_are_told_apart_from_failures_and_only_calls_slow_the_account
     ];
     for server in [Server::OpenApi, Server::Zns] {
         for code in -2000..2000 {
-            let mut listed = reasons.iter().filter(|(at, _, codes)| *at == server && codes.contains(&code));
+            let mut listed = reasons
+                .iter()
+                .filter(|(at, _, codes)| *at == server && codes.contains(&code));
             let expected = listed.next().map_or(Unspecified, |(_, reason, _)| *reason);
             let found = meaning(server, code, "", false);
             assert_eq!(found.reason, expected, "{server:?} {code}");
-            assert!(expected == Unspecified || found.wait != Wait::Unknown, "{server:?} {code}");
+            assert!(
+                expected == Unspecified || found.wait != Wait::Unknown,
+                "{server:?} {code}"
+            );
             let error = SendError {
                 class: found.class.into(),
                 wait_reason: found.reason.into(),
