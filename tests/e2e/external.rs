@@ -8,8 +8,9 @@ use omnigate_proto::v1::event::Kind;
 use omnigate_proto::v1::send_message_request::Target;
 use omnigate_proto::v1::{
     Capabilities, DeliveryState, Event, Evidence, GetCapabilitiesRequest, GetCapabilitiesResponse, Identifier,
-    IdentifierEvidence, LookupSendRequest, LookupSendResponse, PushRequest, PushStatus, Receipt, ReceiptState,
-    SendAccepted, SendMessageRequest, SendRequest, SendResponse, send_response::Outcome,
+    IdentifierEvidence, LookupSendRequest, LookupSendResponse, LookupTemplateRequest, LookupTemplateResponse,
+    PushRequest, PushStatus, Receipt, ReceiptState, SendAccepted, SendMessageRequest, SendRequest, SendResponse,
+    send_response::Outcome,
 };
 use omnigate_rpc::v1::adapter_service_server::{AdapterService, AdapterServiceServer};
 use omnigate_tests::gateway::Keys;
@@ -89,6 +90,13 @@ impl AdapterService for Kiosk {
 
     async fn lookup_send(&self, _: Request<LookupSendRequest>) -> Result<Response<LookupSendResponse>, Status> {
         Err(Status::unimplemented("the kiosk remembers nothing"))
+    }
+
+    async fn lookup_template(
+        &self,
+        _: Request<LookupTemplateRequest>,
+    ) -> Result<Response<LookupTemplateResponse>, Status> {
+        Err(Status::unimplemented("the kiosk has no templates"))
     }
 }
 

@@ -13,7 +13,8 @@ use omnigate_proto::v1::{
     ProviderTemplateState, SendMessageRequest, SubscriptionState, TemplateRef, authorize_account_request::Grant,
 };
 use omnigate_sandbox::zalo::{
-    Action, Media, NewPerson, Options, PersonHandle, SentMessage, Switches, Way, Zalo, ZaloHandle,
+    Action, ConsoleAction, Media, NewPerson, Options, PersonHandle, SentMessage, Switches, TemplateStatus, Way, Zalo,
+    ZaloHandle,
 };
 use omnigate_tests::gateway::Keys;
 use omnigate_tests::reading::{customer_of, delivery, words};
@@ -27,6 +28,8 @@ use tonic::Code;
 const OA: &str = "oa";
 /// The sandbox's template of orders.
 const ORDER: &str = "300001";
+/// The sandbox's template that waits for its review.
+const PENDING: &str = "300004";
 /// How long Zalo lets an account answer, and a day.
 const PAST_THE_WINDOW: Duration = Duration::from_hours(8 * 24);
 
@@ -64,6 +67,7 @@ pub(crate) async fn scenes(world: &World) -> anyhow::Result<()> {
     the_refresh_token_is_exchanged_once(world).await?;
     templates_are_copied_and_checked(world).await?;
     a_person_becomes_a_customer(world).await?;
+    a_template_is_checked_whoever_is_named(world).await?;
     an_answer_quotes_and_is_read(world).await?;
     a_forged_call_changes_nothing(world).await?;
     following_is_noted(world).await?;
@@ -187,7 +191,7 @@ async fn templates_are_copied_and_checked(world: &World) -> anyhow::Result<()> {
         found.map(|template| template.state())
     };
     ensure!(state(ORDER) == Some(ProviderTemplateState::Approved), "{listed:?}");
-    ensure!(state("300004") == Some(ProviderTemplateState::Pending), "{listed:?}");
+    ensure!(state(PENDING) == Some(ProviderTemplateState::Pending), "{listed:?}");
     let incomplete = order(&[("customer_name", "Lan")]);
     let part = Message {
         parts: vec![Part {
@@ -212,6 +216,51 @@ async fn templates_are_copied_and_checked(world: &World) -> anyhow::Result<()> {
     }
     ensure!(world.zalo.counters().sent == 0, "something was sent");
     Ok(())
+}
+
+/// The account whose templates count is that of the thread which the message goes to; and a template that was approved after
+/// they were copied is known at once.
+async fn a_template_is_checked_whoever_is_named(world: &World) -> anyhow::Result<()> {
+    let person = known(world, "Mẫu", "84912000302").await?;
+    let customer = customer_of(&world.connection, peer(world, &person.user_id())).await?;
+    let customer = customer.context("nobody")?.customer_id;
+    let to_customer = |request_id: &str, template: TemplateRef| SendMessageRequest {
+        request_id: request_id.to_owned(),
+        target: Some(Target::CustomerId(customer.clone())),
+        message: Some(Message {
+            parts: vec![Part {
+                content: Some(Content::Template(template)),
+            }],
+            ..Message::default()
+        }),
+        ..SendMessageRequest::default()
+    };
+    let promotion = |template_id: &str| TemplateRef {
+        template_id: template_id.to_owned(),
+        ..order(&[("customer_name", "Lan")])
+    };
+    for (request_id, template, words) in [
+        ("customer-incomplete", order(&[("customer_name", "Lan")]), "order_code"),
+        ("customer-unknown", promotion("309999"), "no template"),
+    ] {
+        let request = to_customer(request_id, template);
+        let refused = world.connection.messages().send_message(request).await.err();
+        let refused = refused.context("a template that cannot be sent was accepted")?;
+        ensure!(refused.code() == Code::InvalidArgument, "{refused:?}");
+        ensure!(refused.message().contains(words), "{refused:?}");
+    }
+    world.zalo.console(&ConsoleAction::TemplateStatus {
+        template_id: PENDING.to_owned(),
+        status: TemplateStatus::Enable,
+        reason: String::new(),
+    })?;
+    let accepted = send(world, to_customer("customer-approved", promotion(PENDING))).await?;
+    ensure!(accepted.account_id == OA, "{accepted:?}");
+    wait::until("the template at Zalo", async || {
+        let sent = sent_to(world, &person.user_id()).len();
+        Ok(if sent == 1 { Ok(()) } else { Err(sent) })
+    })
+    .await
 }
 
 async fn a_person_becomes_a_customer(world: &World) -> anyhow::Result<()> {
@@ -459,8 +508,8 @@ async fn a_person_brings_a_dead_account_back(world: &World) -> anyhow::Result<()
     let active = |account: &Account| account.state() == AccountState::Active && !account.authorization_pending;
     let active = stands(world, "an account with tokens again", active).await?;
     ensure!(active.authorization_problem.is_empty(), "{active:?}");
-    // After a refused token a message waits for about a minute.
-    let left = wait::within(2 * wait::PATIENCE, "a message that waited", async || {
+    // By itself it would wait for about a minute: it is woken.
+    let left = wait::within(Duration::from_secs(30), "a message that waited", async || {
         let delivery = delivery(&world.connection, &waiting.message_id).await?;
         Ok(match delivery.state() {
             DeliveryState::Delivered => Ok(()),

@@ -6,15 +6,18 @@ mod accounts;
 mod announcer;
 mod customers;
 mod explain;
+mod lookups;
 mod messages;
 mod parked;
 mod problems;
 mod resume;
 mod streams;
+mod templates;
 mod timeline;
 
 use abilities::Abilities;
 use announcer::Announcer;
+use lookups::Lookups;
 use omnigate_core::account::Directory;
 use omnigate_core::port::broker::Broker;
 use omnigate_core::protocol::{Context, Ports};
@@ -34,6 +37,7 @@ pub struct Api {
     broker: Arc<dyn Broker>,
     directory: Arc<Directory>,
     abilities: Arc<Abilities>,
+    lookups: Arc<Lookups>,
     announcer: Arc<Announcer>,
     authorized: Arc<Authorized>,
     partitions: u16,
@@ -49,7 +53,7 @@ pub struct Parts {
     pub broker: Arc<dyn Broker>,
     /// Apps and accounts.
     pub directory: Arc<Directory>,
-    /// Answers for the capabilities of accounts; without it they are left out.
+    /// Answers for the capabilities of accounts and for single templates; without it they are left out.
     pub adapters: Option<AdapterPort>,
     /// Accounts that work with tokens somebody has to agree to.
     pub authorized: Authorized,
@@ -71,7 +75,8 @@ impl Api {
             ports: parts.ports,
             broker: parts.broker,
             directory: parts.directory,
-            abilities: Arc::new(Abilities::new(parts.adapters)),
+            abilities: Arc::new(Abilities::new(parts.adapters.clone())),
+            lookups: Arc::new(Lookups::new(parts.adapters)),
             authorized: Arc::new(parts.authorized),
             partitions: parts.partitions,
             tokens: parts.tokens,

@@ -5,14 +5,13 @@ use omnigate_core::account::Account;
 use omnigate_core::delivery as life;
 use omnigate_core::id::{CustomerId, MessageId, ThreadId, hash};
 use omnigate_core::identity::Named;
-use omnigate_core::protocol::{publish, send, submit, templates};
+use omnigate_core::protocol::{publish, send, submit};
 use omnigate_core::time::Moment;
-use omnigate_core::{event, identifier, template_check};
-use omnigate_proto::v1::part::Content;
+use omnigate_core::{event, identifier};
 use omnigate_proto::v1::send_message_request::Target;
 use omnigate_proto::v1::{
     CancelMessageRequest, CancelMessageResponse, Evidence, ExplainMessageRequest, ExplainMessageResponse,
-    GetMessageRequest, GetMessageResponse, SendMessageRequest, SendMessageResponse, TemplateRef,
+    GetMessageRequest, GetMessageResponse, SendMessageRequest, SendMessageResponse,
 };
 use omnigate_rpc::error::Problem;
 use omnigate_rpc::trace::{self, TraceContext};
@@ -36,8 +35,8 @@ impl MessageService for Api {
     ) -> Result<Response<SendMessageResponse>, Status> {
         let tenant_id = problems::tenant(&request)?;
         let trace = trace::next(trace::current());
-        let request = self.checked(tenant_id, request.into_inner(), &trace)?;
-        if let Err(problem) = self.check_templates(&request).await {
+        let mut request = self.checked(tenant_id, request.into_inner(), &trace)?;
+        if let Err(problem) = self.check_templates(&mut request).await {
             // What was accepted before stays accepted: asking again gives the same answer.
             let known = send::is_known(&self.context(), &request).await;
             if !known.map_err(|stop| problems::stop(&stop))? {
@@ -162,47 +161,6 @@ impl Api {
             traceparent: trace.to_string(),
             trace_id: trace.trace_id(),
         })
-    }
-
-    /// Refuses templates that the provider would refuse, by the copy of its templates.
-    async fn check_templates(&self, request: &send::Request) -> Result<(), Problem> {
-        let message = &request.message;
-        let alternative = message
-            .alternative
-            .as_ref()
-            .and_then(|instead| instead.template.as_ref());
-        let parts = message.parts.iter().filter_map(|part| match &part.content {
-            Some(Content::Template(template)) => Some(template),
-            _ => None,
-        });
-        let named: Vec<(&str, &TemplateRef)> = parts
-            .map(|template| ("message.parts.template", template))
-            .chain(alternative.map(|template| ("message.alternative.template", template)))
-            .collect();
-        let account_id = match &request.target {
-            send::Target::Thread { account_id, .. } | send::Target::Identifier { account_id, .. } => Some(account_id),
-            send::Target::Customer { account_id, .. } => account_id.as_ref(),
-        };
-        // Through which account it goes is not known before the customer's threads were looked at; the adapter refuses.
-        let (Some(account_id), false) = (account_id, named.is_empty()) else {
-            return Ok(());
-        };
-        let capabilities = self.abilities.of(account_id).await.unwrap_or_default();
-        if !capabilities.provider_templates {
-            return Ok(());
-        }
-        let copied = templates::read(&self.context(), account_id).await;
-        let copied = copied.map_err(|stop| problems::stop(&stop))?;
-        let copied = copied.ok_or_else(|| {
-            Problem::unavailable(
-                "TEMPLATES_NOT_COPIED",
-                "the provider's templates are not known yet; `omnigate accounts list` says what is missing",
-            )
-        })?;
-        for (field, template) in named {
-            template_check::check(&copied, template).map_err(|unfit| Problem::invalid(field, unfit.to_string()))?;
-        }
-        Ok(())
     }
 
     fn target(&self, tenant_id: &str, asked: &SendMessageRequest) -> Result<send::Target, Problem> {

@@ -225,6 +225,38 @@ pub fn cancel(record: &DeliveryRecord, now: Moment) -> Option<DeliveryRecord> {
     Some(next)
 }
 
+/// The account that a message waits for: its provider, or the lack of a token, said that it cannot send.
+#[must_use]
+pub fn waits_for_account(record: &DeliveryRecord) -> Option<&str> {
+    let delivery = record.delivery.as_ref()?;
+    let class = delivery.error.as_ref().map(SendError::class);
+    let waits = delivery.state() == DeliveryState::Deferred && class == Some(ErrorClass::Account);
+    waits.then_some(delivery.account_id.as_str())
+}
+
+/// Lets a message that waits for its account go now; `None` when it waits for something else, or may go already.
+#[must_use]
+pub fn hasten(record: &DeliveryRecord, now: Moment) -> Option<DeliveryRecord> {
+    waits_for_account(record)?;
+    let until = moment(record.delivery.as_ref()?.deferred_until.as_ref());
+    if until <= now {
+        return None;
+    }
+    let mut next = record.clone();
+    next.timer_ms = (now + LOOK_AGAIN).0;
+    let delivery = of(&mut next);
+    delivery.deferred_until = Some(now.to_timestamp());
+    delivery.updated_at = Some(now.to_timestamp());
+    note(
+        &mut next,
+        now,
+        "scheduler",
+        "hastened",
+        "the account can send again".to_owned(),
+    );
+    Some(next)
+}
+
 /// Ends a message that waits and whose time has passed; `None` when it has not, or when it does not wait.
 #[must_use]
 pub fn lapse(record: &DeliveryRecord, now: Moment) -> Option<DeliveryRecord> {
@@ -258,9 +290,9 @@ fn end(record: &mut DeliveryRecord, state: DeliveryState, now: Moment, role: &st
         _ => "ended",
     };
     let delivery = of(record);
-    // What may have left did not simply lapse.
-    let lapsed_in_doubt = in_doubt && state == DeliveryState::Expired;
-    delivery.state = if lapsed_in_doubt { DeliveryState::Unknown } else { state }.into();
+    // What may have left did not simply lapse, whatever forbids its repetition.
+    let stays_in_doubt = in_doubt && matches!(state, DeliveryState::Expired | DeliveryState::Skipped);
+    delivery.state = if stays_in_doubt { DeliveryState::Unknown } else { state }.into();
     delivery.deferred_until = None;
     delivery.updated_at = Some(now.to_timestamp());
     let detail = if detail.is_empty() {

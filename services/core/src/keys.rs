@@ -1,6 +1,6 @@
 //! Names of everything in the store, in one place. One letter for the kind keeps keys short; the shape keeps kinds apart.
 
-use crate::id::{CustomerId, EventId, IdentifierKey, MessageId};
+use crate::id::{CustomerId, EventId, IdentifierKey, MessageId, hash};
 use crate::port::store::Key;
 use crate::time::Moment;
 use crate::timeline::{SPOT, Spot};
@@ -127,6 +127,12 @@ pub fn timer_member(due: Moment, timer: Timer) -> Bytes {
     member.freeze()
 }
 
+/// Value of a timer whose delivery waits for its account.
+#[must_use]
+pub fn account_mark(account_id: &str) -> Bytes {
+    Bytes::copy_from_slice(&hash("waits for account", &[account_id.as_bytes()])[..8])
+}
+
 /// Back from [`timer_member`]; `None` for a kind this version does not know.
 #[must_use]
 pub fn read_timer_member(member: &[u8]) -> Option<(Moment, Timer)> {
@@ -178,6 +184,12 @@ pub fn gateway() -> Key {
 #[must_use]
 pub fn credential(account_id: &str) -> Key {
     key(b'z', account_id.as_bytes())
+}
+
+/// True for records that hold secrets: whoever can read the store's files must not be able to use them.
+#[must_use]
+pub fn is_secret(key: &Key) -> bool {
+    key.first() == Some(&b'z')
 }
 
 /// Record `v1.ProviderTemplates` of an account.

@@ -60,6 +60,15 @@ pub fn close(record: Option<&PaceRecord>, until: Moment, now: Moment) -> Option<
     })
 }
 
+/// Opens a limit that is closed; `None` when it is open. Nothing has gathered meanwhile.
+#[must_use]
+pub fn open(record: &PaceRecord, now: Moment) -> Option<PaceRecord> {
+    (record.closed_until_ms > now.0).then(|| PaceRecord {
+        closed_until_ms: 0,
+        ..record.clone()
+    })
+}
+
 #[expect(clippy::cast_possible_truncation, reason = "saturates; rates are far below 2^53")]
 fn milli(tokens: f64) -> i64 {
     (tokens * 1000.0) as i64
@@ -109,5 +118,11 @@ mod tests {
             Granted::NotBefore(Moment(5000))
         );
         assert_eq!(close(Some(&closed), Moment(4000), Moment(1)), None);
+        let opened = open(&closed, Moment(1000)).unwrap();
+        assert!(matches!(
+            grant(Some(&opened), 30.0, 1, Moment(1100)),
+            Granted::Tokens(1, _)
+        ));
+        assert_eq!(open(&opened, Moment(1000)), None);
     }
 }

@@ -13,6 +13,7 @@ pub mod delivery;
 mod destination;
 pub mod entries;
 pub mod gateway;
+pub mod hasten;
 pub mod lease;
 pub mod outbox;
 pub mod pace;

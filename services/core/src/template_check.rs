@@ -57,6 +57,14 @@ pub enum Unfit {
     Empty(String),
 }
 
+impl Unfit {
+    /// True when a template that was made, translated or approved since the copy would fit.
+    #[must_use]
+    pub const fn may_have_changed(&self) -> bool {
+        matches!(self, Self::Unknown(_) | Self::NoLocale { .. } | Self::NotApproved(..))
+    }
+}
+
 /// Checks a reference against the account's templates.
 pub fn check(templates: &ProviderTemplates, wanted: &TemplateRef) -> Result<(), Unfit> {
     let named = templates.templates.iter();

@@ -25,7 +25,7 @@ use tonic::{Code, Request, Status};
 /// A longer wait than this is spent without holding hints, which the broker would miss.
 const LONG_WAIT: Duration = Duration::from_secs(5);
 /// A closed account is looked at again after this long, because somebody may have opened it.
-const LOOK_AGAIN: Duration = Duration::from_secs(30);
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// Longest wait for an adapter's capabilities.
 const ASK_WITHIN: Duration = Duration::from_secs(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(200);

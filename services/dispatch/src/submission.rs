@@ -8,7 +8,7 @@ use crate::{
     shared::Pauses,
 };
 use omnigate_core::{
-    delivery::{CALL_TIME, LEASE_TIME, Next, Submission},
+    delivery::{CALL_TIME, LEASE_TIME, Next, Submission, disposition::account_rests},
     id::MessageId,
     port::store::StoreError,
     protocol::{
@@ -18,10 +18,7 @@ use omnigate_core::{
     time::Moment,
     trace::TraceContext,
 };
-use omnigate_proto::{
-    state::v1::{DeliveryRecord, IntentItem},
-    v1::{ErrorClass, SendError},
-};
+use omnigate_proto::state::v1::{DeliveryRecord, IntentItem};
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -33,10 +30,6 @@ const LEASE_MARGIN: Duration = Duration::from_secs(5);
 const SHORT_WAIT: Duration = Duration::from_secs(2);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-/// Pause of an account whose provider throttles without saying for how long.
-const THROTTLED: Duration = Duration::from_secs(1);
-/// Pause of an account that cannot send at all.
-const ACCOUNT_TROUBLE: Duration = Duration::from_secs(15);
 
 /// One hint and whom it concerns.
 pub(crate) struct Way {
@@ -202,7 +195,7 @@ impl Way {
     /// Slows the account down where the answer asks for it.
     async fn heed(&self, answer: &Answer) {
         let shared = &self.line.shared;
-        let Some(pause) = answer.outcome.as_ref().err().and_then(pause_after) else {
+        let Some(pause) = answer.outcome.as_ref().err().and_then(account_rests) else {
             return;
         };
         let until: Moment = shared.ports.clock.now() + pause;
@@ -231,15 +224,5 @@ impl Way {
             }
             pauses.wait().await;
         }
-    }
-}
-
-/// How long an account rests after an error that concerns all of it.
-fn pause_after(error: &SendError) -> Option<Duration> {
-    let asked = Duration::from_millis(error.retry_after_ms);
-    match error.class() {
-        ErrorClass::Throttled => Some(asked.max(THROTTLED)),
-        ErrorClass::Account => Some(asked.max(ACCOUNT_TROUBLE)),
-        _ => None,
     }
 }

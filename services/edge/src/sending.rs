@@ -15,8 +15,9 @@ use omnigate_core::{
     time::Moment,
 };
 use omnigate_proto::v1::{
-    ErrorClass, GetCapabilitiesRequest, GetCapabilitiesResponse, LookupSendRequest, LookupSendResponse, SendAccepted,
-    SendError, SendRequest, SendResponse, send_response::Outcome,
+    ErrorClass, GetCapabilitiesRequest, GetCapabilitiesResponse, LookupSendRequest, LookupSendResponse,
+    LookupTemplateRequest, LookupTemplateResponse, ProviderTemplate, SendAccepted, SendError, SendRequest,
+    SendResponse, send_response::Outcome,
 };
 use omnigate_rpc::{error::Problem, v1::adapter_service_server::AdapterService};
 use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
@@ -27,6 +28,9 @@ use tonic::{Request, Response, Status};
 const WAITING_PER_PLACE: usize = 8;
 /// How long a caller waits before trying again when even the waiting places are taken.
 const CROWDED_MS: u64 = 200;
+
+/// Longest time that looking a template up may take: somebody waits who wants to send.
+const LOOK_UP_WITHIN: Duration = Duration::from_secs(5);
 
 const NOT_HOSTED: &str = "no such account is hosted here";
 
@@ -146,12 +150,7 @@ impl Sending {
     ) -> Result<SendAccepted, SendError> {
         outgoing.time_limit = self.left(deadline)?;
         let limit = outgoing.time_limit;
-        let host = Host {
-            account,
-            transport: self.transport.as_ref(),
-            clock: self.clock.as_ref(),
-            credentials: &self.credentials,
-        };
+        let host = self.host(account);
         let call = AssertUnwindSafe(channel.send(&outgoing, &host)).catch_unwind();
         match tokio::time::timeout(limit, call).await {
             Ok(Ok(outcome)) => outcome,
@@ -160,6 +159,42 @@ impl Sending {
                 Err(error(ErrorClass::Ambiguous, "the adapter failed while sending"))
             }
             Err(_) => Err(error(ErrorClass::Ambiguous, "no answer before the deadline")),
+        }
+    }
+
+    fn host<'a>(&'a self, account: &'a str) -> Host<'a> {
+        Host {
+            account,
+            transport: self.transport.as_ref(),
+            clock: self.clock.as_ref(),
+            credentials: &self.credentials,
+        }
+    }
+
+    /// Asks a provider for one template, in a place among the account's calls.
+    async fn look_up(&self, asked: &LookupTemplateRequest) -> Result<Vec<ProviderTemplate>, Problem> {
+        let account = asked.account_id.as_str();
+        let (Some(served), Some(places)) = (self.catalog.channels.get(account), self.places.get(account)) else {
+            return Err(Problem::not_found("ACCOUNT_NOT_FOUND", NOT_HOSTED));
+        };
+        let unknown = |why: &str| Problem::unavailable("TEMPLATE_NOT_LOOKED_UP", why);
+        let deadline = self.clock.now() + LOOK_UP_WITHIN;
+        let place = self.place(places, Some(deadline)).await;
+        let _place = place.map_err(|error| unknown(&error.text))?;
+        let host = self.host(account);
+        let call = AssertUnwindSafe(served.by.look_up_template(&asked.template_id, &host)).catch_unwind();
+        match tokio::time::timeout(LOOK_UP_WITHIN, call).await {
+            Ok(Ok(Ok(Some(found)))) => Ok(found),
+            Ok(Ok(Ok(None))) => Err(Problem::unimplemented(
+                "TEMPLATE_LOOKUP_UNSUPPORTED",
+                "the channel cannot look a template up",
+            )),
+            Ok(Ok(Err(error))) => Err(unknown(&error.text)),
+            Ok(Err(_)) => {
+                tracing::error!(account, "the adapter failed while looking a template up");
+                Err(unknown("the adapter failed"))
+            }
+            Err(_) => Err(unknown("no answer in time")),
         }
     }
 }
@@ -231,5 +266,13 @@ impl AdapterService for Sending {
     async fn lookup_send(&self, _: Request<LookupSendRequest>) -> Result<Response<LookupSendResponse>, Status> {
         let problem = "no built-in channel can look a send up";
         Err(Problem::unimplemented("LOOKUP_UNSUPPORTED", problem).into())
+    }
+
+    async fn lookup_template(
+        &self,
+        request: Request<LookupTemplateRequest>,
+    ) -> Result<Response<LookupTemplateResponse>, Status> {
+        let templates = self.look_up(request.get_ref()).await?;
+        Ok(Response::new(LookupTemplateResponse { templates }))
     }
 }

@@ -9,6 +9,7 @@ pub use listeners::{Addresses, Listeners};
 pub use tokens::KeysError;
 
 use omnigate_core::account::Directory;
+use omnigate_core::keys;
 use omnigate_core::port::broker::{Broker, BrokerError};
 use omnigate_core::port::store::Store;
 use omnigate_core::port::{Clock, Entropy};
@@ -19,11 +20,12 @@ use omnigate_rpc::page;
 use omnigate_rpc::remote::ClientError;
 use omnigate_rpc::server;
 use omnigate_runtime::clock::{NoEntropy, SystemClock, SystemEntropy};
-use omnigate_runtime::config::{Config, ConnectionUrl, RolesError, check_roles};
+use omnigate_runtime::config::{Config, ConnectionUrl, RolesError, Secret, check_roles};
 use omnigate_runtime::health::{Health, Latch, admin};
 use omnigate_runtime::role::{Role, RoleSet};
 use omnigate_runtime::stop::{Budgets, Outcome, Phase, Stop};
 use omnigate_runtime::telemetry::metrics::Metrics;
+use omnigate_store::sealed::{SealKeys, SealedStore};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -240,10 +242,27 @@ async fn open_store(
     let url = config.store.url.as_ref().map_or("", |url| url.expose());
     tracing::info!(store = shown(config.store.url.as_ref()), "connecting");
     let store: Arc<dyn Store> = omnigate_store::open(url, &config.data_dir, Arc::clone(clock)).await?;
+    let store = sealed(config, store, entropy)?;
     let ports = Arc::new(Ports::new(Arc::clone(&store), Arc::clone(clock), Arc::clone(entropy)));
     gateway::check(&ports.context(), config.broker.partitions).await?;
     health::watch_store(health, &store);
     Ok(ports)
+}
+
+/// The store with what is secret encrypted, where a key is configured.
+fn sealed(config: &Config, store: Arc<dyn Store>, entropy: &Arc<dyn Entropy>) -> Result<Arc<dyn Store>, StartError> {
+    let key = |secret: &Option<Secret>| secret.as_ref().and_then(Secret::as_key);
+    let Some(present) = key(&config.store.seal_key) else {
+        return Ok(store);
+    };
+    let former = Vec::from_iter(key(&config.store.former_seal_key));
+    let keys = SealKeys::new(&present, &former).ok_or_else(|| StartError::Missing("a usable seal key".to_owned()))?;
+    Ok(Arc::new(SealedStore::new(
+        store,
+        keys,
+        Arc::clone(entropy),
+        keys::is_secret,
+    )))
 }
 
 async fn open_broker(

@@ -99,6 +99,7 @@ local!(AdapterService {
     send(v1::SendRequest) -> SendResponse,
     get_capabilities(v1::GetCapabilitiesRequest) -> GetCapabilitiesResponse,
     lookup_send(v1::LookupSendRequest) -> LookupSendResponse,
+    lookup_template(v1::LookupTemplateRequest) -> LookupTemplateResponse,
 });
 local!(SessionService {
     acquire(v1::AcquireRequest) -> AcquireResponse,

@@ -230,6 +230,7 @@ remote! {
         send(v1::SendRequest) -> SendResponse,
         get_capabilities(v1::GetCapabilitiesRequest) -> GetCapabilitiesResponse,
         lookup_send(v1::LookupSendRequest) -> LookupSendResponse,
+        lookup_template(v1::LookupTemplateRequest) -> LookupTemplateResponse,
     }
 }
 remote! {

@@ -88,6 +88,11 @@ section! {
     pub struct Store {
         /// Address of Redis (`redis://`, `rediss://`); without it the embedded store in `data_dir`.
         pub url: Option<ConnectionUrl>,
+        /// Key with which providers' tokens are encrypted before they are stored: 64 hexadecimal digits, such as `openssl
+        /// rand -hex 32` prints; the same in all processes with a store. Without it tokens are stored as they are.
+        pub seal_key: Option<Secret>,
+        /// The key before this one, until every token was written anew, which takes as long as a token lives.
+        pub former_seal_key: Option<Secret>,
     }
 }
 
@@ -166,6 +171,8 @@ section! {
         pub in_flight_seconds: u64 = 10,
         /// Flushing publications and batches.
         pub flush_seconds: u64 = 5,
+        /// Finishing the fetch of a pair of tokens that is under way, which its provider hands out once.
+        pub tokens_seconds: u64 = 22,
         /// Closing broker and store.
         pub close_seconds: u64 = 3,
         /// Telemetry and health, last.

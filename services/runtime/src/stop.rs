@@ -1,7 +1,7 @@
 //! Graceful stop: phases in a fixed order, each with a budget, and a watchdog behind them.
 //!
-//! Intake is closed first, then what is in flight is settled, then publications are flushed, then broker and store are
-//! closed, and health answers until the end. A phase ends when its tasks have ended or its budget is spent; a phase that is
+//! Intake is closed first, then what is in flight is settled, then publications are flushed, then fetches of tokens are
+//! finished, then broker and store are closed, and health answers until the end. A phase ends when its tasks have ended or its budget is spent; a phase that is
 //! cut does not keep the later ones from being run.
 
 pub mod signal;
@@ -27,6 +27,8 @@ pub enum Phase {
     InFlight,
     /// Flush publications and batches.
     Flush,
+    /// Finish what nobody can do again: the pair of tokens that a provider may have handed out is fetched and written down.
+    Tokens,
     /// Close broker and store.
     Close,
     /// Telemetry and health, last.
@@ -42,6 +44,8 @@ pub struct Budgets {
     pub in_flight: Duration,
     /// For [`Phase::Flush`].
     pub flush: Duration,
+    /// For [`Phase::Tokens`].
+    pub tokens: Duration,
     /// For [`Phase::Close`].
     pub close: Duration,
     /// For [`Phase::Health`].
@@ -82,7 +86,7 @@ struct Shared {
     asked: CancellationToken,
     reason: OnceLock<Reason>,
     budgets: Budgets,
-    phases: [Step; 5],
+    phases: [Step; 6],
 }
 
 /// One phase: what says that it has begun, and who must end before it is over.
@@ -94,7 +98,14 @@ struct Step {
 
 impl Phase {
     /// All phases, in their order.
-    pub const ALL: [Self; 5] = [Self::Intake, Self::InFlight, Self::Flush, Self::Close, Self::Health];
+    pub const ALL: [Self; 6] = [
+        Self::Intake,
+        Self::InFlight,
+        Self::Flush,
+        Self::Tokens,
+        Self::Close,
+        Self::Health,
+    ];
 
     const fn index(self) -> usize {
         self as usize
@@ -107,6 +118,7 @@ impl fmt::Display for Phase {
             Self::Intake => "intake",
             Self::InFlight => "in flight",
             Self::Flush => "flush",
+            Self::Tokens => "tokens",
             Self::Close => "close",
             Self::Health => "health",
         })
@@ -119,6 +131,7 @@ impl From<&config::Budgets> for Budgets {
             intake: Duration::from_secs(budgets.intake_seconds),
             in_flight: Duration::from_secs(budgets.in_flight_seconds),
             flush: Duration::from_secs(budgets.flush_seconds),
+            tokens: Duration::from_secs(budgets.tokens_seconds),
             close: Duration::from_secs(budgets.close_seconds),
             health: Duration::from_secs(budgets.health_seconds),
         }
@@ -133,6 +146,7 @@ impl Budgets {
             Phase::Intake => self.intake,
             Phase::InFlight => self.in_flight,
             Phase::Flush => self.flush,
+            Phase::Tokens => self.tokens,
             Phase::Close => self.close,
             Phase::Health => self.health,
         }
@@ -199,7 +213,7 @@ impl Stop {
                 asked: CancellationToken::new(),
                 reason: OnceLock::new(),
                 budgets,
-                phases: [step(), step(), step(), step(), step()],
+                phases: [step(), step(), step(), step(), step(), step()],
             }),
         }
     }
@@ -282,6 +296,7 @@ mod tests {
             intake: second,
             in_flight,
             flush: second,
+            tokens: second,
             close: second,
             health: second,
         }
@@ -342,6 +357,6 @@ mod tests {
 
     #[test]
     fn the_watchdog_waits_five_seconds_longer_than_all_phases() {
-        assert_eq!(budgets(Duration::from_secs(10)).watchdog(), Duration::from_secs(19));
+        assert_eq!(budgets(Duration::from_secs(10)).watchdog(), Duration::from_secs(20));
     }
 }

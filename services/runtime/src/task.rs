@@ -161,6 +161,7 @@ mod tests {
             intake: second,
             in_flight: second,
             flush: second,
+            tokens: second,
             close: second,
             health: second,
         })

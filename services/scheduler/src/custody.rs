@@ -4,10 +4,10 @@
 //! Every scheduler looks after every account; the store lets one of them fetch at a time. Templates are copied beside that:
 //! however long a provider takes to list them, tokens are fetched in time.
 
-use crate::shared::Shared;
+use crate::{shared::Shared, waiting};
 use futures_util::{
     FutureExt as _,
-    future::{join, join_all},
+    future::{join_all, join3},
 };
 use omnigate_core::{
     credential::{self, FETCH_TIME, Need, Standing},
@@ -64,6 +64,8 @@ pub(crate) struct Custody {
     transport: Arc<dyn Transport>,
     /// Rung when somebody misses a token.
     bells: BTreeMap<String, Notify>,
+    /// Rung when an account has a token that had none.
+    revived: BTreeMap<String, Notify>,
     /// Accounts of which was said that they wait for a person.
     waiting: Mutex<BTreeSet<String>>,
 }
@@ -72,10 +74,8 @@ impl Custody {
     pub(crate) fn new(shared: Arc<Shared>, custodians: Custodians, transport: Arc<dyn Transport>) -> Self {
         Self {
             owner: data_encoding::HEXLOWER.encode(&shared.ports.entropy.bytes()),
-            bells: custodians
-                .keys()
-                .map(|account| (account.clone(), Notify::new()))
-                .collect(),
+            bells: bells(&custodians),
+            revived: bells(&custodians),
             waiting: Mutex::default(),
             shared,
             custodians,
@@ -88,7 +88,8 @@ impl Custody {
         let each = self.custodians.iter();
         join_all(each.map(|(account, custodian)| {
             let copying = stop.run_until_cancelled(self.keep_templates(account, custodian.as_ref()));
-            join(self.keep_tokens(account, custodian.as_ref(), stop), copying)
+            let waking = stop.run_until_cancelled(self.let_go(account));
+            join3(self.keep_tokens(account, custodian.as_ref(), stop), copying, waking)
         }))
         .await;
     }
@@ -160,7 +161,19 @@ impl Custody {
             }
         }
         self.write_down(account, &begun, &grant, &answer).await;
+        if answer.is_ok()
+            && credential::usable(&begun, now).is_none()
+            && let Some(revived) = self.revived.get(account)
+        {
+            revived.notify_one();
+        }
         Duration::ZERO
+    }
+
+    async fn let_go(&self, account: &str) {
+        if let Some(revived) = self.revived.get(account) {
+            waiting::let_go(&self.shared, account, revived).await;
+        }
     }
 
     async fn fetch(&self, custodian: &dyn Custodian, grant: &Grant) -> Result<TokenPair, NoTokens> {
@@ -222,7 +235,7 @@ impl Custody {
                 tracing::debug!(account, problem = error.text, "templates not copied");
                 // The first ones are wanted soon.
                 match templates::read(&self.shared.context(), account).await {
-                    Ok(Some(_)) => COPY_AGAIN,
+                    Ok(Some(copied)) if copied.synced_at.is_some() => COPY_AGAIN,
                     _ => LOOK,
                 }
             }
@@ -299,6 +312,11 @@ impl Custody {
             }
         })
     }
+}
+
+fn bells(custodians: &Custodians) -> BTreeMap<String, Notify> {
+    let each = custodians.keys();
+    each.map(|account| (account.clone(), Notify::new())).collect()
 }
 
 /// What a custodian calls its provider with.

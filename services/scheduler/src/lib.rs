@@ -13,6 +13,7 @@ mod sessions;
 mod settings;
 mod shared;
 mod shares;
+mod waiting;
 
 pub use custody::{Credentials, Custodians};
 pub use metrics::Metrics;

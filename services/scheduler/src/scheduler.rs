@@ -9,7 +9,7 @@ use crate::{
     shared::Shared,
     shares::Shares,
 };
-use futures_util::future::join3;
+use futures_util::future::join;
 use omnigate_core::{
     account::Directory,
     port::{adapter::Transport, broker::Broker},
@@ -75,12 +75,13 @@ impl Scheduler {
 
     /// Works until stopped; then finishes what is under way and gives its share back.
     pub async fn run(&self, stop: CancellationToken) {
-        join3(
-            self.keep_share(&stop),
-            parked::run(&self.shared, &stop),
-            self.custody.run(&stop),
-        )
-        .await;
+        join(self.keep_share(&stop), parked::run(&self.shared, &stop)).await;
+    }
+
+    /// Looks after accounts until stopped; then it ends when the fetches under way are written down, which may take
+    /// [`FETCH_TIME`](omnigate_core::credential::FETCH_TIME) and as long as the store is away.
+    pub async fn look_after(&self, stop: CancellationToken) {
+        self.custody.run(&stop).await;
     }
 
     async fn keep_share(&self, stop: &CancellationToken) {

@@ -2,11 +2,12 @@
 //!
 //! [`embedded::EmbeddedStore`] keeps everything in one file and needs nothing installed. [`redis::RedisStore`] keeps it in
 //! Redis, alone, behind Sentinel or a cluster. [`memory::MemoryStore`] forgets everything with the process and is the
-//! reference that the others are compared with.
+//! reference that the others are compared with. [`sealed::SealedStore`] stands in front of any of them and encrypts secrets.
 
 pub mod embedded;
 pub mod memory;
 pub mod redis;
+pub mod sealed;
 
 use crate::redis::{RedisConfig, RedisStore};
 use omnigate_core::port::{Clock, store::Store};

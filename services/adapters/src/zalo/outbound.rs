@@ -11,12 +11,13 @@ mod upload;
 use super::api::{self, Answer, Server};
 use super::limits;
 use super::settings::OaSettings;
+use super::templates;
 use super::wire::{Text, said};
 use failure::{content_error, error};
 use omnigate_core::port::adapter::{
     AccessToken, Channel, ChannelHost, HttpRequest, HttpResponse, NoAccessToken, Outgoing,
 };
-use omnigate_proto::v1::{Capabilities, ErrorClass, Message, ReceiptState, SendAccepted, SendError};
+use omnigate_proto::v1::{Capabilities, ErrorClass, Message, ProviderTemplate, ReceiptState, SendAccepted, SendError};
 use plan::{Piece, plan};
 use serde::Deserialize;
 use std::time::Duration;
@@ -105,6 +106,14 @@ impl Channel for OaChannel {
         let response = token.call(host, submission).await?;
         let outcome = self.outcome(&response, place.server, host);
         outcome.map_err(|error| token.redacted(error))
+    }
+
+    async fn look_up_template(
+        &self,
+        template_id: &str,
+        host: &dyn ChannelHost,
+    ) -> Result<Option<Vec<ProviderTemplate>>, SendError> {
+        templates::look_up(&self.settings, host, template_id).await.map(Some)
     }
 }
 

@@ -104,6 +104,35 @@ pub(super) async fn copy(settings: &OaSettings, host: &dyn ChannelHost) -> Resul
     Ok(templates)
 }
 
+/// One template as it is now; none where Zalo shows none of this id.
+pub(super) async fn look_up(
+    settings: &OaSettings,
+    host: &dyn ChannelHost,
+    template_id: &str,
+) -> Result<Vec<ProviderTemplate>, SendError> {
+    let mut token = Token::first(host).await?;
+    match info(settings, host, &mut token, template_id).await {
+        Ok(found) => Ok(vec![ProviderTemplate {
+            template_id: template_id.to_owned(),
+            ..found
+        }]),
+        Err(error) if error.class() == ErrorClass::Content => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+async fn info(
+    settings: &OaSettings,
+    host: &dyn ChannelHost,
+    token: &mut Token,
+    template_id: &str,
+) -> Result<ProviderTemplate, SendError> {
+    let query = [("template_id", template_id.to_owned())];
+    let url = address(settings, "/template/info/v2", &query);
+    let read = |answer: &Answer<'_>| answer.data::<Template<'_>>().map(|found| described(&found));
+    get(settings, host, token, url, read).await
+}
+
 /// Reads the parameters of a template.
 async fn complete(
     settings: &OaSettings,
@@ -111,10 +140,7 @@ async fn complete(
     token: &mut Token,
     template: &mut ProviderTemplate,
 ) -> Result<(), SendError> {
-    let query = [("template_id", template.template_id.clone())];
-    let url = address(settings, "/template/info/v2", &query);
-    let read = |answer: &Answer<'_>| answer.data::<Template<'_>>().map(|found| described(&found));
-    match get(settings, host, token, url, read).await {
+    match info(settings, host, token, &template.template_id).await {
         Ok(found) => {
             template.parameters = found.parameters;
             for (old, new) in [

@@ -1,5 +1,8 @@
 use super::*;
-use omnigate_proto::v1::{GetCapabilitiesResponse, LookupSendRequest, LookupSendResponse, SendRequest, SendResponse};
+use omnigate_proto::v1::{
+    GetCapabilitiesResponse, LookupSendRequest, LookupSendResponse, LookupTemplateRequest, LookupTemplateResponse,
+    SendRequest, SendResponse,
+};
 use omnigate_rpc::v1::adapter_service_server::AdapterService;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -30,6 +33,13 @@ impl AdapterService for Adapter {
     }
 
     async fn lookup_send(&self, _: Request<LookupSendRequest>) -> Result<Response<LookupSendResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn lookup_template(
+        &self,
+        _: Request<LookupTemplateRequest>,
+    ) -> Result<Response<LookupTemplateResponse>, Status> {
         Err(Status::unimplemented("not here"))
     }
 }

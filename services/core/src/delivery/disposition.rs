@@ -1,6 +1,6 @@
 //! What happens after a failed attempt: the one place that decides it. Adapters only classify.
 
-use omnigate_proto::v1::{DeliveryState, ErrorClass, SendError};
+use omnigate_proto::v1::{DeliveryState, ErrorClass, SendError, WaitReason};
 use std::time::Duration;
 
 /// Most counted failures of one piece.
@@ -11,6 +11,12 @@ const FIRST_WAIT: Duration = Duration::from_secs(5);
 const THROTTLED_WAIT: Duration = Duration::from_secs(1);
 /// Wait while the account itself cannot send.
 const ACCOUNT_WAIT: Duration = Duration::from_secs(60);
+/// Least wait for an hour or a quota, which no provider grants sooner.
+const RULE_WAIT: Duration = Duration::from_secs(60);
+/// Least rest of an account whose provider throttles without saying for how long.
+const THROTTLED_REST: Duration = Duration::from_secs(1);
+/// Least rest of an account that cannot send at all.
+const ACCOUNT_REST: Duration = Duration::from_secs(15);
 /// Longest wait a provider may ask for.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 
@@ -40,6 +46,10 @@ pub fn disposition(error: &SendError, failures: u32, may_repeat: bool, random: u
         counts,
         possible_duplicate: false,
     };
+    // Nothing failed: however often it has to wait, it has its whole life for it.
+    if is_rule(error) {
+        return again(spread(RULE_WAIT, random), false);
+    }
     match error.class() {
         ErrorClass::Throttled => again(spread(THROTTLED_WAIT, random), false),
         ErrorClass::Account => again(spread(ACCOUNT_WAIT, random), false),
@@ -60,6 +70,25 @@ pub fn disposition(error: &SendError, failures: u32, may_repeat: bool, random: u
         ErrorClass::Policy => Disposition::End(DeliveryState::Skipped),
         ErrorClass::Expired => Disposition::End(DeliveryState::Expired),
     }
+}
+
+/// How long the whole account rests after an error; `None` when the error concerns one message, one recipient or one kind
+/// of message, and the others go on.
+#[must_use]
+pub fn account_rests(error: &SendError) -> Option<Duration> {
+    let asked = Duration::from_millis(error.retry_after_ms).min(LONGEST_WAIT);
+    match error.class() {
+        _ if is_rule(error) => None,
+        ErrorClass::Throttled => Some(asked.max(THROTTLED_REST)),
+        ErrorClass::Account => Some(asked.max(ACCOUNT_REST)),
+        _ => None,
+    }
+}
+
+/// True when a rule or a quota makes the message wait. Only classes that mean "not now" can.
+fn is_rule(error: &SendError) -> bool {
+    matches!(error.class(), ErrorClass::Throttled | ErrorClass::RecipientTemporary)
+        && error.wait_reason() != WaitReason::Unspecified
 }
 
 /// A wait between 80 % and 120 % of `wait`, so that what failed together is not tried together.
@@ -103,6 +132,48 @@ mod tests {
                 matches!(of(class, 0, false), Disposition::Again { counts, .. } if counts == counted),
                 "{class:?}"
             );
+        }
+    }
+
+    #[test]
+    fn what_a_rule_makes_wait_is_not_counted_and_the_account_goes_on() {
+        use ErrorClass::{Account, Ambiguous, Content, NotSent, Policy, RecipientTemporary, Throttled};
+        use WaitReason::{AccountQuota, Hours, RecipientQuota, Unspecified};
+        let rests = |seconds| Some(Duration::from_secs(seconds));
+        // Class, reason, seconds asked; after so many failures: the wait that is not counted, and the account's rest.
+        for (class, reason, asked, waits, account) in [
+            (RecipientTemporary, Hours, 28_800, Some(28_800), None),
+            (RecipientTemporary, RecipientQuota, 3_600, Some(3_600), None),
+            (RecipientTemporary, RecipientQuota, 0, Some(60), None),
+            (Throttled, AccountQuota, 3_600, Some(3_600), None),
+            (Throttled, AccountQuota, 0, Some(60), None),
+            (Throttled, Unspecified, 20, Some(20), rests(20)),
+            (Throttled, Unspecified, 0, Some(1), rests(1)),
+            (Account, Unspecified, 0, Some(60), rests(15)),
+            // A reason beside a class that knows none of it changes nothing.
+            (Account, AccountQuota, 90, Some(90), rests(90)),
+            (RecipientTemporary, Unspecified, 30, None, None),
+            (NotSent, Hours, 30, None, None),
+            (Ambiguous, Hours, 30, None, None),
+            (Content, Hours, 30, None, None),
+            (Policy, Hours, 30, None, None),
+        ] {
+            let error = SendError {
+                class: class.into(),
+                retry_after_ms: asked * 1000,
+                wait_reason: reason.into(),
+                ..SendError::default()
+            };
+            for failures in [0, MAX_FAILURES - 1, MAX_FAILURES * 10] {
+                let uncounted = match disposition(&error, failures, false, 128) {
+                    Disposition::Again {
+                        after, counts: false, ..
+                    } => Some(after.as_secs()),
+                    _ => None,
+                };
+                assert_eq!(uncounted, waits, "{class:?} {reason:?} after {failures}");
+            }
+            assert_eq!(account_rests(&error), account, "{class:?} {reason:?}");
         }
     }
 

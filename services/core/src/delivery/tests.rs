@@ -2,7 +2,7 @@ use super::*;
 use crate::id::{Birth, CustomerId, ThreadId};
 use crate::shard::Shard;
 use omnigate_proto::state::v1::ThreadRecord;
-use omnigate_proto::v1::{Identifier, Lane, Message, Receipt, UnknownPolicy};
+use omnigate_proto::v1::{Identifier, Lane, Message, Receipt, UnknownPolicy, WaitReason};
 
 fn plan() -> Plan {
     Plan {
@@ -245,6 +245,72 @@ fn a_message_lapses() {
 }
 
 #[test]
+fn nights_and_quotas_use_up_the_life_of_a_message_and_none_of_its_attempts() {
+    let night = |class: ErrorClass, reason: WaitReason| {
+        Err(SendError {
+            class: class.into(),
+            wait_reason: reason.into(),
+            retry_after_ms: 60_000,
+            ..SendError::default()
+        })
+    };
+    for answer in [
+        night(ErrorClass::RecipientTemporary, WaitReason::Hours),
+        night(ErrorClass::Throttled, WaitReason::AccountQuota),
+    ] {
+        let (mut record, mut submission) = go(&plan().record(Moment(1000)), 1000);
+        let mut nights = 0;
+        let mut now = 1000;
+        loop {
+            let (waits, next) = answered(&record, &submission, 1, &answer, Moment(now), 0).unwrap();
+            assert_eq!((next, waits.failures), (Next::At(Moment(now + 60_000)), 0));
+            assert_eq!(state_of(&waits), DeliveryState::Deferred);
+            (nights, now) = (nights + 1, now + 60_000);
+            if now >= 1_000_000 {
+                let lapsed = lapse(&waits, Moment(now)).unwrap();
+                assert_eq!(state_of(&lapsed), DeliveryState::Expired);
+                assert_eq!(waits.timer_ms, 1_000_000, "its end is looked at in time");
+                break;
+            }
+            (record, submission) = go(&waits, now);
+        }
+        assert!(nights > 15, "{nights} waits");
+        // It is as good as new: a failure afterwards is its first.
+        let (record, next) = answered(&record, &submission, 1, &failed(ErrorClass::NotSent), Moment(now), 0).unwrap();
+        assert!(matches!(next, Next::At(_)) && record.failures == 1);
+    }
+}
+
+#[test]
+fn what_waits_for_its_account_is_let_go_early_and_nothing_else_is() {
+    let waits = |class| {
+        let (record, submission) = go(&plan().record(Moment(1000)), 1000);
+        answered(&record, &submission, 1, &failed(class), Moment(1000), 128)
+            .unwrap()
+            .0
+    };
+    let record = waits(ErrorClass::Account);
+    assert_eq!(waits_for_account(&record), Some("bot"));
+    let hastened = hasten(&record, Moment(2000)).unwrap();
+    let (again, submission) = go(&hastened, 2000);
+    assert_eq!((submission.attempt, state_of(&again)), (2, DeliveryState::Submitting));
+    assert_eq!(waits_for_account(&again), None, "it is under way");
+    assert_eq!(hasten(&hastened, Moment(2001)), None, "it may go already");
+    for class in [
+        ErrorClass::Throttled,
+        ErrorClass::NotSent,
+        ErrorClass::RecipientTemporary,
+    ] {
+        assert_eq!(
+            (hasten(&waits(class), Moment(2000)), waits_for_account(&waits(class))),
+            (None, None)
+        );
+    }
+    assert_eq!(hasten(&plan().record(Moment(1000)), Moment(1000)), None);
+    assert_eq!(hasten(&waits(ErrorClass::Content), Moment(2000)), None);
+}
+
+#[test]
 fn the_chain_lets_one_go_at_a_time() {
     let mut thread = ThreadRecord::default();
     let (one, two) = (MessageId([1; 16]), MessageId([2; 16]));
@@ -412,5 +478,20 @@ mod policies {
         assert_eq!(leaving(&record).unwrap().peer.value, "+84912000111");
         let (record, next) = answered(&record, &again, 1, &closed(), Moment(1_700), 0).unwrap();
         assert_eq!((state_of(&record), next), (DeliveryState::Skipped, Next::Ended));
+    }
+
+    #[test]
+    fn what_may_have_left_is_not_called_refused_when_its_repetition_is() {
+        let open = thread(1_000, "");
+        let mut record = message(Purpose::Service, None);
+        of(&mut record).on_unknown = UnknownPolicy::ResendOnce.into();
+        let Begin::Go(record, submission) = begun(&record, &open, 1_500) else {
+            panic!("must go");
+        };
+        let lost = failed(ErrorClass::Ambiguous);
+        let (record, _) = answered(&record, &submission, 1, &lost, Moment(1_600), 0).unwrap();
+        assert_eq!(state_of(&record), DeliveryState::Deferred);
+        let (state, code) = refused(begun(&record, &open, 100_000));
+        assert_eq!((state, code.as_str()), (DeliveryState::Unknown, "window_closed"));
     }
 }

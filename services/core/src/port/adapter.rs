@@ -14,7 +14,7 @@
 use crate::account::{Account, App, Settings};
 use crate::time::Moment;
 use bytes::Bytes;
-use omnigate_proto::v1::{Capabilities, Event, Message, SendAccepted, SendError};
+use omnigate_proto::v1::{Capabilities, Event, Message, ProviderTemplate, SendAccepted, SendError};
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 mod outside;
@@ -216,6 +216,16 @@ pub trait Channel: Send + Sync {
 
     /// Submits one piece; at most one attempt to submit per call.
     async fn send(&self, outgoing: &Outgoing, host: &dyn ChannelHost) -> Result<SendAccepted, SendError>;
+
+    /// Asks the provider for one template: one for each language, none when it has no such template. `Ok(None)` when it
+    /// cannot be asked for a single one; an error means that nobody knows.
+    async fn look_up_template(
+        &self,
+        _template_id: &str,
+        _host: &dyn ChannelHost,
+    ) -> Result<Option<Vec<ProviderTemplate>>, SendError> {
+        Ok(None)
+    }
 }
 
 /// What a channel is given.

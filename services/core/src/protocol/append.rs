@@ -254,6 +254,7 @@ async fn append_at(
                 if let Some(record) = found_record(&found, 0) {
                     home = Loaded::decode(record, "home")?.shared();
                     known.entries.clear();
+                    known.forget_pieces(arrivals);
                 }
             }
             Ended::Unknown => {

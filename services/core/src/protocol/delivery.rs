@@ -2,6 +2,7 @@
 //! commit in the home's shard.
 
 use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop};
+use super::hasten;
 use super::outbox::Outgoing;
 use super::resolve::{expect_record, insert_outgoing, put, to_outbox};
 use crate::customer_event::Happened;
@@ -119,7 +120,7 @@ impl LoadedDelivery {
             expect_record(keys::home(self.home_id), self.home.stamp),
         ];
         let mut write = vec![put(keys::delivery(id), next.as_ref())];
-        write.extend(move_timer(id, self.record.timer_ms, next.timer_ms));
+        write.extend(move_timer(id, self.record.timer_ms, next.timer_ms, bytes::Bytes::new()));
         match context.commit(id.shard(), expect, write).await? {
             Ended::Committed(stamp) => {
                 remember(context, stamp, (id, next), None);
@@ -226,7 +227,8 @@ async fn write(
         write.push(put(keys::home(loaded.home_id), &changed));
         home = Some((loaded.home_id, changed));
     }
-    write.extend(move_timer(id, loaded.record.timer_ms, record.timer_ms));
+    let beside = hasten::beside_timer(&record);
+    write.extend(move_timer(id, loaded.record.timer_ms, record.timer_ms, beside));
     write.extend(outgoing.iter().map(insert_outgoing));
     write.extend(alias(loaded.home_id, &record, change.known_as));
     match context.commit(id.shard(), expect, write).await? {
@@ -281,8 +283,8 @@ fn alias(home: CustomerId, record: &DeliveryRecord, known_as: Option<EventId>) -
     })
 }
 
-/// Moves a delivery's timer; zero is no timer.
-pub(super) fn move_timer(id: MessageId, before_ms: i64, after_ms: i64) -> Vec<Write> {
+/// Moves a delivery's timer; zero is no timer. `beside` says what it waits for, where that is more than time.
+pub(super) fn move_timer(id: MessageId, before_ms: i64, after_ms: i64, beside: bytes::Bytes) -> Vec<Write> {
     let mut write = Vec::new();
     if before_ms != after_ms && before_ms != 0 {
         write.push(Write::Remove {
@@ -294,7 +296,7 @@ pub(super) fn move_timer(id: MessageId, before_ms: i64, after_ms: i64) -> Vec<Wr
         write.push(Write::Insert {
             key: keys::timers(),
             member: keys::timer_member(Moment(after_ms), Timer::Delivery(id)),
-            value: bytes::Bytes::new(),
+            value: beside,
         });
     }
     write

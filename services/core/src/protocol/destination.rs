@@ -75,7 +75,9 @@ pub(super) async fn find(
             let owner = owner.ok_or(NotAccepted::NoThread)?;
             Ok(destination(&request.tenant_id, owner, named, account_id, channel))
         }
-        Target::Customer { id, account_id } => last_written_to(context, request, *id, account_id.as_deref()).await,
+        Target::Customer { id, account_id } => {
+            last_written_to(context, &request.tenant_id, *id, account_id.as_deref()).await
+        }
     }
 }
 
@@ -122,15 +124,30 @@ pub(super) async fn place_of(
     })
 }
 
+/// The thread that a message to a customer goes to, so that what is decided about its account holds for the message.
+pub async fn thread_of_customer(
+    context: &Context<'_>,
+    tenant_id: &str,
+    id: CustomerId,
+    account_id: Option<&str>,
+) -> Result<Target, NotAccepted> {
+    let found = last_written_to(context, tenant_id, id, account_id).await?;
+    Ok(Target::Thread {
+        id: found.id,
+        account_id: found.thread.account_id,
+        channel: found.thread.channel,
+    })
+}
+
 /// The reachable thread of a customer that they last wrote to.
 async fn last_written_to(
     context: &Context<'_>,
-    request: &Request,
+    tenant_id: &str,
     id: CustomerId,
     account_id: Option<&str>,
 ) -> Result<Destination, NotAccepted> {
     let customer: Loaded<CustomerRecord> = context.record(id.shard(), keys::customer(id), "customer").await?;
-    let customer = customer.value.filter(|record| record.tenant_id == request.tenant_id);
+    let customer = customer.value.filter(|record| record.tenant_id == tenant_id);
     let members = customer.ok_or(NotAccepted::NoSuchCustomer)?.members;
     let mut best: Option<(i64, Destination)> = None;
     let homes: std::collections::BTreeSet<_> = members
@@ -159,7 +176,7 @@ async fn last_written_to(
                 home: home_id,
                 birth,
             };
-            let found = destination(&request.tenant_id, owner, &named, &thread.account_id, &thread.channel);
+            let found = destination(tenant_id, owner, &named, &thread.account_id, &thread.channel);
             best = Some((thread.last_inbound_ms, found));
         }
     }

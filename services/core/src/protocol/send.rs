@@ -1,6 +1,6 @@
 //! Accepts messages for sending, once for each request.
 
-pub use super::destination::Target;
+pub use super::destination::{Target, thread_of_customer};
 
 use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop};
 use super::delivery::{entry_event, move_timer, remember};
@@ -213,7 +213,7 @@ async fn create(
             place_entry(home_id, id, spot),
             insert_outgoing(&added),
         ];
-        write.extend(move_timer(id, 0, record.timer_ms));
+        write.extend(move_timer(id, 0, record.timer_ms, bytes::Bytes::new()));
         if let Ended::Committed(stamp) = context.commit(home_id.shard(), expect, write).await? {
             outgoing.push(added);
             let record = Arc::new(record);

@@ -22,6 +22,33 @@ pub async fn read(context: &Context<'_>, account_id: &str) -> Result<Option<Prov
     Ok(record.value)
 }
 
+/// Puts what was looked up of one template beside what was copied, for the time until all are copied again. When they were
+/// last copied stays as it was.
+pub async fn add(
+    context: &Context<'_>,
+    account_id: &str,
+    template_id: &str,
+    found: &[ProviderTemplate],
+) -> Result<(), Stop> {
+    let (shard, key) = place(account_id);
+    for _ in 0..MAX_TRIES {
+        let before: Loaded<ProviderTemplates> = context.record(shard, key.clone(), "templates").await?;
+        let mut next = before.value.clone().unwrap_or_default();
+        next.templates.retain(|known| known.template_id != template_id);
+        next.templates.extend_from_slice(found);
+        next.templates
+            .sort_by(|one, other| one.template_id.cmp(&other.template_id));
+        if next.templates.len() > MAX_TEMPLATES || next == before.value.unwrap_or_default() {
+            return Ok(());
+        }
+        let expect = vec![expect_record(key.clone(), before.stamp)];
+        if let Ended::Committed(_) = context.commit(shard, expect, vec![put(key.clone(), &next)]).await? {
+            return Ok(());
+        }
+    }
+    Err(Stop::Contended(MAX_TRIES))
+}
+
 /// Replaces the copy; of more than [`MAX_TEMPLATES`] those with the smallest ids are kept.
 pub async fn replace(
     context: &Context<'_>,

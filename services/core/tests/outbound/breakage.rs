@@ -53,11 +53,25 @@ pub(crate) enum Breakage {
     RemovedBeforePublished,
     /// Nobody publishes what is left in the outbox.
     LeftoversForgotten,
+    /// What somebody opted out of is not kept in their thread.
+    WishForgotten,
+    /// An attempt begins without expecting the home whose wishes and window it was measured against.
+    WishesUnguarded,
+    /// Messages leave without a look at the reply window.
+    WindowIgnored,
+    /// That the alternative has to leave is not kept.
+    AlternativeForgotten,
+    /// The message itself leaves where its alternative should.
+    OriginalLeaves,
+    /// A confirmation of opting out has another request id each time.
+    ConfirmedAnew,
+    /// What somebody did is acknowledged before it took effect and was confirmed.
+    ActAckedEarly,
 }
 
 impl Breakage {
     /// All that break something.
-    pub(crate) const ALL: [Self; 24] = [
+    pub(crate) const ALL: [Self; 31] = [
         Self::BeginUnguarded,
         Self::LeaseForgotten,
         Self::AnswerUnguarded,
@@ -82,5 +96,12 @@ impl Breakage {
         Self::OutboxNotInCommit,
         Self::RemovedBeforePublished,
         Self::LeftoversForgotten,
+        Self::WishForgotten,
+        Self::WishesUnguarded,
+        Self::WindowIgnored,
+        Self::AlternativeForgotten,
+        Self::OriginalLeaves,
+        Self::ConfirmedAnew,
+        Self::ActAckedEarly,
     ];
 }

@@ -6,7 +6,8 @@ use omnigate_core::delivery::receipt::{further, is_proven};
 use omnigate_core::delivery::{has_ended, state_of};
 use omnigate_core::id::MessageId;
 use omnigate_proto::state::v1::DeliveryRecord;
-use omnigate_proto::v1::DeliveryState;
+use omnigate_proto::v1::part::Content;
+use omnigate_proto::v1::{DeliveryState, Message};
 use std::collections::BTreeMap;
 
 /// Complains about the first promise that is not kept.
@@ -15,7 +16,8 @@ pub(crate) fn judge(oracle: &mut Oracle, provider: &Provider) {
         .and_then(|()| nothing_is_disguised(oracle, provider))
         .and_then(|()| receipts_count(oracle))
         .and_then(|()| in_order(oracle, provider))
-        .and_then(|()| everything_is_published(oracle));
+        .and_then(|()| everything_is_published(oracle))
+        .and_then(|()| wishes_are_confirmed(oracle));
     if let Err(complaint) = found {
         oracle.complain(complaint);
     }
@@ -103,7 +105,9 @@ fn complete(oracle: &Oracle, provider: &Provider, id: MessageId, record: &Delive
         state_of(record),
         DeliveryState::Accepted | DeliveryState::Sent | DeliveryState::Delivered | DeliveryState::Read
     );
-    let all = (0..crate::provider::pieces(id)).all(|piece| provider.taken.contains_key(&(id, piece)));
+    let is_alternative = record.delivery.as_ref().is_some_and(|one| one.alternative_used);
+    let count = if is_alternative { 1 } else { crate::provider::pieces(id) };
+    let all = (0..count).all(|piece| provider.taken.contains_key(&(id, piece)));
     let in_doubt = oracle.in_doubt.contains(&id) || provider.in_doubt.contains(&id);
     let count_lost = in_doubt && record.delivery.as_ref().unwrap().pieces.len() == 1;
     ensure(!good || all || count_lost, || {
@@ -151,6 +155,27 @@ fn in_order(oracle: &Oracle, provider: &Provider) -> Kept {
         })?;
     }
     Ok(())
+}
+
+/// Who opts out is told so, once.
+fn wishes_are_confirmed(oracle: &Oracle) -> Kept {
+    ensure(oracle.acts.is_empty(), || {
+        "something that people did took no effect".into()
+    })?;
+    let is_confirmation = |message: &Message| message.is_automatic;
+    let text = |message: &Message| match &message.parts[0].content {
+        Some(Content::Text(text)) => text.text.clone(),
+        _ => String::new(),
+    };
+    let messages = oracle
+        .deliveries
+        .values()
+        .filter_map(|record| record.delivery.as_ref()?.message.as_ref());
+    let mut sent: Vec<String> = messages.filter(|message| is_confirmation(message)).map(text).collect();
+    let mut expected = oracle.to_confirm.clone();
+    sent.sort();
+    expected.sort();
+    ensure(sent == expected, || format!("confirmed are {sent:?}, not {expected:?}"))
 }
 
 fn everything_is_published(oracle: &Oracle) -> Kept {

@@ -1,6 +1,6 @@
 //! Outbound messages under random schedules: callers, dispatchers and schedulers that crash, sleep and overlap, hints that
 //! get lost or come twice, a store whose answers get lost, a provider that takes a message and does not say so, receipts
-//! before our own record. The code is what ships; only the store's network, the queues, the clock and the provider are
+//! before our own record, people who write, opt out and in, reply windows that close. The code is what ships; only the store's network, the queues, the clock and the provider are
 //! played.
 //!
 //! `OMNIGATE_SIM_SCHEDULES=100000 cargo test --release -p omnigate-core --test outbound` runs more schedules than the
@@ -20,6 +20,7 @@ mod judgement;
 mod oracle;
 #[path = "../simulation/outline.rs"]
 mod outline;
+mod people;
 mod process;
 mod provider;
 #[path = "../simulation/rng.rs"]

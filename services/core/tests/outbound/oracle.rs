@@ -1,14 +1,16 @@
 //! What the world may rely on: watches every commit, submission and publication, and complains at once.
 
-use crate::provider::Provider;
+use crate::people::{Act, Stands, Thread};
+use crate::provider::{Arrived, Provider};
 use crate::script::Call;
 use bytes::Bytes;
 use omnigate_core::delivery::receipt::{further, is_proven};
 use omnigate_core::delivery::{has_ended, state_of};
-use omnigate_core::id::{CustomerId, MessageId};
+use omnigate_core::id::{CustomerId, EventId, MessageId};
 use omnigate_core::keys;
 use omnigate_core::port::store::{Commit, Write};
 use omnigate_core::shard::Shard;
+use omnigate_core::time::Moment;
 use omnigate_proto::state::v1::{DeliveryRecord, HomeRecord};
 use omnigate_proto::v1::{CustomerEvent, DeliveryState, UnknownPolicy};
 use prost::Message as _;
@@ -37,6 +39,16 @@ pub(crate) struct Oracle {
     /// Receipts that were applied: message, piece, provider id, by reference, state.
     pub receipts: Vec<Receipted>,
     pub intents: BTreeSet<(MessageId, u32, u32)>,
+    /// What people did and what did not take effect yet.
+    pub acts: BTreeMap<EventId, (Act, Moment)>,
+    /// What they are entitled to.
+    pub stands: BTreeMap<Thread, Stands>,
+    /// Texts that have to go back to them, once each.
+    pub to_confirm: Vec<String>,
+    /// Messages with an alternative of which the provider said that their window is closed, and we wrote it down.
+    pub told_closed: BTreeSet<MessageId>,
+    /// Whether the provider has reply windows.
+    pub has_windows: bool,
     submitted: BTreeSet<(MessageId, u32, u32)>,
     published_members: BTreeSet<Bytes>,
     pub complaint: Option<String>,
@@ -74,7 +86,8 @@ impl Oracle {
     }
 
     /// Edge hands a piece to the provider.
-    pub(crate) fn submitted(&mut self, provider: &Provider, id: MessageId, piece: u32, attempt: u32) {
+    pub(crate) fn submitted(&mut self, provider: &Provider, arrived: &Arrived) {
+        let (id, piece, attempt) = (arrived.id, arrived.piece, arrived.attempt);
         if !self.submitted.insert((id, piece, attempt)) {
             return self.complain(format!("{id} piece {piece} attempt {attempt} was submitted twice"));
         }
@@ -88,6 +101,12 @@ impl Oracle {
             return self.complain(format!("{id} was submitted and is not stored"));
         };
         let one = record.delivery.as_ref().unwrap();
+        if one.alternative_used != arrived.is_alternative {
+            return self.complain(format!("{id} leaves as something else than is written down"));
+        }
+        if self.told_closed.contains(&id) && !arrived.is_alternative {
+            return self.complain(format!("{id} is tried again where its window is closed"));
+        }
         let may_repeat = one.on_unknown() == UnknownPolicy::ResendOnce;
         let copies = provider.copies(id, piece);
         if copies > usize::from(may_repeat) || provider.repetitions(id) + copies > usize::from(may_repeat) {
@@ -158,6 +177,9 @@ impl Oracle {
                     let numbers = numbered.remove(&home).unwrap_or_default();
                     self.home(home, HomeRecord::decode(value.clone()).unwrap(), &numbers);
                 }
+                Write::Insert { key, member, .. } if key[0] == b't' => {
+                    self.took_effect(keys::read_timeline_member(member).unwrap().1);
+                }
                 Write::Insert { key, member, .. } if *key == keys::timers() => {
                     self.timers.insert((shard, member.clone()));
                 }
@@ -204,7 +226,9 @@ impl Oracle {
     }
 
     fn delivery(&mut self, id: MessageId, next: DeliveryRecord) {
-        let complaint = self.deliveries.get(&id).and_then(|before| went_back(before, &next));
+        let before = self.deliveries.get(&id);
+        let complaint = before.and_then(|before| went_back(before, &next));
+        let complaint = complaint.or_else(|| self.against_law_and_wishes(before, &next));
         if let Some(complaint) = complaint {
             self.complain(format!("{id} {complaint}"));
         }

@@ -3,6 +3,7 @@
 
 use crate::breakage::Breakage;
 use crate::oracle::{Receipted, TENANT};
+use crate::people::{self, Act};
 use crate::provider::{Arrived, Report, error};
 use crate::script::Call;
 use crate::sim::{Sim, SimStore, Waiting};
@@ -21,7 +22,7 @@ use omnigate_core::protocol::delivery::Changed;
 use omnigate_core::protocol::outbox::{Outbox, Outgoing, flush, left_over};
 use omnigate_core::protocol::send::{self, NotAccepted};
 use omnigate_core::protocol::submit::{self, Answer, Begun};
-use omnigate_core::protocol::{self, Context, Stop, receipt};
+use omnigate_core::protocol::{self, Context, Stop, append, confirm, receipt};
 use omnigate_core::shard::Shard;
 use omnigate_core::time::Moment;
 use omnigate_proto::state::v1::{DeliveryRecord, HomeRecord};
@@ -105,8 +106,13 @@ impl Process {
         loop {
             let began = self.sim.now();
             let mut lease = self.sim.bytes();
+            let has_windows = self.sim.oracle().has_windows && self.sim.breakage != Breakage::WindowIgnored;
+            let rules = submit::Rules {
+                window: has_windows.then(people::rule),
+                ..submit::Rules::default()
+            };
             let begun = loop {
-                match submit::begin(&self.context(), id, &submit::Rules::default(), &lease).await {
+                match submit::begin(&self.context(), id, &rules, &lease).await {
                     Ok(begun) => break begun,
                     Err(_) => pause().await,
                 }
@@ -166,6 +172,7 @@ impl Process {
             id,
             piece,
             attempt,
+            is_alternative: self.is_alternative(record),
             deadline: (self.sim.breakage != Breakage::DeadlineIgnored).then_some(deadline),
             now: self.sim.now(),
         };
@@ -185,12 +192,19 @@ impl Process {
         }
     }
 
+    /// What leaves, as edge is given it.
+    fn is_alternative(&self, record: &DeliveryRecord) -> bool {
+        let leaving = delivery::leaving(record).unwrap();
+        let is_alternative = leaving.peer.r#type == "phone";
+        is_alternative && self.sim.breakage != Breakage::OriginalLeaves
+    }
+
     fn edge(&self, arrived: Arrived) -> (crate::provider::Said, Vec<Report>) {
         let late = arrived.deadline.is_some_and(|deadline| arrived.now > deadline);
         let mut provider = self.sim.provider.lock().unwrap();
         if !late {
             let mut oracle = self.sim.oracle();
-            oracle.submitted(&provider, arrived.id, arrived.piece, arrived.attempt);
+            oracle.submitted(&provider, &arrived);
         }
         let faulty = self.sim.faults().provider;
         let answer = provider.submit(arrived, faulty, &mut self.sim.rng());
@@ -273,12 +287,44 @@ impl Process {
                         self.sim.oracle().pointed.insert(id);
                     }
                     let answered = answered?;
+                    let message = answered
+                        .changed
+                        .record
+                        .delivery
+                        .as_ref()
+                        .and_then(|one| one.message.as_ref());
+                    let has_alternative = message.is_some_and(|message| message.alternative.is_some());
+                    if has_alternative && answer.outcome.as_ref().is_err_and(|error| error.outside_window) {
+                        self.sim.oracle().told_closed.insert(submission.id);
+                    }
                     self.tell(answered.changed).await.ok();
                     return Some(answered.next);
                 }
                 Err(_) => pause().await,
             }
         }
+    }
+
+    /// Unify: what somebody did takes effect, and who opted out is told so.
+    pub(crate) async fn act(self: Arc<Self>, act: Act, received_at: Moment) -> Result<(), Stop> {
+        let applied = append::apply(&self.context(), &[act.arrival(received_at)]).await?;
+        self.publish(applied.outgoing).await;
+        for mut due in applied.confirmations {
+            if self.sim.breakage == Breakage::ConfirmedAnew {
+                due.confirmation.event = EventId(self.sim.bytes());
+            }
+            match confirm::accept(&self.context(), &due).await {
+                Ok(Some(accepted)) => {
+                    let id = accepted.record.delivery.as_ref().unwrap().message_id.parse().unwrap();
+                    self.publish(accepted.outgoing).await;
+                    self.sim.hint(id);
+                }
+                Ok(None) => {}
+                Err(NotAccepted::Stop(stop)) => return Err(stop),
+                Err(error) => panic!("a confirmation goes to a thread that is there: {error}"),
+            }
+        }
+        Ok(())
     }
 
     /// Unify: applies a receipt.

@@ -13,6 +13,8 @@ pub(crate) struct Arrived {
     pub id: MessageId,
     pub piece: u32,
     pub attempt: u32,
+    /// It is the message's alternative that arrives.
+    pub is_alternative: bool,
     /// Messages must not be submitted after it; `None` when edge does not look.
     pub deadline: Option<Moment>,
     pub now: Moment,
@@ -40,6 +42,13 @@ pub(crate) struct Provider {
     /// First pieces in the order in which they were taken.
     pub order: Vec<MessageId>,
     next_id: u64,
+    /// It has reply windows.
+    pub has_windows: bool,
+}
+
+/// True for messages whose reply window the provider takes for closed, whatever we know.
+fn is_closed_there(id: MessageId) -> bool {
+    id.0[5] % 4 == 0
 }
 
 /// How many pieces a message has.
@@ -79,9 +88,17 @@ impl Provider {
 
     /// One submission; also what will be reported about it.
     pub(crate) fn submit(&mut self, arrived: Arrived, faulty: usize, rng: &mut Rng) -> (Said, Vec<Report>) {
-        let count = pieces(arrived.id);
+        let count = if arrived.is_alternative { 1 } else { pieces(arrived.id) };
         if arrived.deadline.is_some_and(|deadline| arrived.now > deadline) {
             return ((count, Err(error(ErrorClass::NotSent)), quickly(rng)), Vec::new());
+        }
+        // A template needs no window; that one of the messages is one the provider does not know here, and takes it.
+        if self.has_windows && !arrived.is_alternative && arrived.piece == 0 && is_closed_there(arrived.id) {
+            let closed = SendError {
+                outside_window: true,
+                ..error(ErrorClass::Policy)
+            };
+            return ((count, Err(closed), quickly(rng)), Vec::new());
         }
         let fate = if rng.per_mille(faulty) {
             misfortune(rng)

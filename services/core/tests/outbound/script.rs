@@ -1,13 +1,14 @@
 //! What callers want: a few messages to a few people, some requests twice.
 
 use crate::oracle::TENANT;
+use crate::people;
 use crate::rng::Rng;
 use omnigate_core::id::ThreadId;
 use omnigate_core::identifier;
 use omnigate_core::identity::Named;
 use omnigate_core::protocol::send::{Request, Target};
 use omnigate_core::time::Moment;
-use omnigate_proto::v1::{Evidence, Identifier, Lane, Message, Part, Text, UnknownPolicy, part};
+use omnigate_proto::v1::{Alternative, Evidence, Lane, Message, Part, Purpose, TemplateRef, Text, UnknownPolicy, part};
 use std::time::Duration;
 
 /// One call of a caller.
@@ -26,6 +27,16 @@ pub(crate) struct Call {
     pub lasts: Duration,
     /// Taken back after it was accepted.
     pub regretted: bool,
+    pub advertises: bool,
+    pub kind: Kind,
+}
+
+/// What a message consists of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kind {
+    Text,
+    TextOrTemplate,
+    Template,
 }
 
 /// Long enough that nothing lapses unless it is forgotten.
@@ -47,6 +58,14 @@ pub(crate) fn draw(rng: &mut Rng) -> Vec<Call> {
             after: Duration::from_millis(rng.pick(&[0, 0, 0, 500, 90_000])),
             lasts: rng.pick(&[LONG, LONG, LONG, Duration::from_secs(40)]),
             regretted: rng.per_mille(150),
+            advertises: rng.per_mille(400),
+            kind: rng.pick(&[
+                Kind::Text,
+                Kind::Text,
+                Kind::TextOrTemplate,
+                Kind::TextOrTemplate,
+                Kind::Template,
+            ]),
         };
         calls.push(call.clone());
         if rng.per_mille(250) {
@@ -72,14 +91,30 @@ impl Call {
     }
 
     pub(crate) fn message(&self) -> Message {
-        let text = format!("{}.{}", self.number, self.body);
+        let words = format!("{}.{}", self.number, self.body);
+        let template = TemplateRef {
+            template_id: words.clone(),
+            ..TemplateRef::default()
+        };
+        let text = Text {
+            text: words,
+            ..Text::default()
+        };
+        let content = match self.kind {
+            Kind::Text | Kind::TextOrTemplate => part::Content::Text(text),
+            Kind::Template => part::Content::Template(template.clone()),
+        };
         Message {
-            parts: vec![Part {
-                content: Some(part::Content::Text(Text {
-                    text,
-                    ..Text::default()
-                })),
-            }],
+            parts: vec![Part { content: Some(content) }],
+            purpose: if self.advertises {
+                Purpose::Marketing.into()
+            } else {
+                Purpose::Service.into()
+            },
+            alternative: (self.kind == Kind::TextOrTemplate).then(|| Alternative {
+                template: Some(template),
+                phone: "+84912000111".into(),
+            }),
             ..Message::default()
         }
     }
@@ -90,11 +125,7 @@ impl Call {
 
     pub(crate) fn request(&self, now: Moment) -> Request {
         let named = Named {
-            identifier: Identifier {
-                r#type: "tg_chat".into(),
-                scope: self.account_id(),
-                value: format!("{}", self.peer),
-            },
+            identifier: people::peer(self.account, self.peer),
             evidence: Evidence::Stated,
             provider_form: String::new(),
         };

@@ -3,6 +3,7 @@
 use crate::breakage::Breakage;
 use crate::oracle::Oracle;
 use crate::outline::outline;
+use crate::people::{Line, Thread};
 use crate::provider::Provider;
 use crate::rng::Rng;
 use crate::time::{BEGINNING, SimClock, pause};
@@ -13,10 +14,11 @@ use omnigate_core::port::store::{Answer, Commit, Expect, Outcome, Query, Stamp, 
 use omnigate_core::port::{Clock, Entropy};
 use omnigate_core::shard::Shard;
 use omnigate_core::time::Moment;
-use omnigate_proto::state::v1::{DeliveryRecord, ProviderPointer};
+use omnigate_proto::state::v1::{DeliveryRecord, HomeRecord, ProviderPointer};
 use omnigate_proto::v1::DeliveryState;
 use omnigate_store::memory::MemoryStore;
 use prost::Message as _;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -53,6 +55,8 @@ pub(crate) struct Sim {
     pub provider: Mutex<Provider>,
     pub hints: Mutex<Vec<MessageId>>,
     pub receipts: Mutex<Vec<Waiting>>,
+    /// What people do, by thread.
+    pub acts: Mutex<BTreeMap<Thread, Line>>,
     /// Moments at which somebody wants to go on.
     pub alarms: Mutex<Vec<Moment>>,
     /// Grows with everything that happens.
@@ -73,6 +77,7 @@ impl Sim {
             provider: Mutex::default(),
             hints: Mutex::default(),
             receipts: Mutex::default(),
+            acts: Mutex::default(),
             alarms: Mutex::default(),
             progress: AtomicU64::new(0),
             breakage,
@@ -202,6 +207,7 @@ impl SimStore {
             (Breakage::CancelUnguarded, Some(DeliveryState::Cancelled)) => b"dh",
             (Breakage::AnswerUnguarded, Some(state)) if state != DeliveryState::Submitting => b"d",
             (Breakage::HomeUnguarded, _) => b"h",
+            (Breakage::WishesUnguarded, Some(DeliveryState::Submitting)) => b"h",
             (Breakage::RequestUnguarded, _) => b"q",
             _ => b"",
         };
@@ -216,6 +222,10 @@ impl SimStore {
                 commit.write.retain(|write| !inserts(write, b'w'));
             }
             Breakage::EarlyReceiptsForgotten => commit.write.iter_mut().for_each(forget_early),
+            Breakage::WishForgotten => commit.write.iter_mut().for_each(forget_wishes),
+            Breakage::AlternativeForgotten if state == Some(DeliveryState::Deferred) => {
+                commit.write.iter_mut().for_each(forget_alternative);
+            }
             Breakage::RecoveryResends if state == Some(DeliveryState::Unknown) => self.resend(commit),
             _ => {}
         }
@@ -257,6 +267,26 @@ impl SimStore {
 
 fn inserts(write: &Write, kind: u8) -> bool {
     matches!(write, Write::Insert { key, .. } if key[0] == kind)
+}
+
+fn forget_wishes(write: &mut Write) {
+    if let Write::Put { key, value } = write
+        && key[0] == b'h'
+    {
+        let mut home = HomeRecord::decode(value.clone()).unwrap();
+        home.threads.iter_mut().for_each(|thread| thread.refused.clear());
+        *value = home.encode_to_vec().into();
+    }
+}
+
+fn forget_alternative(write: &mut Write) {
+    if let Write::Put { key, value } = write
+        && key[0] == b'd'
+    {
+        let mut record = DeliveryRecord::decode(value.clone()).unwrap();
+        record.delivery.as_mut().unwrap().alternative_used = false;
+        *value = record.encode_to_vec().into();
+    }
 }
 
 fn forget_early(write: &mut Write) {

@@ -2,6 +2,7 @@
 
 use crate::breakage::Breakage;
 use crate::judgement::judge;
+use crate::people;
 use crate::process::Process;
 use crate::rng::Rng;
 use crate::script::{self, Call};
@@ -11,7 +12,7 @@ use omnigate_core::keys;
 use omnigate_core::protocol::Stop;
 use omnigate_core::shard::Shard;
 use omnigate_core::time::Moment;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -34,6 +35,7 @@ enum On {
     Call(Call),
     Hint(MessageId),
     Receipt(EventId),
+    Act(people::Thread),
     Nothing,
 }
 
@@ -49,6 +51,8 @@ pub(crate) struct World {
     processes: Vec<Arc<Process>>,
     tasks: Vec<Task>,
     calls: VecDeque<Call>,
+    /// What people are still going to do.
+    acts: BTreeMap<people::Thread, Vec<people::Act>>,
     step: usize,
     /// Turns since something happened.
     stalled: usize,
@@ -59,6 +63,10 @@ pub(crate) struct World {
 pub(crate) fn run(seed: u64, breakage: Breakage, verbose: bool) -> Result<(), String> {
     let mut rng = Rng::new(seed);
     let calls = script::draw(&mut rng);
+    let threads: BTreeSet<people::Thread> = calls.iter().map(|call| (call.account, call.peer)).collect();
+    let salt = rng.next();
+    let acts = people::draw(&mut rng, &Vec::from_iter(threads), salt);
+    let has_windows = rng.per_mille(400);
     let faults = Faults {
         unavailable: rng.pick(&[0, 0, 10]),
         unknown: rng.pick(&[0, 30, 150]),
@@ -72,12 +80,15 @@ pub(crate) fn run(seed: u64, breakage: Breakage, verbose: bool) -> Result<(), St
         provider: rng.pick(&[0, 300, 700]),
     };
     let sim = Sim::new(rng.next(), faults, breakage, verbose);
+    sim.oracle().has_windows = has_windows;
+    sim.provider.lock().unwrap().has_windows = has_windows;
     let processes = (0..1 + rng.below(3)).map(|_| Process::start(&sim)).collect();
     let mut world = World {
         sim,
         processes,
         tasks: Vec::new(),
         calls: calls.into(),
+        acts,
         step: 0,
         stalled: 0,
         progress: 0,
@@ -113,7 +124,9 @@ impl World {
     }
 
     fn is_at_rest(&self) -> bool {
+        let nobody_acts = self.acts.is_empty() && self.sim.acts.lock().unwrap().is_empty();
         let nothing_waits = self.calls.is_empty() && self.tasks.is_empty() && self.sim.hints.lock().unwrap().is_empty();
+        let nothing_waits = nothing_waits && nobody_acts;
         let oracle = self.sim.oracle();
         nothing_waits
             && oracle.timers.is_empty()
@@ -137,6 +150,8 @@ impl World {
             20..27 => self.round(),
             27..31 => self.background(),
             31..36 => self.take_receipt(),
+            36..38 => self.somebody_acts(),
+            38..41 => self.take_act(),
             _ => self.poll(),
         }
     }
@@ -265,6 +280,66 @@ impl World {
         self.spawn(On::Receipt(arrival.id), |process| Box::pin(process.receive(arrival)));
     }
 
+    /// Ingest takes what somebody does; on the queue it stays behind what they did before.
+    fn somebody_acts(&mut self) {
+        let threads: Vec<people::Thread> = self.acts.keys().copied().collect();
+        if threads.is_empty() {
+            return self.poll();
+        }
+        let thread = self.sim.rng().pick(&threads);
+        let left = self.acts.get_mut(&thread).unwrap();
+        let act = left.remove(0);
+        if left.is_empty() {
+            self.acts.remove(&thread);
+        }
+        let now = self.sim.now();
+        self.sim.say(|| format!("{act:?}"));
+        self.sim.oracle().acts.insert(act.id(), (act.clone(), now));
+        let mut lines = self.sim.acts.lock().unwrap();
+        lines.entry(thread).or_default().acts.push_back((act, now));
+    }
+
+    fn take_act(&mut self) {
+        let taken = {
+            let mut lines = self.sim.acts.lock().unwrap();
+            let idle: Vec<people::Thread> = lines
+                .iter()
+                .filter(|(_, line)| !line.in_hand)
+                .map(|(thread, _)| *thread)
+                .collect();
+            (!idle.is_empty()).then(|| {
+                let thread = self.sim.rng().pick(&idle);
+                let line = lines.get_mut(&thread).unwrap();
+                line.in_hand = true;
+                (thread, line.acts[0].clone())
+            })
+        };
+        let Some((thread, (act, at))) = taken else {
+            return self.poll();
+        };
+        let early = self.sim.breakage == Breakage::ActAckedEarly;
+        if early {
+            self.settle_act(thread, true);
+        }
+        let on = if early { On::Nothing } else { On::Act(thread) };
+        self.spawn(on, |process| Box::pin(process.act(act, at)));
+    }
+
+    /// What somebody did took effect, or comes again.
+    fn settle_act(&self, thread: people::Thread, applied: bool) {
+        let mut lines = self.sim.acts.lock().unwrap();
+        let Some(line) = lines.get_mut(&thread) else {
+            return;
+        };
+        line.in_hand = false;
+        if applied {
+            line.acts.pop_front();
+        }
+        if line.acts.is_empty() {
+            lines.remove(&thread);
+        }
+    }
+
     /// A receipt was applied, or comes again.
     fn settle_receipt(&self, id: EventId, applied: bool) {
         let mut receipts = self.sim.receipts.lock().unwrap();
@@ -307,6 +382,7 @@ impl World {
         self.sim.progress.fetch_add(1, Ordering::Relaxed);
         match on {
             On::Receipt(id) => self.settle_receipt(id, well),
+            On::Act(thread) => self.settle_act(thread, well),
             // A caller that got no answer asks again, unless it loses interest.
             On::Call(call) if !well && self.sim.chance(700) => self.calls.push_back(call),
             On::Hint(id) if !well && self.sim.chance(500) => self.sim.hint(id),

@@ -6,6 +6,7 @@ mod lease;
 mod link;
 mod outbox;
 mod park;
+mod templates;
 mod wishes;
 
 use omnigate_core::port::store::{Answer, Commit, Outcome, Query, Store, StoreError};

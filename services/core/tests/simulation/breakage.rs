@@ -49,11 +49,19 @@ pub(crate) enum Breakage {
     AckOnError,
     /// Events of one thread are applied side by side.
     ThreadSideBySide,
+    /// Pieces of a long message that wait are not kept.
+    PiecesNotKept,
+    /// No timer is set for the missing pieces of a long message.
+    PieceTimerForgotten,
+    /// What a long message consisted of is forgotten as soon as it is whole.
+    WholeForgotten,
+    /// The ids of pieces do not lead to the message that they became.
+    PiecePlacesForgotten,
 }
 
 impl Breakage {
     /// All that break something.
-    pub(crate) const ALL: [Self; 22] = [
+    pub(crate) const ALL: [Self; 26] = [
         Self::FirstContactUnguarded,
         Self::ReservationUnguarded,
         Self::RefusalUnguarded,
@@ -76,5 +84,9 @@ impl Breakage {
         Self::AckOfFirstThread,
         Self::AckOnError,
         Self::ThreadSideBySide,
+        Self::PiecesNotKept,
+        Self::PieceTimerForgotten,
+        Self::WholeForgotten,
+        Self::PiecePlacesForgotten,
     ];
 }

@@ -1,6 +1,7 @@
 //! What must hold once everything has come to rest.
 
 use crate::oracle::{Oracle, key, read_member};
+use crate::pieces;
 use omnigate_core::append::Arrival;
 use omnigate_core::id::{CustomerId, EntryId, EventId};
 use omnigate_core::time::Moment;
@@ -16,7 +17,8 @@ pub(crate) fn judge(oracle: &mut Oracle) {
         .and_then(|()| everything_is_stored(oracle))
         .and_then(|()| everything_is_published(oracle))
         .and_then(|()| homes_are_consistent(oracle))
-        .and_then(|()| amendments_are_applied(oracle));
+        .and_then(|()| amendments_are_applied(oracle))
+        .and_then(|()| pieces::are_told(oracle));
     if let Err(complaint) = found {
         oracle.complain(complaint);
     }
@@ -116,16 +118,20 @@ fn linked(oracle: &Oracle) -> Kept {
 }
 
 fn everything_is_stored(oracle: &Oracle) -> Kept {
-    for id in oracle.arrivals.keys() {
+    for (id, _) in oracle.arrivals.iter().filter(|(_, arrival)| !pieces::is_piece(arrival)) {
         let places = oracle.stored_at(*id).len();
         ensure(places == 1, || format!("event {id} is stored {places} times"))?;
     }
     for (name, thread) in &oracle.threads {
-        for (position, arrival) in thread.iter().enumerate() {
+        let has_pieces = thread.iter().any(pieces::is_piece);
+        let mut before = 0;
+        let whole = thread.iter().filter(|arrival| !pieces::is_piece(arrival));
+        for (position, arrival) in whole.enumerate() {
             let entry = entry_of(oracle, arrival.id)?;
-            ensure(entry.thread_seq == position as u64 + 1, || {
-                format!("thread {name} is out of order")
-            })?;
+            // Long messages stand where their last piece came.
+            let in_order = entry.thread_seq == position as u64 + 1 || (has_pieces && entry.thread_seq > before);
+            before = entry.thread_seq;
+            ensure(in_order, || format!("thread {name} is out of order"))?;
             ensure(entry.event == arrival.bytes, || {
                 format!("event {} was changed", arrival.id)
             })?;
@@ -188,7 +194,7 @@ fn homes_are_consistent(oracle: &Oracle) -> Kept {
             ensure(spot.home_seq == entry.home_seq, || {
                 format!("event {event} stands elsewhere")
             })?;
-            let arrival = &oracle.arrivals[&event];
+            let arrival = pieces::arrival_of(oracle, event, *id)?;
             ensure(shown_at == shown(arrival), || {
                 format!("event {event} is shown at {shown_at}")
             })?;
@@ -237,7 +243,7 @@ fn amendments_are_applied(oracle: &Oracle) -> Kept {
     for (name, thread) in &oracle.threads {
         let messages = thread
             .iter()
-            .filter(|arrival| matches!(arrival.event.kind, Some(Kind::Message(_))));
+            .filter(|arrival| matches!(arrival.event.kind, Some(Kind::Message(_))) && !pieces::is_piece(arrival));
         for message in messages {
             let about = |other: &&Arrival| other.event.provider_message_id == message.event.provider_message_id;
             let mut expected = Amended::default();

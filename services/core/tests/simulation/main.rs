@@ -18,6 +18,7 @@ mod breakage;
 mod judgement;
 mod oracle;
 mod outline;
+mod pieces;
 mod process;
 mod rng;
 mod scenario;
@@ -45,6 +46,7 @@ fn schedule(scenario: &Scenario, seed: u64, breakage: Breakage, verbose: bool) -
         crash: rng.pick(&[0, 3, 15]),
         doze: rng.pick(&[0, 20, 100]),
         overlap: rng.pick(&[0, 3, 15]),
+        leap: if scenario.leaps { rng.pick(&[0, 0, 3, 10]) } else { 0 },
     };
     world::run(rng.next(), script, faults, breakage, verbose)
 }
@@ -106,6 +108,8 @@ scenarios![
     batches,
     one_home,
     anything,
+    long_messages,
+    missing_pieces,
 ];
 
 #[test]

@@ -1,5 +1,6 @@
 //! What the world may rely on: watches every commit, publication and acknowledgement, and complains at once.
 
+use crate::pieces;
 use bytes::Bytes;
 use omnigate_core::append::Arrival;
 use omnigate_core::id::{CustomerId, EventId, IdentifierKey};
@@ -26,6 +27,11 @@ pub(crate) struct Oracle {
     /// Events in the order in which the queue got them first, by thread.
     pub threads: BTreeMap<String, Vec<Arrival>>,
     pub arrivals: BTreeMap<EventId, Arrival>,
+    /// What was put together of pieces, as if it had arrived.
+    pub wholes: BTreeMap<EventId, Arrival>,
+    pub timers: BTreeSet<(Shard, Bytes)>,
+    /// Minutes passed at once.
+    pub leapt: bool,
     pub complaint: Option<String>,
     published_members: BTreeSet<Bytes>,
     owners: BTreeMap<String, CustomerId>,
@@ -58,7 +64,8 @@ impl Oracle {
 
     /// A delivery with this event was acknowledged: it must be stored.
     pub(crate) fn acknowledged(&mut self, event: EventId) {
-        if !self.stored.contains_key(&event) {
+        let is_kept = |arrival: &Arrival| pieces::is_piece(arrival) && self.has_piece(arrival);
+        if !self.stored.contains_key(&event) && !self.arrivals.get(&event).is_some_and(is_kept) {
             self.complain(format!("event {event} was acknowledged and is not stored"));
         }
     }
@@ -90,6 +97,12 @@ impl Oracle {
             match write {
                 Write::Put { key, value } => self.put(key, value, &numbers),
                 Write::Insert { key, member, value } if key[0] == b't' => self.entry(key, member, value),
+                Write::Insert { key, member, .. } if key[0] == b'w' => {
+                    self.timers.insert((shard, member.clone()));
+                }
+                Write::Remove { key, member } if key[0] == b'w' => {
+                    self.timers.remove(&(shard, member.clone()));
+                }
                 Write::Insert { key, member, value } if key[0] == b'o' => {
                     if self.published_members.contains(member) {
                         self.complain(format!("number {:?} was used twice", read_member(member)));
@@ -223,8 +236,13 @@ impl Oracle {
 
     /// Checks where a new entry stands: under its peer's claim, at its turn.
     fn new_entry(&mut self, home: CustomerId, event: EventId, entry: &EntryRecord) {
-        let Some(arrival) = self.arrivals.get(&event).cloned() else {
-            return self.complain(format!("event {event} was never pushed"));
+        let arrived = match self.arrivals.get(&event) {
+            Some(arrival) => Ok(arrival.clone()),
+            None => self.put_together(event, entry),
+        };
+        let arrival = match arrived {
+            Ok(arrival) => arrival,
+            Err(complaint) => return self.complain(complaint),
         };
         let peer = arrival.event.peer.clone().unwrap_or_default();
         let claim = self.claims.get(&key(&peer)).cloned().unwrap_or_default();
@@ -235,6 +253,9 @@ impl Oracle {
             ));
         }
         let thread = &self.threads[&thread_name(&arrival)];
+        if thread.iter().any(pieces::is_piece) {
+            return;
+        }
         let turn = thread
             .iter()
             .position(|other| other.id == event)

@@ -6,11 +6,13 @@ use crate::store::{Sim, SimStore};
 use crate::time::pause;
 use bytes::Bytes;
 use omnigate_core::append::Arrival;
-use omnigate_core::protocol::append::apply;
+use omnigate_core::id::CustomerId;
+use omnigate_core::protocol::append::{apply, give_up_pieces};
 use omnigate_core::protocol::cache::Cache;
 use omnigate_core::protocol::outbox::{Outbox, Outgoing, flush, left_over};
 use omnigate_core::protocol::{Context, Stop};
 use omnigate_core::shard::Shard;
+use omnigate_core::time::Moment;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,6 +51,13 @@ impl Process {
         debug_assert!(arrivals.iter().all(|arrival| arrival.event.tenant_id == TENANT));
         let applied = apply(&self.context(), &arrivals).await?;
         self.publish(applied.outgoing).await;
+        Ok(())
+    }
+
+    /// The scheduler: gives up the missing pieces of a home's long messages.
+    pub(crate) async fn give_up(self: Arc<Self>, home: CustomerId, due: Moment) -> Result<(), Stop> {
+        let outgoing = give_up_pieces(&self.context(), home, due).await?;
+        self.publish(outgoing).await;
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! What customers write: small worlds in which every rule of the protocol matters.
 
 use crate::oracle::TENANT;
+use crate::pieces;
 use crate::rng::Rng;
 use crate::time::BEGINNING;
 use bytes::Bytes;
@@ -23,48 +24,70 @@ pub(crate) type Push = Vec<Event>;
 pub(crate) struct Scenario {
     pub name: &'static str,
     pub script: fn(&mut Rng) -> Vec<Push>,
+    /// Minutes may pass at once.
+    pub leaps: bool,
 }
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "first_contact",
         script: first_contact,
+        leaps: false,
     },
     Scenario {
         name: "several_identifiers",
         script: several_identifiers,
+        leaps: false,
     },
     Scenario {
         name: "caps",
         script: caps,
+        leaps: false,
     },
     Scenario {
         name: "room_is_made_later",
         script: room_is_made_later,
+        leaps: false,
     },
     Scenario {
         name: "moved",
         script: moved,
+        leaps: false,
     },
     Scenario {
         name: "amendments",
         script: amendments,
+        leaps: false,
     },
     Scenario {
         name: "duplicates",
         script: duplicates,
+        leaps: false,
     },
     Scenario {
         name: "batches",
         script: batches,
+        leaps: false,
     },
     Scenario {
         name: "one_home",
         script: one_home,
+        leaps: false,
     },
     Scenario {
         name: "anything",
         script: anything,
+        leaps: false,
+    },
+    Scenario {
+        name: "long_messages",
+        script: pieces::long_messages,
+        leaps: true,
+    },
+    Scenario {
+        name: "missing_pieces",
+        script: pieces::missing_pieces,
+        leaps: true,
     },
 ];
 
@@ -89,7 +112,7 @@ fn named(text: &str) -> Identifier {
 }
 
 /// An event of `account` with this peer, which the channel vouches for, as it does for the others.
-fn event(account: &str, peer: &str, others: &[&str], message_id: &str, kind: Kind) -> Event {
+pub(crate) fn event(account: &str, peer: &str, others: &[&str], message_id: &str, kind: Kind) -> Event {
     let vouched = |text: &&str| IdentifierEvidence {
         identifier: Some(named(text)),
         evidence: Evidence::Vouched.into(),
@@ -133,7 +156,7 @@ fn text(text: &str) -> Message {
     }
 }
 
-fn message(account: &str, peer: &str, others: &[&str], id: &str) -> Event {
+pub(crate) fn message(account: &str, peer: &str, others: &[&str], id: &str) -> Event {
     event(account, peer, others, id, Kind::Message(text(id)))
 }
 
@@ -308,7 +331,7 @@ fn amendments(rng: &mut Rng) -> Vec<Push> {
 }
 
 /// Cuts a sequence into pushes of a few events each.
-fn cut(rng: &mut Rng, events: Vec<Event>, pushes: &mut Vec<Push>) {
+pub(crate) fn cut(rng: &mut Rng, events: Vec<Event>, pushes: &mut Vec<Push>) {
     let mut push = Vec::new();
     for event in events {
         push.push(event);

@@ -9,7 +9,8 @@ use omnigate_core::id::CustomerId;
 use omnigate_core::port::store::{Answer, Commit, Expect, Outcome, Query, Stamp, Store, StoreError, Write};
 use omnigate_core::port::{Clock, Entropy};
 use omnigate_core::shard::Shard;
-use omnigate_proto::state::v1::{Claim, CustomerRecord};
+use omnigate_core::timeline::Place;
+use omnigate_proto::state::v1::{Claim, CustomerRecord, HomeRecord};
 use omnigate_store::memory::MemoryStore;
 use prost::Message as _;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -23,6 +24,7 @@ pub(crate) struct Faults {
     pub crash: usize,
     pub doze: usize,
     pub overlap: usize,
+    pub leap: usize,
 }
 
 /// What all processes of a schedule share.
@@ -190,6 +192,11 @@ impl SimStore {
                     .retain(|write| !matches!(write, Write::Insert { key, .. } if key[0] == b'o'));
             }
             Breakage::RejectionForgotten | Breakage::ReplacedNotRetired => rewrite_customers(commit, breakage),
+            Breakage::PiecesNotKept | Breakage::WholeForgotten => rewrite_threads(commit, breakage),
+            Breakage::PieceTimerForgotten => commit
+                .write
+                .retain(|write| !matches!(write, Write::Insert { key, .. } if key[0] == b'w')),
+            Breakage::PiecePlacesForgotten => commit.write.retain(|write| !leads_elsewhere(write)),
             _ => {}
         }
     }
@@ -224,6 +231,32 @@ fn has(commit: &Commit, kind: u8) -> bool {
         .write
         .iter()
         .any(|write| matches!(write, Write::Put { key, .. } if key[0] == kind))
+}
+
+fn rewrite_threads(commit: &mut Commit, breakage: Breakage) {
+    for write in &mut commit.write {
+        if let Write::Put { key, value } = write
+            && key[0] == b'h'
+        {
+            let mut home = HomeRecord::decode(value.clone()).unwrap();
+            for thread in &mut home.threads {
+                match breakage {
+                    Breakage::WholeForgotten => thread.whole_pieces.clear(),
+                    _ => thread.pending_pieces.clear(),
+                }
+            }
+            *value = home.encode_to_vec().into();
+        }
+    }
+}
+
+/// True for the place of an event that is shown in another entry than its own.
+fn leads_elsewhere(write: &Write) -> bool {
+    let Write::SetField { key, field, value } = write else {
+        return false;
+    };
+    let place = (key[0] == b'p').then(|| Place::decode(value)).flatten();
+    matches!(place, Some(Place::At { entry, .. }) if entry.to_bytes() != *field)
 }
 
 fn rewrite_customers(commit: &mut Commit, breakage: Breakage) {

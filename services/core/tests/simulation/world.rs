@@ -7,10 +7,13 @@ use crate::process::Process;
 use crate::scenario::{PARTITIONS, Push, arrival};
 use crate::store::{Faults, Sim};
 use omnigate_core::append::Arrival;
+use omnigate_core::id::CustomerId;
+use omnigate_core::keys::{self, Timer};
 use omnigate_core::partition;
 use omnigate_core::port::Clock as _;
 use omnigate_core::protocol::Stop;
 use omnigate_core::shard::Shard;
+use omnigate_core::time::Moment;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
@@ -102,6 +105,7 @@ impl World {
             }
             self.sim.clock.advance(1);
             self.something_happens();
+            self.let_time_pass();
             self.complaint()?;
         }
         *self.sim.faults.lock().unwrap() = Faults::default();
@@ -115,22 +119,64 @@ impl World {
     }
 
     fn is_at_rest(&self) -> bool {
+        self.nothing_is_left() && self.sim.oracle().timers.is_empty()
+    }
+
+    fn nothing_is_left(&self) -> bool {
         let acknowledged = |queue: &Vec<Delivery>| queue.iter().all(|delivery| delivery.acknowledged);
         self.script.is_empty() && self.tasks.is_empty() && self.queues.iter().all(acknowledged)
     }
 
+    /// Where everything that came is settled, time passes until what waits is given up.
+    fn let_time_pass(&mut self) {
+        if !self.nothing_is_left() {
+            return;
+        }
+        let next = self.sim.oracle().timers.iter().map(|(_, member)| due(member).0).min();
+        if let Some(next) = next {
+            // Who lost a partition does not go on for minutes.
+            self.consumers.values_mut().for_each(|consumer| consumer.lines.clear());
+            self.sim.clock.advance((next.0 - self.sim.clock.now().0).max(0));
+        }
+    }
+
+    /// A scheduler looks at a timer that is due.
+    fn round(&mut self) {
+        let now = self.sim.clock.now();
+        let due: Vec<_> = self.sim.oracle().timers.iter().map(|(_, member)| due(member)).collect();
+        let due: Vec<_> = due.into_iter().filter(|(at, _)| *at <= now).collect();
+        if due.is_empty() {
+            return self.poll();
+        }
+        let (at, home) = self.sim.rng().pick(&due);
+        let process = self.sim.rng().below(self.processes.len());
+        let work = Box::pin(self.processes[process].clone().give_up(home, at));
+        self.tasks.push(Task {
+            process,
+            work,
+            asleep_until: 0,
+            on: None,
+        });
+    }
+
     fn something_happens(&mut self) {
         let faults = self.sim.faults();
-        let (dice, crash, overlap) = {
+        let (dice, crash, overlap, leap) = {
             let mut rng = self.sim.rng();
             (
                 rng.below(100),
                 rng.per_mille(faults.crash),
                 rng.per_mille(faults.overlap),
+                rng.per_mille(faults.leap),
             )
         };
         if crash {
             return self.crash();
+        }
+        if leap {
+            self.sim.oracle().leapt = true;
+            let most = self.sim.rng().pick(&[60_000, 301_000]);
+            return self.sim.clock.advance(most);
         }
         if overlap {
             let partition = self.sim.rng().below(self.queues.len());
@@ -140,6 +186,7 @@ impl World {
             0..6 => self.push(),
             6..30 => self.fetch_and_start(),
             30..32 => self.background(),
+            32..34 if !self.sim.oracle().timers.is_empty() => self.round(),
             _ => self.poll(),
         }
     }
@@ -408,6 +455,14 @@ impl World {
             }
         }
         Ok(())
+    }
+}
+
+/// When a timer is due, and the home that it is about.
+fn due(member: &[u8]) -> (Moment, CustomerId) {
+    match keys::read_timer_member(member) {
+        Some((due, Timer::Pieces(home))) => (due, home),
+        other => panic!("{other:?}"),
     }
 }
 

@@ -5,7 +5,8 @@ use omnigate_core::topology;
 use omnigate_proto::state::v1::IntentBatch;
 use omnigate_proto::v1::{
     Capabilities, ErrorClass, GetCapabilitiesRequest, GetCapabilitiesResponse, LookupSendRequest, LookupSendResponse,
-    ReceiptState, SendAccepted, SendError, SendRequest, SendResponse, send_response::Outcome,
+    LookupTemplateRequest, LookupTemplateResponse, ReceiptState, SendAccepted, SendError, SendRequest, SendResponse,
+    send_response::Outcome,
 };
 use omnigate_rpc::v1::adapter_service_server::AdapterService;
 use prost::Message as _;
@@ -121,6 +122,13 @@ impl AdapterService for FakeAdapter {
     }
 
     async fn lookup_send(&self, _: Request<LookupSendRequest>) -> Result<Response<LookupSendResponse>, Status> {
+        Err(Status::unimplemented("nobody asks"))
+    }
+
+    async fn lookup_template(
+        &self,
+        _: Request<LookupTemplateRequest>,
+    ) -> Result<Response<LookupTemplateResponse>, Status> {
         Err(Status::unimplemented("nobody asks"))
     }
 }

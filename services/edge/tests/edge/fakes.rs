@@ -15,9 +15,9 @@ use omnigate_core::{
 use omnigate_edge::{Edge, Parts, Settings};
 use omnigate_proto::v1::{
     AcquireRequest, AcquireResponse, Capabilities, CheckpointRequest, CheckpointResponse, ErrorClass, Event,
-    Identifier, Message, Part, PushRequest, PushResponse, PushResult, PushStatus, ReceiptState, ReleaseRequest,
-    ReleaseResponse, RenewRequest, RenewResponse, SendAccepted, SendError, Text, event::Kind as EventKind,
-    part::Content,
+    Identifier, Message, Part, ProviderTemplate, PushRequest, PushResponse, PushResult, PushStatus, ReceiptState,
+    ReleaseRequest, ReleaseResponse, RenewRequest, RenewResponse, SendAccepted, SendError, Text,
+    event::Kind as EventKind, part::Content,
 };
 use omnigate_rpc::push::Push;
 use omnigate_rpc::v1::{ingest_service_server::IngestService, session_service_server::SessionService};
@@ -289,6 +289,29 @@ impl Channel for FakeChannel {
             ),
             state: ReceiptState::Accepted.into(),
         })
+    }
+
+    async fn look_up_template(
+        &self,
+        template_id: &str,
+        _: &dyn ChannelHost,
+    ) -> Result<Option<Vec<ProviderTemplate>>, SendError> {
+        match template_id {
+            "panic" => panic!("as the test asked"),
+            "wait" => self.0.acquire().await.unwrap().forget(),
+            "away" => {
+                return Err(SendError {
+                    text: "the provider is away".into(),
+                    ..SendError::default()
+                });
+            }
+            "unsupported" => return Ok(None),
+            _ => {}
+        }
+        Ok(Some(vec![ProviderTemplate {
+            template_id: template_id.to_owned(),
+            ..ProviderTemplate::default()
+        }]))
     }
 }
 

@@ -3,7 +3,8 @@
 use crate::fakes::{FakeIngest, FakeKind, NOON, account, parts, peer, text};
 use omnigate_edge::{Edge, Sending, Settings};
 use omnigate_proto::v1::{
-    ErrorClass, GetCapabilitiesRequest, LookupSendRequest, SendRequest, SendResponse, send_response::Outcome,
+    ErrorClass, GetCapabilitiesRequest, LookupSendRequest, LookupTemplateRequest, SendRequest, SendResponse,
+    send_response::Outcome,
 };
 use omnigate_rpc::v1::adapter_service_server::AdapterService as _;
 use std::{sync::Arc, time::Duration};
@@ -68,6 +69,34 @@ async fn a_call_that_outlives_its_deadline_is_ambiguous() {
     let begun = tokio::time::Instant::now();
     assert_eq!(class(&send(&sending, request("wait")).await), ErrorClass::Ambiguous);
     assert!(begun.elapsed() <= Duration::from_secs(21));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_template_is_looked_up_or_it_is_said_that_nobody_knows() {
+    let (sending, _) = sending(Settings::default());
+    let look_up = async |account: &str, template: &str| {
+        let asked = Request::new(LookupTemplateRequest {
+            account_id: account.to_owned(),
+            template_id: template.to_owned(),
+        });
+        let answer = sending.lookup_template(asked).await;
+        answer
+            .map(|answer| answer.into_inner().templates.len())
+            .map_err(|status| status.code())
+    };
+    assert_eq!(look_up("shop", "300001").await, Ok(1));
+    let begun = tokio::time::Instant::now();
+    for (account, template, code) in [
+        ("shop", "unsupported", Code::Unimplemented),
+        ("shop", "away", Code::Unavailable),
+        ("shop", "panic", Code::Unavailable),
+        ("shop", "wait", Code::Unavailable),
+        ("nobody", "300001", Code::NotFound),
+    ] {
+        assert_eq!(look_up(account, template).await, Err(code), "{template}");
+    }
+    assert!(begun.elapsed() <= Duration::from_secs(6), "a caller waits");
+    assert_eq!(look_up("shop", "300001").await, Ok(1), "every place is free again");
 }
 
 #[tokio::test(start_paused = true)]

@@ -168,6 +168,7 @@ fn scheduler(
     };
     let scheduler = Arc::new(Scheduler::new(parts, care, Arc::clone(&inside.directory), settings));
     let credentials = scheduler.credentials();
+    custody(inside, &scheduler);
     supervise(&inside.stop, Phase::Flush, "scheduler", restart(), move |token| {
         let scheduler = Arc::clone(&scheduler);
         async move {
@@ -184,6 +185,20 @@ fn scheduler(
         sessions: Some(local::session(sessions)),
         credentials: Some(local::credential(credentials)),
     })
+}
+
+/// Looks after accounts. From the beginning of a stop no pair of tokens is fetched any more, so that the phase has to wait
+/// for the rest of one fetch at most.
+fn custody(inside: &Inside, scheduler: &Arc<Scheduler>) {
+    let (scheduler, stop) = (Arc::clone(scheduler), inside.stop.clone());
+    supervise(&inside.stop, Phase::Tokens, "custody", restart(), move |token| {
+        let (scheduler, stopping) = (Arc::clone(&scheduler), stop.token(Phase::Intake));
+        async move {
+            scheduler.look_after(stopping).await;
+            token.cancelled().await;
+            Ok(())
+        }
+    });
 }
 
 /// What edge asks of the scheduler.

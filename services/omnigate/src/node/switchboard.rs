@@ -2,7 +2,8 @@
 
 use omnigate_core::account::{AdapterRef, Directory};
 use omnigate_proto::v1::{
-    GetCapabilitiesRequest, GetCapabilitiesResponse, LookupSendRequest, LookupSendResponse, SendRequest, SendResponse,
+    GetCapabilitiesRequest, GetCapabilitiesResponse, LookupSendRequest, LookupSendResponse, LookupTemplateRequest,
+    LookupTemplateResponse, SendRequest, SendResponse,
 };
 use omnigate_rpc::AdapterPort;
 use omnigate_rpc::error::Problem;
@@ -76,5 +77,12 @@ impl AdapterService for Switchboard {
 
     async fn lookup_send(&self, request: Request<LookupSendRequest>) -> Result<Response<LookupSendResponse>, Status> {
         self.of(&request.get_ref().account_id)?.lookup_send(request).await
+    }
+
+    async fn lookup_template(
+        &self,
+        request: Request<LookupTemplateRequest>,
+    ) -> Result<Response<LookupTemplateResponse>, Status> {
+        self.of(&request.get_ref().account_id)?.lookup_template(request).await
     }
 }

@@ -41,6 +41,7 @@ const METHODS: &[(&str, Access)] = &[
     ("/omnigate.v1.AdapterService/Send", INTERNAL),
     ("/omnigate.v1.AdapterService/GetCapabilities", INTERNAL),
     ("/omnigate.v1.AdapterService/LookupSend", INTERNAL),
+    ("/omnigate.v1.AdapterService/LookupTemplate", INTERNAL),
     ("/omnigate.v1.MessageService/SendMessage", SEND),
     ("/omnigate.v1.MessageService/CancelMessage", SEND),
     ("/omnigate.v1.MessageService/GetMessage", READ),

@@ -36,6 +36,15 @@ impl Secret {
     }
 }
 
+impl Secret {
+    /// The key that its hexadecimal digits stand for; `None` when they stand for none of 32 bytes.
+    #[must_use]
+    pub fn as_key(&self) -> Option<[u8; 32]> {
+        let bytes = data_encoding::HEXLOWER_PERMISSIVE.decode(self.expose().trim().as_bytes());
+        bytes.ok()?.try_into().ok()
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("***")

@@ -342,6 +342,7 @@ fn sample(key: &str, kind: &str) -> toml::Value {
     let value = match (key, kind) {
         ("broker.url", _) => "\"amqp://u:p@h\"",
         ("store.url", _) => "\"redis://u:p@h\"",
+        ("store.seal_key" | "store.former_seal_key", _) => &format!("\"{}\"", "ab".repeat(32)),
         ("log.level", _) => "\"debug\"",
         ("tokens.0.account" | "accounts.<id>.app", _) => "\"a\"",
         ("tokens.0.scopes", _) => "[\"read\"]",
@@ -422,6 +423,33 @@ fn the_reference_and_the_structs_have_the_same_keys() {
         "{text}"
     );
     assert!(text.contains("| `accounts.<id>.channel` | text | required |"), "{text}");
+}
+
+#[test]
+fn a_seal_key_is_64_digits_and_a_former_one_never_stands_alone() {
+    let key = "5E".repeat(32);
+    let config = loaded(
+        &format!("[store]\nseal_key = \"{key}\"\nformer_seal_key = \"{key}\""),
+        &[],
+    );
+    assert_eq!(config.store.seal_key.unwrap().as_key(), Some([0x5e; 32]));
+    are_said(&[
+        (
+            format!("[store]\nseal_key = \"{}\"", &key[2..]),
+            "store.seal_key: must be 64 hexadecimal digits",
+        ),
+        (
+            format!(
+                "[store]\nseal_key = \"{key}\"\nformer_seal_key = \"{}\"",
+                "x".repeat(64)
+            ),
+            "store.former_seal_key: must be 64 hexadecimal digits",
+        ),
+        (
+            format!("[store]\nformer_seal_key = \"{key}\""),
+            "store.seal_key: is missing: store.former_seal_key is set",
+        ),
+    ]);
 }
 
 #[test]

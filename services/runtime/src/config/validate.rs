@@ -58,6 +58,18 @@ fn broker_and_store(config: &Config, source: &Source<'_>) {
     }
     scheme(source, "broker.url", broker.url.as_ref(), &["amqp", "amqps"]);
     scheme(source, "store.url", config.store.url.as_ref(), &["redis", "rediss"]);
+    let store = &config.store;
+    for (key, secret) in [
+        ("store.seal_key", &store.seal_key),
+        ("store.former_seal_key", &store.former_seal_key),
+    ] {
+        if secret.as_ref().is_some_and(|secret| secret.as_key().is_none()) {
+            source.wrong(key, "must be 64 hexadecimal digits");
+        }
+    }
+    if store.seal_key.is_none() && store.former_seal_key.is_some() {
+        source.wrong("store.seal_key", "is missing: store.former_seal_key is set");
+    }
 }
 
 /// The scheme up to a `+`, after which the store names its kind of deployment.
@@ -87,6 +99,7 @@ fn limits(config: &Config, source: &Source<'_>) {
         ("intake_seconds", budgets.intake_seconds),
         ("in_flight_seconds", budgets.in_flight_seconds),
         ("flush_seconds", budgets.flush_seconds),
+        ("tokens_seconds", budgets.tokens_seconds),
         ("close_seconds", budgets.close_seconds),
         ("health_seconds", budgets.health_seconds),
     ];

@@ -63,6 +63,7 @@ mod tests {
             intake: second,
             in_flight: second,
             flush: second,
+            tokens: second,
             close: second,
             health: second,
         });

@@ -4,9 +4,10 @@ use crate::gateway::{Gateway, Running, eventually};
 use crate::{asked, why};
 use futures_util::future::join_all;
 use omnigate_core::credential::{FETCH_TIME, digest};
+use omnigate_core::port::Clock as _;
 use omnigate_core::port::adapter::{ChannelHost, Custodian, Grant, NoTokens, TokenPair, Transport};
-use omnigate_core::protocol::{credential, templates};
-use omnigate_proto::v1::{GetAccessTokenRequest, ProviderTemplate, SendError};
+use omnigate_core::protocol::{credential, pace, templates};
+use omnigate_proto::v1::{ErrorClass, GetAccessTokenRequest, ProviderTemplate, SendError};
 use omnigate_rpc::v1::credential_service_server::CredentialService as _;
 use omnigate_scheduler::Custodians;
 use std::sync::atomic::Ordering;
@@ -249,6 +250,59 @@ async fn an_account_without_living_tokens_says_why_until_somebody_authorises_it(
     assert!(status.is_ok() || status.unwrap_err().code() == Code::Unavailable);
     eventually_token(&running, "a1").await;
     assert_eq!(provider.grants(), [SEED, "code"]);
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_an_account_goes_as_soon_as_somebody_authorised_it() {
+    let gateway = Gateway::new();
+    let provider = Provider::new();
+    "another".clone_into(&mut provider.living.lock().unwrap());
+    let running = look_after(&gateway, &provider);
+    eventually(|| async {
+        token(&running, "")
+            .await
+            .is_err_and(|status| status.code() == Code::FailedPrecondition)
+    })
+    .await;
+    let waiting = [
+        gateway.send("one", "1", Duration::ZERO).await,
+        gateway.send("two", "2", Duration::ZERO).await,
+    ];
+    let throttled = gateway.send("three", "3", Duration::ZERO).await;
+    for id in waiting {
+        gateway.fail(id, ErrorClass::Account).await;
+    }
+    gateway.fail(throttled, ErrorClass::RecipientTemporary).await;
+    let (begun, told) = (gateway.clock.now(), gateway.waits_until(throttled).await);
+    pace::close(&gateway.context(), "bot", begun + Duration::from_secs(15))
+        .await
+        .unwrap();
+    assert!(gateway.waits_until(waiting[0]).await > begun + Duration::from_secs(45));
+    let code = Grant::AuthorizationCode {
+        code: "code".into(),
+        verifier: String::new(),
+    };
+    credential::hand_in(&gateway.context(), "bot", &code, "1")
+        .await
+        .unwrap();
+    eventually(|| async {
+        let hints = gateway.hints();
+        waiting.iter().all(|id| hints.contains(id))
+    })
+    .await;
+    let took = gateway.clock.now().since(begun);
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    for id in waiting {
+        assert!(gateway.waits_until(id).await <= gateway.clock.now());
+    }
+    assert_eq!(gateway.waits_until(throttled).await, told, "it waits for its recipient");
+    let paced = pace::take(&gateway.context(), "bot", 10.0, 1).await.unwrap();
+    let opens = paced.map_or_else(|at| at, |_| begun);
+    assert!(
+        opens < begun + Duration::from_secs(2),
+        "nor is the account kept closed: {opens}"
+    );
     running.stop().await;
 }
 

@@ -9,11 +9,14 @@ use omnigate_core::port::Clock as _;
 use omnigate_core::port::adapter::{HttpRequest, HttpResponse, Transport, TransportError};
 use omnigate_core::port::broker::{Broker as _, Publication};
 use omnigate_core::protocol::send::{self, Request, Target};
-use omnigate_core::protocol::submit::{self, Begun};
+use omnigate_core::protocol::submit::{self, Answer, Begun};
 use omnigate_core::protocol::{self, Context, Ports};
+use omnigate_core::time::Moment;
 use omnigate_core::topology;
-use omnigate_proto::state::v1::Parked;
-use omnigate_proto::v1::{DeliveryState, Evidence, Identifier, Lane, Message, ParkedItem, UnknownPolicy};
+use omnigate_proto::state::v1::{Hint, Parked};
+use omnigate_proto::v1::{
+    DeliveryState, ErrorClass, Evidence, Identifier, Lane, Message, ParkedItem, SendError, UnknownPolicy,
+};
 use omnigate_scheduler::{Care, Credentials, Custodians, Metrics, Parts, Scheduler, Sessions, Settings};
 use prost::Message as _;
 use std::sync::Arc;
@@ -119,7 +122,9 @@ impl Gateway {
         let credentials = scheduler.credentials();
         let stop = CancellationToken::new();
         let stopped = stop.clone();
-        let task = tokio::spawn(async move { scheduler.run(stopped).await });
+        let task = tokio::spawn(async move {
+            futures_util::future::join(scheduler.run(stopped.clone()), scheduler.look_after(stopped)).await;
+        });
         Running {
             stop,
             task,
@@ -171,6 +176,38 @@ impl Gateway {
             .await
             .unwrap();
         assert!(matches!(begun, Begun::Go(..)));
+    }
+
+    /// Begins a submission that the provider refuses.
+    pub(crate) async fn fail(&self, id: MessageId, class: ErrorClass) {
+        let begun = submit::begin(&self.context(), id, &submit::Rules::default(), &[2; 16]).await;
+        let Begun::Go(_, submission) = begun.unwrap() else {
+            panic!("must go");
+        };
+        let answer = Answer {
+            piece_count: 1,
+            outcome: Err(SendError {
+                class: class.into(),
+                ..SendError::default()
+            }),
+        };
+        submit::answer(&self.context(), &submission, &answer, 128)
+            .await
+            .unwrap();
+    }
+
+    /// Messages that were hinted.
+    pub(crate) fn hints(&self) -> Vec<MessageId> {
+        let bodies = self.broker.waiting(&topology::outbound("bot", Lane::Transactional));
+        let hints = bodies.into_iter().map(|body| Hint::decode(body).unwrap());
+        let each = hints.flat_map(|mut hint| std::mem::take(&mut hint.others).into_iter().chain([hint]));
+        each.map(|hint| hint.message_id.parse().unwrap()).collect()
+    }
+
+    /// When a message that waits may go.
+    pub(crate) async fn waits_until(&self, id: MessageId) -> Moment {
+        let record = protocol::delivery::get(&self.context(), id).await.unwrap().unwrap();
+        Moment::from_timestamp(record.delivery.unwrap().deferred_until.as_ref().unwrap())
     }
 
     pub(crate) async fn state(&self, id: MessageId) -> DeliveryState {

@@ -73,6 +73,7 @@ macro_rules! contracts {
 
 contracts! {
     memory: crate::subject::Memory,
+    sealed: crate::subject::Sealed,
     embedded: crate::subject::Embedded,
     redis: crate::subject::OnRedis,
     redis_cluster: crate::subject::OnCluster,

@@ -1,7 +1,7 @@
 //! The implementations under test.
 
 use omnigate_core::{
-    port::{Clock, store::Store},
+    port::{Clock, Entropy, store::Store},
     time::Moment,
 };
 use omnigate_servers::redis::{Redis, RedisCluster};
@@ -9,6 +9,7 @@ use omnigate_store::{
     embedded::EmbeddedStore,
     memory::MemoryStore,
     redis::{RedisConfig, RedisStore},
+    sealed::{KEY_BYTES, SealKeys, SealedStore},
 };
 use std::{
     sync::{
@@ -77,6 +78,44 @@ impl Subject for Memory {
 
     async fn pass(&self, time: Duration) {
         self.clock.pass(time);
+    }
+
+    async fn restart(&mut self) -> bool {
+        false
+    }
+}
+
+/// Everything is secret, in front of the store in memory.
+pub(crate) struct Sealed {
+    memory: Memory,
+    store: Arc<SealedStore>,
+}
+
+struct Counting(AtomicU64);
+
+impl Entropy for Counting {
+    fn bytes(&self) -> [u8; 16] {
+        u128::from(self.0.fetch_add(1, Ordering::SeqCst)).to_le_bytes()
+    }
+}
+
+impl Subject for Sealed {
+    const TIME_STANDS_STILL: bool = true;
+
+    async fn start() -> Option<Self> {
+        let memory = Memory::start().await?;
+        let keys = SealKeys::new(&[1; KEY_BYTES], &[])?;
+        let entropy = Arc::new(Counting(AtomicU64::new(0)));
+        let store = Arc::new(SealedStore::new(memory.store(), keys, entropy, |_| true));
+        Some(Self { memory, store })
+    }
+
+    fn store(&self) -> Arc<dyn Store> {
+        self.store.clone()
+    }
+
+    async fn pass(&self, time: Duration) {
+        self.memory.pass(time).await;
     }
 
     async fn restart(&mut self) -> bool {

@@ -296,6 +296,31 @@ async fn a_template_that_is_not_shown_is_not_said_to_be_usable() {
     assert_eq!(templates[0].state(), ProviderTemplateState::Unspecified);
 }
 
+#[tokio::test]
+async fn one_template_is_looked_up_or_it_is_not_there_or_nobody_knows() {
+    let settings = OaSettings::for_tests();
+    let info = json!({ "error": 0, "data": {
+        "templateName": "Mới", "status": "ENABLE", "listParams": [{ "name": "code", "require": true }],
+    } });
+    let known = script([response(200, &info.to_string())]);
+    let found = templates::look_up(&settings, &known, "300009").await.unwrap();
+    let shown = (
+        found[0].template_id.as_str(),
+        found[0].state(),
+        found[0].parameters.len(),
+    );
+    assert_eq!(shown, ("300009", ProviderTemplateState::Approved, 1));
+    let url = known.calls.lock().unwrap()[0].url.clone();
+    assert_eq!(
+        url,
+        "https://business.openapi.zalo.me/template/info/v2?template_id=300009"
+    );
+    let absent = script([response(200, r#"{"error":-109,"message":"template id invalid"}"#)]);
+    assert_eq!(templates::look_up(&settings, &absent, "9").await.unwrap(), []);
+    let away = script([Err(TransportError::NotSent("refused".into()))]);
+    templates::look_up(&settings, &away, "300009").await.unwrap_err();
+}
+
 /// Half a copy would refuse good messages.
 #[tokio::test]
 async fn a_copy_that_fails_is_none() {

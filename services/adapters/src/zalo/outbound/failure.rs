@@ -62,6 +62,7 @@ pub(in super::super) fn classify(
         text: answer.words().to_owned(),
         retry_after_ms: milliseconds(wait),
         outside_window: meaning.outside_window,
+        wait_reason: meaning.reason.into(),
         ..SendError::default()
     }
 }

@@ -2,11 +2,11 @@
 //!
 //! A body with an error code says that the message was not taken, so no code is AMBIGUOUS. THROTTLED and ACCOUNT make the
 //! whole account rest; what only concerns one kind of message, one template or one person must not, because free answers
-//! go on while a quota is used up and at night. It waits alone, as RECIPIENT_TEMPORARY with the time that it needs.
+//! go on while a quota is used up and at night. It waits alone, for the reason and the time that are told beside its class.
 
 use super::super::api::Server;
 use omnigate_core::time::Moment;
-use omnigate_proto::v1::ErrorClass;
+use omnigate_proto::v1::{ErrorClass, WaitReason};
 use std::time::Duration;
 
 /// Viet Nam has no summer time.
@@ -28,6 +28,8 @@ const BALANCE: Duration = Duration::from_hours(1);
 pub(super) struct Meaning {
     pub(super) class: ErrorClass,
     pub(super) wait: Wait,
+    /// The rule or quota that it waits for.
+    pub(super) reason: WaitReason,
     /// Whether it says that the reply window is closed.
     pub(super) outside_window: bool,
 }
@@ -72,14 +74,21 @@ const fn of(class: ErrorClass) -> Meaning {
     Meaning {
         class,
         wait: Wait::Unknown,
+        reason: WaitReason::Unspecified,
         outside_window: false,
     }
 }
 
-const fn later(wait: Wait) -> Meaning {
+/// Nothing is wrong with the message; it has to wait.
+const fn later(reason: WaitReason, wait: Wait) -> Meaning {
+    let class = match reason {
+        WaitReason::AccountQuota => ErrorClass::Throttled,
+        _ => ErrorClass::RecipientTemporary,
+    };
     Meaning {
         wait,
-        ..of(ErrorClass::RecipientTemporary)
+        reason,
+        ..of(class)
     }
 }
 
@@ -123,8 +132,9 @@ fn open_api(code: i64, words: &str) -> Option<Meaning> {
         -100 | -201 | -202 | -207 | -208 | -210 | -233 | -235 | -248 | -249 => of(ErrorClass::Content),
         // The message itself failed, or an article is still being made.
         -200 | -214 => of(ErrorClass::RecipientTemporary),
-        // Paid messages of the package, or what one person may be sent.
-        -211 | -218 => later(Wait::Midnight),
+        // The paid messages of the package are used up.
+        -211 => later(WaitReason::AccountQuota, Wait::Midnight),
+        -218 => later(WaitReason::RecipientQuota, Wait::Midnight),
         -213 | -217 | -244 => of(ErrorClass::Refused),
         // Banned or offline for more than 45 days; a group that is disabled or that the OA is not in.
         -227 | -237 | -403 => of(ErrorClass::RecipientPermanent),
@@ -132,7 +142,7 @@ fn open_api(code: i64, words: &str) -> Option<Meaning> {
             outside_window: true,
             ..of(ErrorClass::Policy)
         },
-        -234 => later(Wait::Morning),
+        -234 => later(WaitReason::Hours, Wait::Morning),
         // Assets that are used up, and an interface that was shut down.
         -238 | -241 | -240 => of(ErrorClass::Account),
         // Old codes of the quotas of answers.
@@ -155,12 +165,16 @@ fn zns(code: i64) -> Option<Meaning> {
         // The person's Zalo is too old for it, until they renew it.
         -110 => of(ErrorClass::RecipientTemporary),
         // Quota or balance.
-        -115 => later(Wait::For(BALANCE)),
-        // Of development, of the OA, of the template, of promotion to one person: each a day's.
-        -126 | -144 | -147 | -1472 => later(Wait::Midnight),
-        // Only to administrators; no consent; not this kind to this person; no more this month.
-        -127 | -134 | -140 | -1441 | -1471 => of(ErrorClass::Policy),
-        -133 => later(Wait::Morning),
+        -115 => later(WaitReason::AccountQuota, Wait::For(BALANCE)),
+        // Of development, of the OA, of the template: each a day's.
+        -126 | -144 | -147 => later(WaitReason::AccountQuota, Wait::Midnight),
+        // Promotion of the OA, a month's: it begins anew at some midnight, within the life of the message or not.
+        -1441 => later(WaitReason::AccountQuota, Wait::Midnight),
+        // Promotion to one person, a day's.
+        -1472 => later(WaitReason::RecipientQuota, Wait::Midnight),
+        // Only to administrators; no consent; not this kind to this person; no more to this person this month.
+        -127 | -134 | -140 | -1471 => of(ErrorClass::Policy),
+        -133 => later(WaitReason::Hours, Wait::Morning),
         -139 | -141 => of(ErrorClass::Refused),
         // Templates, their parameters, keys and journeys.
         -106

@@ -62,6 +62,17 @@ impl Known {
         self.load_entries(context, id).await
     }
 
+    /// The home has changed: a piece that had no place may have been put together with others since, and no expectation of
+    /// a piece that waits would tell.
+    pub(super) fn forget_pieces(&mut self, arrivals: &[Arrival]) {
+        for arrival in arrivals
+            .iter()
+            .filter(|arrival| pieces::piece(&arrival.event).is_some())
+        {
+            self.places.remove(&arrival.id);
+        }
+    }
+
     async fn load_entries(&mut self, context: &Context<'_>, id: CustomerId) -> Result<(), StoreError> {
         let mut wanted: Vec<(Spot, EventId)> = Vec::new();
         for place in self.places.values().flatten() {

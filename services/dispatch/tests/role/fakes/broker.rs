@@ -54,6 +54,13 @@ impl FakeBroker {
         state.queues.values().map(VecDeque::len).sum::<usize>() + state.unsettled
     }
 
+    /// What waits in a queue.
+    pub(crate) fn waiting(&self, queue: &QueueName) -> Vec<Bytes> {
+        let state = self.state();
+        let waiting = state.queues.get(queue).into_iter().flatten();
+        waiting.map(|(body, _)| body.clone()).collect()
+    }
+
     /// How often something was published to a queue.
     pub(crate) fn published(&self, queue: &QueueName) -> usize {
         self.state().published.iter().filter(|name| *name == queue).count()

@@ -1,4 +1,6 @@
 use super::*;
+use omnigate_core::delivery::disposition::account_rests;
+use omnigate_proto::v1::SendError;
 
 fn class(server: Server, code: i64) -> ErrorClass {
     meaning(server, code, "", false).class
@@ -9,9 +11,9 @@ fn class(server: Server, code: i64) -> ErrorClass {
 fn every_documented_code_has_its_class() {
     use ErrorClass::{Account, Content, Policy, RecipientPermanent, RecipientTemporary, Refused, Throttled};
     let open_api: &[(ErrorClass, &[i64])] = &[
-        (Throttled, &[-32]),
+        (Throttled, &[-32, -211]),
         (Content, &[-100, -201, -202, -207, -208, -210, -233, -235, -248, -249]),
-        (RecipientTemporary, &[-200, -211, -214, -218, -234, -1, -999, 1]),
+        (RecipientTemporary, &[-200, -214, -218, -234, -1, -999, 1]),
         (
             Account,
             &[
@@ -23,11 +25,8 @@ fn every_documented_code_has_its_class() {
         (Policy, &[-230, -232, -305, -311]),
     ];
     let zns: &[(ErrorClass, &[i64])] = &[
-        (Throttled, &[-32]),
-        (
-            RecipientTemporary,
-            &[-100, -110, -115, -126, -133, -144, -147, -1472, -999],
-        ),
+        (Throttled, &[-32, -115, -126, -144, -1441, -147]),
+        (RecipientTemporary, &[-100, -110, -133, -1472, -999]),
         (
             Account,
             &[
@@ -36,7 +35,7 @@ fn every_documented_code_has_its_class() {
             ],
         ),
         (RecipientPermanent, &[-108, -114, -118, -119]),
-        (Policy, &[-127, -134, -140, -1441, -1471]),
+        (Policy, &[-127, -134, -140, -1471]),
         (Refused, &[-139, -141]),
         (
             Content,
@@ -57,7 +56,7 @@ fn every_documented_code_has_its_class() {
 }
 
 #[test]
-fn no_code_is_ambiguous_and_only_calls_slow_the_account_down() {
+fn no_code_is_ambiguous_and_a_window_closes_on_one_server_alone() {
     for server in [Server::OpenApi, Server::Zns] {
         for code in -2000..2000 {
             let found = meaning(server, code, "", false);
@@ -65,12 +64,45 @@ fn no_code_is_ambiguous_and_only_calls_slow_the_account_down() {
                 !matches!(found.class, ErrorClass::Ambiguous | ErrorClass::Unspecified),
                 "{code}"
             );
-            assert_eq!(found.class == ErrorClass::Throttled, code == -32, "{code}");
             assert_eq!(
                 found.outside_window,
                 server == Server::OpenApi && matches!(code, -230 | -232),
                 "{code}"
             );
+        }
+    }
+}
+
+#[test]
+fn hours_and_quotas_are_told_apart_from_failures_and_only_calls_slow_the_account_down() {
+    use WaitReason::{AccountQuota, Hours, RecipientQuota, Unspecified};
+    let reasons: &[(Server, WaitReason, &[i64])] = &[
+        (Server::OpenApi, Hours, &[-234]),
+        (Server::OpenApi, RecipientQuota, &[-218]),
+        (Server::OpenApi, AccountQuota, &[-211]),
+        (Server::Zns, Hours, &[-133]),
+        (Server::Zns, RecipientQuota, &[-1472]),
+        (Server::Zns, AccountQuota, &[-115, -126, -144, -1441, -147]),
+    ];
+    for server in [Server::OpenApi, Server::Zns] {
+        for code in -2000..2000 {
+            let mut listed = reasons
+                .iter()
+                .filter(|(at, _, codes)| *at == server && codes.contains(&code));
+            let expected = listed.next().map_or(Unspecified, |(_, reason, _)| *reason);
+            let found = meaning(server, code, "", false);
+            assert_eq!(found.reason, expected, "{server:?} {code}");
+            assert!(
+                expected == Unspecified || found.wait != Wait::Unknown,
+                "{server:?} {code}"
+            );
+            let error = SendError {
+                class: found.class.into(),
+                wait_reason: found.reason.into(),
+                ..SendError::default()
+            };
+            let slows = account_rests(&error).is_some() && found.class == ErrorClass::Throttled;
+            assert_eq!(slows, code == -32, "{server:?} {code}");
         }
     }
 }
