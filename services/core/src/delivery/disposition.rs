@@ -3,9 +3,9 @@
 use omnigate_proto::v1::{DeliveryState, ErrorClass, SendError, WaitReason};
 use std::time::Duration;
 
-/// Most counted failures of one piece.
+/// Most counted failures of one piece at its recipient; waits grow no more after so many of any kind.
 const MAX_FAILURES: u32 = 5;
-/// First wait after a counted failure; each further one is three times as long.
+/// First wait after a counted failure; each further one is three times as long, up to almost seven minutes.
 const FIRST_WAIT: Duration = Duration::from_secs(5);
 /// Least wait when throttled without being told how long.
 const THROTTLED_WAIT: Duration = Duration::from_secs(1);
@@ -53,20 +53,18 @@ pub fn disposition(error: &SendError, failures: u32, may_repeat: bool, random: u
     match error.class() {
         ErrorClass::Throttled => again(spread(THROTTLED_WAIT, random), false),
         ErrorClass::Account => again(spread(ACCOUNT_WAIT, random), false),
-        ErrorClass::NotSent | ErrorClass::RecipientTemporary if failures + 1 < MAX_FAILURES => {
-            again(spread(FIRST_WAIT * 3_u32.pow(failures.min(MAX_FAILURES)), random), true)
-        }
+        // A provider may be away for hours, and nothing left meanwhile: the message has its whole life for it.
+        ErrorClass::NotSent => again(spread(growing(failures), random), true),
+        ErrorClass::RecipientTemporary if failures + 1 < MAX_FAILURES => again(spread(growing(failures), random), true),
         ErrorClass::Ambiguous | ErrorClass::Unspecified if may_repeat => Disposition::Again {
             after: spread(FIRST_WAIT, random).max(asked),
             counts: true,
             possible_duplicate: true,
         },
         ErrorClass::Ambiguous | ErrorClass::Unspecified => Disposition::End(DeliveryState::Unknown),
-        ErrorClass::NotSent
-        | ErrorClass::RecipientTemporary
-        | ErrorClass::RecipientPermanent
-        | ErrorClass::Refused
-        | ErrorClass::Content => Disposition::End(DeliveryState::Failed),
+        ErrorClass::RecipientTemporary | ErrorClass::RecipientPermanent | ErrorClass::Refused | ErrorClass::Content => {
+            Disposition::End(DeliveryState::Failed)
+        }
         ErrorClass::Policy => Disposition::End(DeliveryState::Skipped),
         ErrorClass::Expired => Disposition::End(DeliveryState::Expired),
     }
@@ -89,6 +87,10 @@ pub fn account_rests(error: &SendError) -> Option<Duration> {
 fn is_rule(error: &SendError) -> bool {
     matches!(error.class(), ErrorClass::Throttled | ErrorClass::RecipientTemporary)
         && error.wait_reason() != WaitReason::Unspecified
+}
+
+fn growing(failures: u32) -> Duration {
+    FIRST_WAIT * 3_u32.pow(failures.min(MAX_FAILURES - 1))
 }
 
 /// A wait between 80 % and 120 % of `wait`, so that what failed together is not tried together.
@@ -190,12 +192,22 @@ mod tests {
     }
 
     #[test]
+    fn what_did_not_leave_is_tried_as_long_as_it_lives() {
+        let wait = |failures| match of(ErrorClass::NotSent, failures, false) {
+            Disposition::Again { after, .. } => after.as_secs(),
+            Disposition::End(_) => panic!("nothing left: it must be tried again"),
+        };
+        let waits: Vec<u64> = [0, 1, 2, 3, 4, 5, 1_000].map(wait).to_vec();
+        assert_eq!(waits, [5, 15, 45, 135, 405, 405, 405]);
+    }
+
+    #[test]
     fn failures_are_bounded_and_waits_grow() {
         assert_eq!(
-            of(ErrorClass::NotSent, 4, false),
+            of(ErrorClass::RecipientTemporary, 4, false),
             Disposition::End(DeliveryState::Failed)
         );
-        let wait = |failures| match of(ErrorClass::NotSent, failures, false) {
+        let wait = |failures| match of(ErrorClass::RecipientTemporary, failures, false) {
             Disposition::Again { after, .. } => after,
             Disposition::End(_) => panic!("must be tried again"),
         };
