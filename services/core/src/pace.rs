@@ -65,7 +65,7 @@ pub fn close(record: Option<&PaceRecord>, until: Moment, now: Moment) -> Option<
 pub fn open(record: &PaceRecord, now: Moment) -> Option<PaceRecord> {
     (record.closed_until_ms > now.0).then(|| PaceRecord {
         closed_until_ms: 0,
-        ..record.clone()
+        ..*record
     })
 }
 

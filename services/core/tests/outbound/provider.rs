@@ -48,7 +48,7 @@ pub(crate) struct Provider {
 
 /// True for messages whose reply window the provider takes for closed, whatever we know.
 fn is_closed_there(id: MessageId) -> bool {
-    id.0[5] % 4 == 0
+    id.0[5].is_multiple_of(4)
 }
 
 /// How many pieces a message has.
