@@ -161,6 +161,7 @@ impl World {
 
     async fn scenes_of_providers(&mut self) -> anyhow::Result<()> {
         sms::scenes(self).await?;
+        sms::an_edge_that_is_lost_is_replaced(self).await?;
         twilio::scenes(self).await?;
         zalo::scenes(self).await?;
         self.a_restart_changes_nothing().await

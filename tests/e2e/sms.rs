@@ -12,7 +12,7 @@ use omnigate_proto::v1::{
 use omnigate_sandbox::smsc::{
     AccountOptions, Fault, FaultRule, Operation, Options, ReceiptPlan, ReceiptRule, Smsc, SmscHandle, Writes,
 };
-use omnigate_tests::gateway::Keys;
+use omnigate_tests::gateway::{Keys, OTHER_EDGE};
 use omnigate_tests::reading::{customer_of, delivery, in_thread_order, timeline, words};
 use omnigate_tests::wait;
 use tokio::net::TcpListener;
@@ -53,6 +53,30 @@ pub(crate) async fn scenes(world: &World) -> anyhow::Result<()> {
     throttled_messages_leave_later(world).await?;
     nothing_is_lost_while_the_smsc_is_away(world).await?;
     a_cut_connection_doubles_nothing(world).await
+}
+
+/// The edge that holds the bind is lost, and one that comes takes it over.
+pub(crate) async fn an_edge_that_is_lost_is_replaced(world: &mut World) -> anyhow::Result<()> {
+    const TO: &str = "84912000110";
+    const THEN: &str = "84912000111";
+    if !world.gateway.processes.contains_key(OTHER_EDGE) {
+        return Ok(());
+    }
+    let other = |world: &mut World| world.gateway.processes.get_mut(OTHER_EDGE).context("no second edge");
+    let was_other = !bound_here(world)?;
+    ensure!(was_other, "the bind is not where it was to be");
+    other(world)?.kill9()?;
+    let sent = send(world, to_phone("meanwhile", SMS, TO, message("meanwhile"))).await?;
+    reaches(world, &sent.message_id, &[DeliveryState::Delivered]).await?;
+    ensure!(bound_here(world)?, "nobody else has the bind");
+    other(world)?.start_again()?;
+    all_leave_once(world, "after", THEN, 3).await
+}
+
+/// Whether the edge that dispatch calls has had the bind.
+fn bound_here(world: &World) -> anyhow::Result<bool> {
+    let called = world.gateway.processes.get("edge").context("no edge")?;
+    Ok(called.said().contains("\"bound\""))
 }
 
 /// A phone number as an identifier.

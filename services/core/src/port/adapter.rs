@@ -214,6 +214,17 @@ pub trait Channel: Send + Sync {
         None
     }
 
+    /// Names of the account's sessions through any one of which it sends; empty when sending needs none.
+    fn sends_through(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// True while [`Channel::send`] can submit from this process: always, unless it sends through sessions and none of them
+    /// is up here.
+    fn is_connected(&self) -> bool {
+        true
+    }
+
     /// Submits one piece; at most one attempt to submit per call.
     async fn send(&self, outgoing: &Outgoing, host: &dyn ChannelHost) -> Result<SendAccepted, SendError>;
 }

@@ -15,9 +15,9 @@ use omnigate_core::{
 use omnigate_edge::{Edge, Parts, Settings};
 use omnigate_proto::v1::{
     AcquireRequest, AcquireResponse, Capabilities, CheckpointRequest, CheckpointResponse, ErrorClass, Event,
-    Identifier, Message, Part, PushRequest, PushResponse, PushResult, PushStatus, ReceiptState, ReleaseRequest,
-    ReleaseResponse, RenewRequest, RenewResponse, SendAccepted, SendError, Text, event::Kind as EventKind,
-    part::Content,
+    Identifier, LocateRequest, LocateResponse, Message, Part, PushRequest, PushResponse, PushResult, PushStatus,
+    ReceiptState, ReleaseRequest, ReleaseResponse, RenewRequest, RenewResponse, SendAccepted, SendError, Text,
+    event::Kind as EventKind, part::Content,
 };
 use omnigate_rpc::push::Push;
 use omnigate_rpc::v1::{ingest_service_server::IngestService, session_service_server::SessionService};
@@ -29,7 +29,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -178,6 +178,8 @@ pub(crate) fn text(words: &str) -> Message {
 pub(crate) struct FakeKind {
     pub(crate) session: Option<Arc<dyn Session>>,
     pub(crate) calls: Arc<Semaphore>,
+    /// Whether the session through which it sends is up; `None` where it sends without one.
+    pub(crate) connected: Option<Arc<AtomicBool>>,
 }
 
 impl FakeKind {
@@ -185,6 +187,15 @@ impl FakeKind {
         Self {
             session: None,
             calls: Arc::new(Semaphore::new(0)),
+            connected: None,
+        }
+    }
+
+    /// One that sends through a session.
+    pub(crate) fn connected(is_up: bool) -> Self {
+        Self {
+            connected: Some(Arc::new(AtomicBool::new(is_up))),
+            ..Self::new()
         }
     }
 }
@@ -209,7 +220,7 @@ impl Kind for FakeKind {
                 problem: "must not be there".into(),
             });
         }
-        let mut opened = Opened::sending(FakeChannel(Arc::clone(&self.calls)));
+        let mut opened = Opened::sending(FakeChannel(Arc::clone(&self.calls), self.connected.clone()));
         opened
             .sessions
             .extend(self.session.clone().map(|session| (String::new(), session)));
@@ -249,7 +260,7 @@ impl Webhook for FakeWebhook {
     }
 }
 
-struct FakeChannel(Arc<Semaphore>);
+struct FakeChannel(Arc<Semaphore>, Option<Arc<AtomicBool>>);
 
 #[async_trait::async_trait]
 impl Channel for FakeChannel {
@@ -270,7 +281,22 @@ impl Channel for FakeChannel {
         }
     }
 
+    fn sends_through(&self) -> Vec<String> {
+        self.1.iter().map(|_| "tx-1".to_owned()).collect()
+    }
+
+    fn is_connected(&self) -> bool {
+        self.1.as_ref().is_none_or(|up| up.load(Ordering::SeqCst))
+    }
+
     async fn send(&self, outgoing: &Outgoing, host: &dyn ChannelHost) -> Result<SendAccepted, SendError> {
+        if !self.is_connected() {
+            return Err(SendError {
+                class: ErrorClass::NotSent.into(),
+                text: "not connected".into(),
+                ..SendError::default()
+            });
+        }
         match words(&outgoing.message).as_str() {
             "panic" => panic!("as the test asked"),
             "token" => return with_token(host, None).await,
@@ -323,6 +349,10 @@ pub(crate) struct FakeSessions {
     pub(crate) held_elsewhere: Mutex<u32>,
     pub(crate) lost: Mutex<bool>,
     pub(crate) away: Mutex<bool>,
+    /// Where other edges hold sessions.
+    pub(crate) holders: Mutex<Vec<String>>,
+    /// Address in the last Acquire.
+    pub(crate) address: Mutex<String>,
 }
 
 impl FakeSessions {
@@ -347,8 +377,9 @@ impl FakeSessions {
 
 #[async_trait::async_trait]
 impl SessionService for FakeSessions {
-    async fn acquire(&self, _: Request<AcquireRequest>) -> Result<Response<AcquireResponse>, Status> {
+    async fn acquire(&self, request: Request<AcquireRequest>) -> Result<Response<AcquireResponse>, Status> {
         self.note("acquire");
+        *self.address.lock().unwrap() = request.into_inner().address;
         let mut held = self.held_elsewhere.lock().unwrap();
         if *held > 0 {
             *held -= 1;
@@ -378,6 +409,19 @@ impl SessionService for FakeSessions {
     async fn release(&self, _: Request<ReleaseRequest>) -> Result<Response<ReleaseResponse>, Status> {
         self.note("release");
         Ok(Response::new(ReleaseResponse {}))
+    }
+
+    async fn locate(&self, request: Request<LocateRequest>) -> Result<Response<LocateResponse>, Status> {
+        self.note("locate");
+        self.check()?;
+        let request = request.into_inner();
+        assert_eq!(
+            (request.account_id.as_str(), request.sessions),
+            ("shop", vec!["tx-1".to_owned()])
+        );
+        assert!(!request.owner_id.is_empty());
+        let addresses = self.holders.lock().unwrap().clone();
+        Ok(Response::new(LocateResponse { addresses }))
     }
 }
 
@@ -434,6 +478,8 @@ pub(crate) fn parts(kind: FakeKind, accounts: Vec<Account>, ingest: Arc<FakeInge
         directory: Arc::new(directory(accounts)),
         ingest,
         sessions: None,
+        edges: Arc::new(|address| panic!("no edge is known at {address}")),
+        address: String::new(),
         credentials: None,
         transport: Arc::new(NoTransport),
         dialer: Arc::new(omnigate_edge::TcpDialer::default()),

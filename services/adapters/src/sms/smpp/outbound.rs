@@ -2,7 +2,7 @@
 
 use super::binds::{Binds, NoPlace, ticks};
 use super::header::{self, Place, Told};
-use super::line::Answer;
+use super::line::{Answer, Line};
 use super::message_id::canonical;
 use super::pdu::{Sar, Submit};
 use super::settings::{Addressing, LongMessages, SmppSettings};
@@ -199,6 +199,14 @@ impl Channel for SmppChannel {
 
     fn calls_at_once(&self) -> Option<usize> {
         Some(self.binds.at_once())
+    }
+
+    fn sends_through(&self) -> Vec<String> {
+        self.binds.transmitters().map(|line| line.name.clone()).collect()
+    }
+
+    fn is_connected(&self) -> bool {
+        self.binds.transmitters().any(Line::is_open)
     }
 
     async fn send(&self, outgoing: &Outgoing, host: &dyn ChannelHost) -> Result<SendAccepted, SendError> {
