@@ -9,6 +9,7 @@
 )]
 
 mod bad_input;
+mod esms;
 mod external;
 mod inbound;
 mod outbound;
@@ -16,6 +17,7 @@ mod parked;
 mod python;
 mod shares;
 mod sms;
+mod speedsms;
 mod twilio;
 mod zalo;
 
@@ -53,6 +55,8 @@ pub(crate) struct World {
     pub(crate) zalo: ZaloHandle,
     pub(crate) smsc: SmscHandle,
     pub(crate) twilio: SmsHandle,
+    pub(crate) esms: SmsHandle,
+    pub(crate) speedsms: SmsHandle,
 }
 
 /// What is played in a world.
@@ -123,6 +127,10 @@ impl World {
         let webhooks = external::free_address().await?;
         keys.insert("listen.webhooks".to_owned(), webhooks.clone());
         twilio::configure(&mut keys, &twilio, &webhooks);
+        let esms = esms::start().await?;
+        esms::configure(&mut keys, &esms, &webhooks);
+        let speedsms = speedsms::start().await?;
+        speedsms::configure(&mut keys, &speedsms);
         let Some(gateway) = Gateway::start(shape, &keys).await? else {
             return Ok(None);
         };
@@ -138,6 +146,8 @@ impl World {
             zalo,
             smsc,
             twilio,
+            esms,
+            speedsms,
         }))
     }
 
@@ -163,6 +173,8 @@ impl World {
         sms::scenes(self).await?;
         sms::an_edge_that_is_lost_is_replaced(self).await?;
         twilio::scenes(self).await?;
+        esms::scenes(self).await?;
+        speedsms::scenes(self).await?;
         zalo::scenes(self).await?;
         self.a_restart_changes_nothing().await
     }
