@@ -188,7 +188,7 @@ async fn who_opts_out_is_told_once(world: &World) -> anyhow::Result<()> {
     is_back(world, WHO).await?;
     // eSMS takes advertising in lists alone; the law is content now, the provider is not.
     let refused = send(world, to_phone("esms-ad-2", ESMS, WHO, advertising("Giam gia 30%"))).await?;
-    let refused = reaches(world, &refused.message_id, &[DeliveryState::Failed]).await?;
+    let refused = reaches(world, &refused.message_id, &[DeliveryState::Skipped]).await?;
     let error = refused.error.unwrap_or_default();
     ensure!(error.class() == ErrorClass::Policy, "{error:?}");
     ensure!(to_them() == 1, "only the confirmation");

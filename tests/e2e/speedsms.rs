@@ -40,7 +40,7 @@ pub(crate) fn configure(keys: &mut Keys, speedsms: &SmsHandle) {
     set("channel", "sms");
     set("provider", "speedsms");
     set("settings.access_token", &account.access_token);
-    set("settings.api_url", &format!("{}/index.php", speedsms.base_url()));
+    set("settings.api_url", &speedsms.base_url());
     set("settings.callback_token", TOKEN);
     set("settings.sender", "SHOPABC");
     set("settings.sms_type", "3");

@@ -170,6 +170,10 @@ pub trait Webhook: Send + Sync {
     /// Verifies and translates one request. `verify` is false only for offline use, where no secret is known.
     fn receive(&self, request: &WebhookRequest, verify: bool) -> Received;
 
+    /// A request was answered that had events with these stable keys. `kept` is false when the provider must be expected to
+    /// make it again: they are not durable, or nobody can say that it heard so.
+    fn answered(&self, _stable_keys: &[String], _kept: bool) {}
+
     /// Names of request headers that must not be kept because they carry a secret, in lower case.
     fn secret_headers(&self) -> &'static [&'static str] {
         &[]

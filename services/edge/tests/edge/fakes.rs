@@ -180,6 +180,8 @@ pub(crate) struct FakeKind {
     pub(crate) calls: Arc<Semaphore>,
     /// Whether the session through which it sends is up; `None` where it sends without one.
     pub(crate) connected: Option<Arc<AtomicBool>>,
+    /// What the webhook was told about its answers.
+    pub(crate) answers: Arc<Mutex<Vec<(Vec<String>, bool)>>>,
 }
 
 impl FakeKind {
@@ -188,6 +190,7 @@ impl FakeKind {
             session: None,
             calls: Arc::new(Semaphore::new(0)),
             connected: None,
+            answers: Arc::default(),
         }
     }
 
@@ -210,7 +213,7 @@ impl Kind for FakeKind {
     }
 
     fn open_webhook(&self, app: &App, _: &[Account]) -> Result<Option<Box<dyn Webhook>>, Invalid> {
-        Ok(Some(Box::new(FakeWebhook(app.id.clone()))))
+        Ok(Some(Box::new(FakeWebhook(app.id.clone(), Arc::clone(&self.answers)))))
     }
 
     fn open_account(&self, _: &App, account: &Account) -> Result<Opened, Invalid> {
@@ -228,7 +231,20 @@ impl Kind for FakeKind {
     }
 }
 
-struct FakeWebhook(String);
+struct FakeWebhook(String, Arc<Mutex<Vec<(Vec<String>, bool)>>>);
+
+impl FakeWebhook {
+    /// `key x` is an event without an id.
+    fn event(&self, line: &str) -> Event {
+        match line.strip_prefix("key ") {
+            Some(key) => Event {
+                stable_key: key.into(),
+                ..message(&self.0, "")
+            },
+            None => message(&self.0, line),
+        }
+    }
+}
 
 impl Webhook for FakeWebhook {
     fn receive(&self, request: &WebhookRequest, verify: bool) -> Received {
@@ -242,13 +258,17 @@ impl Webhook for FakeWebhook {
         assert_ne!(body, "panic", "as the test asked");
         assert!(request.remote.is_some_and(|remote| remote.is_loopback()));
         Received::Events {
-            events: body.lines().map(|id| message(&self.0, id)).collect(),
+            events: body.lines().map(|line| self.event(line)).collect(),
             reply: Reply {
                 status: 200,
                 content_type: "text/plain",
                 body: Bytes::from_static(b"taken"),
             },
         }
+    }
+
+    fn answered(&self, stable_keys: &[String], kept: bool) {
+        self.1.lock().unwrap().push((stable_keys.to_vec(), kept));
     }
 
     fn secret_headers(&self) -> &'static [&'static str] {

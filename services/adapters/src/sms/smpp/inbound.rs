@@ -1,11 +1,12 @@
 //! What an SMSC delivers, as events.
 
-use super::arrivals::{self, Arrival, Arrivals};
 use super::header::{self, Header, Place, Told};
 use super::message_id::canonical;
 use super::pdu::{Address, Pdu, ShortMessage, command, tag};
 use super::receipt::{self, State};
+use super::said;
 use super::settings::SmppSettings;
+use crate::texting::arrivals::{Arrival, Arrivals};
 use crate::texting::{Inbox, Received, text_part};
 use omnigate_core::{
     account::Account,
@@ -61,9 +62,7 @@ impl Translator<'_> {
             command::DELIVER_SM | command::DATA_SM => pdu.message().ok(),
             _ => None,
         };
-        let said = message
-            .as_ref()
-            .map_or_else(|| arrivals::said_by(&pdu.raw), arrivals::said);
+        let said = message.as_ref().map_or_else(|| said::by_octets(&pdu.raw), said::by);
         let arrival = self.arrivals.arrive(said, self.bind, self.connection, received_at);
         let about = About {
             inbox: Inbox {
