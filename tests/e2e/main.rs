@@ -29,6 +29,7 @@ use omnigate_sandbox::twilio::SmsHandle;
 use omnigate_sandbox::zalo::ZaloHandle;
 use omnigate_tests::bot;
 use omnigate_tests::gateway::{Gateway, Keys, Shape};
+use omnigate_tests::tls::Front;
 
 /// Account of bot 1, by webhook.
 pub(crate) const SHOP: &str = "shop";
@@ -54,6 +55,8 @@ pub(crate) struct World {
     pub(crate) python: String,
     pub(crate) zalo: ZaloHandle,
     pub(crate) smsc: SmscHandle,
+    /// Before the SMSC; its file has to stay.
+    _front: Front,
     pub(crate) twilio: SmsHandle,
     pub(crate) esms: SmsHandle,
     pub(crate) speedsms: SmsHandle,
@@ -121,7 +124,8 @@ impl World {
         let zalo = zalo::start().await?;
         zalo::configure(&mut keys, &zalo);
         let smsc = sms::start().await?;
-        sms::configure(&mut keys, &smsc);
+        let front = Front::start(smsc.address()).await?;
+        sms::configure(&mut keys, &front);
         let twilio = twilio::start().await?;
         // Twilio signs the address that it calls, so that has to be known before the gateway starts.
         let webhooks = external::free_address().await?;
@@ -145,6 +149,7 @@ impl World {
             python,
             zalo,
             smsc,
+            _front: front,
             twilio,
             esms,
             speedsms,

@@ -15,6 +15,7 @@ use omnigate_sandbox::smsc::{
 use omnigate_tests::gateway::{Keys, OTHER_EDGE};
 use omnigate_tests::process::Process;
 use omnigate_tests::reading::{customer_of, delivery, in_thread_order, timeline, words};
+use omnigate_tests::tls::Front;
 use omnigate_tests::wait;
 use tokio::net::TcpListener;
 
@@ -32,13 +33,16 @@ pub(crate) async fn start() -> anyhow::Result<SmscHandle> {
     Ok(Smsc::start(TcpListener::bind("127.0.0.1:0").await?, None, options)?)
 }
 
-pub(crate) fn configure(keys: &mut Keys, smsc: &SmscHandle) {
+/// Configures the account, which speaks TLS.
+pub(crate) fn configure(keys: &mut Keys, front: &Front) {
     let account = AccountOptions::default();
     let mut set = |key: &str, value: &str| keys.insert(format!("accounts.{SMS}.{key}"), value.to_owned());
     set("channel", "sms");
     set("provider", "smpp");
-    set("settings.host", "127.0.0.1");
-    set("settings.port", &smsc.address().port().to_string());
+    set("settings.host", "localhost");
+    set("settings.port", &front.port.to_string());
+    set("settings.tls", "true");
+    set("settings.authority.file", &front.authority.path().to_string_lossy());
     set("settings.system_id", &account.system_id);
     set("settings.password", &account.password);
     set("settings.sender", "SHOP");

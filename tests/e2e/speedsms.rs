@@ -58,10 +58,10 @@ pub(crate) async fn scenes(world: &World) -> anyhow::Result<()> {
 
 async fn a_text_comes_and_an_answer_is_delivered(world: &World) -> anyhow::Result<()> {
     const WHO: &str = "84912000401";
-    world.speedsms.text(WHO, NUMBER, "ok");
+    let _id = world.speedsms.text(WHO, NUMBER, "ok");
     entries_of(world, &phone(WHO), 1).await?;
     // Nothing but the order of their arrival tells two equal messages apart.
-    world.speedsms.text(WHO, NUMBER, "ok");
+    let _id = world.speedsms.text(WHO, NUMBER, "ok");
     let entries = entries_of(world, &phone(WHO), 2).await?;
     let said: Vec<String> = entries.iter().map(words).collect();
     ensure!(said == ["ok", "ok"], "{said:?}");
@@ -132,13 +132,13 @@ async fn forged_calls_are_refused(world: &World) -> anyhow::Result<()> {
         let status = world.speedsms.forge(&forged).await?;
         ensure!(status == 401, "a forged call was answered {status}");
     }
-    world.speedsms.text("84912000406", NUMBER, "thật");
+    let _id = world.speedsms.text("84912000406", NUMBER, "thật");
     who_writes_is_there_and_nobody_else(world, "84912000406", WHO).await
 }
 
 async fn who_opts_out_is_told_once_and_gets_no_advertising(world: &World) -> anyhow::Result<()> {
     const WHO: &str = "84912000407";
-    world.speedsms.text(WHO, NUMBER, "HUY QC");
+    let _id = world.speedsms.text(WHO, NUMBER, "HUY QC");
     let entries = entries_of(world, &phone(WHO), 2).await?;
     let told = wishes(&entries);
     ensure!(
@@ -153,7 +153,7 @@ async fn who_opts_out_is_told_once_and_gets_no_advertising(world: &World) -> any
     let refused = send(world, to_phone("speedsms-ad", SPEEDSMS, WHO, advertising("Giảm giá"))).await?;
     let refused = reaches(world, &refused.message_id, &[DeliveryState::Skipped]).await?;
     ensure!(skipped_as(&refused) == "opted_out", "{:?}", refused.error);
-    world.speedsms.text(WHO, NUMBER, "DK QC");
+    let _id = world.speedsms.text(WHO, NUMBER, "DK QC");
     is_back(world, WHO).await?;
     let welcome = send(world, to_phone("speedsms-ad-2", SPEEDSMS, WHO, advertising("Giảm giá"))).await?;
     reaches(world, &welcome.message_id, &[DeliveryState::Delivered]).await?;

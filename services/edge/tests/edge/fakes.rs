@@ -174,6 +174,9 @@ pub(crate) fn text(words: &str) -> Message {
     }
 }
 
+/// Stable keys of each request, and whether they were kept.
+pub(crate) type Answers = Arc<Mutex<Vec<(Vec<String>, bool)>>>;
+
 /// A channel whose webhook takes one id a line, whose sender does what the text says, and whose session is a script.
 pub(crate) struct FakeKind {
     pub(crate) session: Option<Arc<dyn Session>>,
@@ -181,7 +184,7 @@ pub(crate) struct FakeKind {
     /// Whether the session through which it sends is up; `None` where it sends without one.
     pub(crate) connected: Option<Arc<AtomicBool>>,
     /// What the webhook was told about its answers.
-    pub(crate) answers: Arc<Mutex<Vec<(Vec<String>, bool)>>>,
+    pub(crate) answers: Answers,
 }
 
 impl FakeKind {
@@ -231,7 +234,7 @@ impl Kind for FakeKind {
     }
 }
 
-struct FakeWebhook(String, Arc<Mutex<Vec<(Vec<String>, bool)>>>);
+struct FakeWebhook(String, Answers);
 
 impl FakeWebhook {
     /// `key x` is an event without an id.

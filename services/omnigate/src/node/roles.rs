@@ -293,7 +293,7 @@ fn edge(
         ingest: needed(ingest.clone(), "the ingest role")?,
         sessions: custodied.sessions,
         edges: Arc::new(move |address| Ok(Arc::new(remote::Adapter::connect(address, &options)?))),
-        address: edge_address(inside, listeners.edge.as_ref()),
+        address: listeners.edge_address(&inside.config),
         credentials: custodied.credentials,
         transport,
         dialer: Arc::new(TcpDialer::default()),
@@ -325,26 +325,6 @@ fn edge(
         Phase::Flush,
     );
     Ok(Some(local::adapter(sending)))
-}
-
-/// Where other edges reach this one; empty when nobody said and the listener does not tell.
-fn edge_address(inside: &Inside, listener: Option<&TcpListener>) -> String {
-    if let Some(address) = &inside.config.cluster.edge_address {
-        return address.url();
-    }
-    let listens = listener.and_then(|listener| listener.local_addr().ok());
-    match listens {
-        Some(address) if address.ip().is_unspecified() => {
-            tracing::warn!(
-                %address,
-                "other edges are not told where this one is: set cluster.edge_address if there are any"
-            );
-            String::new()
-        }
-        Some(address) if inside.config.tls.cert_file.is_some() => format!("https://{address}"),
-        Some(address) => format!("http://{address}"),
-        None => String::new(),
-    }
 }
 
 /// Addresses that the operator configured, which may lie in private networks.

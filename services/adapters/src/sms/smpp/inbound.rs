@@ -2,7 +2,7 @@
 
 use super::header::{self, Header, Place, Told};
 use super::message_id::canonical;
-use super::pdu::{Address, Pdu, ShortMessage, command, tag};
+use super::pdu::{Address, Pdu, ShortMessage, Tlvs, command, tag};
 use super::receipt::{self, State};
 use super::said;
 use super::settings::SmppSettings;
@@ -16,7 +16,9 @@ use omnigate_core::{
     },
     time::Moment,
 };
-use omnigate_proto::v1::{ErrorClass, Event, Message, Piece, Receipt, ReceiptState, SendError, event::Kind};
+use omnigate_proto::v1::{
+    ErrorClass, Event, Message, Piece, Reachability, ReachabilityState, Receipt, ReceiptState, SendError, event::Kind,
+};
 use pbjson_types::Timestamp;
 
 /// Kinds of message in `esm_class` that are neither text nor receipt (SMPP 3.4, 5.2.12).
@@ -219,10 +221,34 @@ impl About<'_> {
         Some(event)
     }
 
-    /// A phone can be reached again (SMPP 3.4, 4.12).
+    /// A phone can be reached again, or cannot (SMPP 3.4, 4.12).
     fn alert(&self) -> Vec<Event> {
-        let about = self.pdu.alerted().map(text_of).unwrap_or_default();
-        vec![self.unsupported("alert_notification", "", &about)]
+        let Ok((device, tlvs)) = self.pdu.alert() else {
+            return vec![self.unsupported("alert_notification", "malformed", "")];
+        };
+        let about = written(device);
+        let event = self.reachability(tlvs, &about);
+        let mut event = event.unwrap_or_else(|| self.unsupported("alert_notification", "", &about));
+        with_provider_form(&mut event, device);
+        vec![event]
+    }
+
+    fn reachability(&self, tlvs: Tlvs<'_>, about: &str) -> Option<Event> {
+        let (peer, evidence) = self.inbox.peer(about)?;
+        // SMPP 3.4, 5.3.2.30.
+        let state = match tlvs.get(tag::MS_AVAILABILITY_STATUS) {
+            None | Some([0]) => ReachabilityState::Available,
+            Some([1]) => ReachabilityState::Denied,
+            Some([2]) => ReachabilityState::Unavailable,
+            Some(_) => return None,
+        };
+        self.inbox.taken(Event {
+            peer: Some(peer),
+            identifiers: vec![evidence],
+            stable_key: self.key.clone(),
+            kind: Some(Kind::Reachability(Reachability { state: state.into() })),
+            ..self.inbox.event()
+        })
     }
 
     fn unsupported(&self, type_name: &str, reason: &str, about: &str) -> Event {
