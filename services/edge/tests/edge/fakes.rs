@@ -15,10 +15,11 @@ use omnigate_core::{
 use omnigate_edge::{Edge, Parts, Settings};
 use omnigate_proto::v1::{
     AcquireRequest, AcquireResponse, Capabilities, CheckpointRequest, CheckpointResponse, ErrorClass, Event,
-    Identifier, LocateRequest, LocateResponse, Message, Part, PushRequest, PushResponse, PushResult, PushStatus,
-    ReceiptState, ReleaseRequest, ReleaseResponse, RenewRequest, RenewResponse, SendAccepted, SendError, Text,
-    event::Kind as EventKind, part::Content,
+    Identifier, Message, Part, PushRequest, PushResponse, PushResult, PushStatus, ReceiptState, ReleaseRequest,
+    ReleaseResponse, RenewRequest, RenewResponse, SendAccepted, SendError, Text, event::Kind as EventKind,
+    part::Content,
 };
+use omnigate_proto::v1::{LocateRequest, LocateResponse};
 use omnigate_rpc::push::Push;
 use omnigate_rpc::v1::{ingest_service_server::IngestService, session_service_server::SessionService};
 use omnigate_runtime::{

@@ -53,12 +53,6 @@ impl Inside {
         needed(self.broker.clone(), "a broker")
     }
 
-    /// How this process calls others.
-    fn client(&self) -> remote::Options {
-        let token = self.config.cluster.token.as_ref();
-        remote::Options::with_token(token.map_or("", |token| token.expose()))
-    }
-
     /// Serves until its phase of the stop.
     fn serve(&self, name: &'static str, listener: Option<TcpListener>, services: Services, phase: Phase) {
         let Some(listener) = listener else {
