@@ -9,6 +9,7 @@
 )]
 
 mod bad_input;
+mod esms;
 mod external;
 mod inbound;
 mod outbound;
@@ -16,6 +17,7 @@ mod parked;
 mod python;
 mod shares;
 mod sms;
+mod speedsms;
 mod twilio;
 mod zalo;
 
@@ -27,6 +29,7 @@ use omnigate_sandbox::twilio::SmsHandle;
 use omnigate_sandbox::zalo::ZaloHandle;
 use omnigate_tests::bot;
 use omnigate_tests::gateway::{Gateway, Keys, Shape};
+use omnigate_tests::tls::Front;
 
 /// Account of bot 1, by webhook.
 pub(crate) const SHOP: &str = "shop";
@@ -52,7 +55,11 @@ pub(crate) struct World {
     pub(crate) python: String,
     pub(crate) zalo: ZaloHandle,
     pub(crate) smsc: SmscHandle,
+    /// Before the SMSC; its file has to stay.
+    _front: Front,
     pub(crate) twilio: SmsHandle,
+    pub(crate) esms: SmsHandle,
+    pub(crate) speedsms: SmsHandle,
 }
 
 /// What is played in a world.
@@ -117,12 +124,17 @@ impl World {
         let zalo = zalo::start().await?;
         zalo::configure(&mut keys, &zalo);
         let smsc = sms::start().await?;
-        sms::configure(&mut keys, &smsc);
+        let front = Front::start(smsc.address()).await?;
+        sms::configure(&mut keys, &front);
         let twilio = twilio::start().await?;
         // Twilio signs the address that it calls, so that has to be known before the gateway starts.
         let webhooks = external::free_address().await?;
         keys.insert("listen.webhooks".to_owned(), webhooks.clone());
         twilio::configure(&mut keys, &twilio, &webhooks);
+        let esms = esms::start().await?;
+        esms::configure(&mut keys, &esms, &webhooks);
+        let speedsms = speedsms::start().await?;
+        speedsms::configure(&mut keys, &speedsms);
         let Some(gateway) = Gateway::start(shape, &keys).await? else {
             return Ok(None);
         };
@@ -137,7 +149,10 @@ impl World {
             python,
             zalo,
             smsc,
+            _front: front,
             twilio,
+            esms,
+            speedsms,
         }))
     }
 
@@ -161,7 +176,10 @@ impl World {
 
     async fn scenes_of_providers(&mut self) -> anyhow::Result<()> {
         sms::scenes(self).await?;
+        sms::an_edge_that_is_lost_is_replaced(self).await?;
         twilio::scenes(self).await?;
+        esms::scenes(self).await?;
+        speedsms::scenes(self).await?;
         zalo::scenes(self).await?;
         self.a_restart_changes_nothing().await
     }

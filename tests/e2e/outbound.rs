@@ -49,7 +49,7 @@ pub(crate) async fn reaches(world: &World, message_id: &str, states: &[DeliveryS
         Ok(if states.contains(&delivery.state()) {
             Ok(delivery)
         } else {
-            Err(delivery.state())
+            Err((delivery.state(), delivery.error))
         })
     })
     .await

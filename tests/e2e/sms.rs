@@ -7,13 +7,15 @@ use omnigate_proto::v1::event::Kind;
 use omnigate_proto::v1::send_message_request::Target;
 use omnigate_proto::v1::{
     Delivery, DeliveryState, Entry, ErrorClass, Identifier, Message, Purpose, SendMessageRequest, Subscription,
-    SubscriptionState,
+    SubscriptionState, UnknownPolicy,
 };
 use omnigate_sandbox::smsc::{
     AccountOptions, Fault, FaultRule, Operation, Options, ReceiptPlan, ReceiptRule, Smsc, SmscHandle, Writes,
 };
-use omnigate_tests::gateway::Keys;
+use omnigate_tests::gateway::{Keys, OTHER_EDGE};
+use omnigate_tests::process::Process;
 use omnigate_tests::reading::{customer_of, delivery, in_thread_order, timeline, words};
+use omnigate_tests::tls::Front;
 use omnigate_tests::wait;
 use tokio::net::TcpListener;
 
@@ -31,13 +33,16 @@ pub(crate) async fn start() -> anyhow::Result<SmscHandle> {
     Ok(Smsc::start(TcpListener::bind("127.0.0.1:0").await?, None, options)?)
 }
 
-pub(crate) fn configure(keys: &mut Keys, smsc: &SmscHandle) {
+/// Configures the account, which speaks TLS.
+pub(crate) fn configure(keys: &mut Keys, front: &Front) {
     let account = AccountOptions::default();
     let mut set = |key: &str, value: &str| keys.insert(format!("accounts.{SMS}.{key}"), value.to_owned());
     set("channel", "sms");
     set("provider", "smpp");
-    set("settings.host", "127.0.0.1");
-    set("settings.port", &smsc.address().port().to_string());
+    set("settings.host", "localhost");
+    set("settings.port", &front.port.to_string());
+    set("settings.tls", "true");
+    set("settings.authority.file", &front.authority.path().to_string_lossy());
     set("settings.system_id", &account.system_id);
     set("settings.password", &account.password);
     set("settings.sender", "SHOP");
@@ -52,7 +57,36 @@ pub(crate) async fn scenes(world: &World) -> anyhow::Result<()> {
     a_long_message_is_delivered_when_all_of_it_is(world).await?;
     throttled_messages_leave_later(world).await?;
     nothing_is_lost_while_the_smsc_is_away(world).await?;
-    a_cut_connection_doubles_nothing(world).await
+    a_cut_connection_doubles_nothing(world).await?;
+    what_may_be_repeated_is_repeated_once(world).await
+}
+
+/// The edge that holds the bind is lost, and one that comes takes it over.
+pub(crate) async fn an_edge_that_is_lost_is_replaced(world: &mut World) -> anyhow::Result<()> {
+    const TO: &str = "84912000110";
+    const THEN: &str = "84912000111";
+    if !world.gateway.processes.contains_key(OTHER_EDGE) {
+        return Ok(());
+    }
+    let was_other = !bound_here(world)?;
+    ensure!(was_other, "the bind is not where it was to be");
+    other_edge(world)?.kill9()?;
+    let sent = send(world, to_phone("meanwhile", SMS, TO, message("meanwhile"))).await?;
+    reaches(world, &sent.message_id, &[DeliveryState::Delivered]).await?;
+    ensure!(bound_here(world)?, "nobody else has the bind");
+    other_edge(world)?.start_again()?;
+    all_leave_once(world, "after", THEN, 3).await
+}
+
+fn other_edge(world: &mut World) -> anyhow::Result<&mut Process> {
+    let edges = world.gateway.processes.get_mut(OTHER_EDGE);
+    edges.context("no second edge")
+}
+
+/// Whether the edge that dispatch calls has had the bind.
+fn bound_here(world: &World) -> anyhow::Result<bool> {
+    let called = world.gateway.processes.get("edge").context("no edge")?;
+    Ok(called.said().contains("\"bound\""))
 }
 
 /// A phone number as an identifier.
@@ -112,6 +146,30 @@ pub(crate) fn wishes(entries: &[Entry]) -> Vec<Subscription> {
 /// Why a delivery was passed over.
 pub(crate) fn skipped_as(delivery: &Delivery) -> &str {
     delivery.error.as_ref().map_or("", |error| &error.provider_code)
+}
+
+/// Waits until a phone's customer takes advertising again.
+pub(crate) async fn is_back(world: &World, number: &str) -> anyhow::Result<()> {
+    wait::until("an opt-in", async || {
+        let entries = entries_of(world, &phone(number), 1).await?;
+        let last = wishes(&entries).pop().map(|wish| wish.state());
+        Ok(if last == Some(SubscriptionState::Subscribed) {
+            Ok(())
+        } else {
+            Err(last)
+        })
+    })
+    .await
+}
+
+/// Waits for somebody whose genuine message came after forged ones: when it is there, those would be.
+pub(crate) async fn who_writes_is_there_and_nobody_else(world: &World, who: &str, other: &str) -> anyhow::Result<()> {
+    entries_of(world, &phone(who), 1).await?;
+    ensure!(
+        customer_of(&world.connection, phone(other)).await?.is_none(),
+        "a forged call made a customer"
+    );
+    Ok(())
 }
 
 async fn a_text_becomes_a_customer_by_phone(world: &World) -> anyhow::Result<()> {
@@ -178,16 +236,7 @@ async fn who_opts_out_is_told_once_and_gets_no_advertising(world: &World) -> any
     let service = send(world, to_phone("service-1", SMS, FROM, message("Ma OTP: 1234"))).await?;
     reaches(world, &service.message_id, &[DeliveryState::Delivered]).await?;
     world.smsc.writes(FROM, SHORT_CODE, "DK QC")?;
-    let back = wait::until("an opt-in", async || {
-        let entries = entries_of(world, &phone(FROM), 1).await?;
-        let last = wishes(&entries).pop().map(|wish| wish.state());
-        Ok(if last == Some(SubscriptionState::Subscribed) {
-            Ok(())
-        } else {
-            Err(last)
-        })
-    });
-    back.await?;
+    is_back(world, FROM).await?;
     let welcome = send(world, to_phone("ad-2", SMS, FROM, advertising("Giảm giá 30%"))).await?;
     reaches(world, &welcome.message_id, &[DeliveryState::Delivered]).await?;
     let texts: Vec<String> = world
@@ -359,4 +408,22 @@ async fn a_cut_connection_doubles_nothing(world: &World) -> anyhow::Result<()> {
     }
     ensure!(unknown == 1, "{unknown} of one answer that was lost");
     got_once(world, TO, &texts)
+}
+
+/// The answer to each of two submits of a message is lost, and the caller allowed one repetition.
+async fn what_may_be_repeated_is_repeated_once(world: &World) -> anyhow::Result<()> {
+    const TO: &str = "84912000113";
+    world.smsc.fault(FaultRule {
+        destination: Some(TO.to_owned()),
+        times: 2,
+        ..FaultRule::once(Operation::Submit, Fault::CutAfter)
+    });
+    let request = SendMessageRequest {
+        on_unknown: UnknownPolicy::ResendOnce.into(),
+        ..to_phone("repeat", SMS, TO, message("Ma OTP: 99"))
+    };
+    let sent = send(world, request).await?;
+    let ended = reaches(world, &sent.message_id, &[DeliveryState::Unknown]).await?;
+    ensure!(ended.possible_duplicate && ended.attempts == 2, "{ended:?}");
+    got_once(world, TO, &["Ma OTP: 99".to_owned(), "Ma OTP: 99".to_owned()])
 }

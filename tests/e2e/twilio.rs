@@ -2,13 +2,14 @@
 
 use crate::World;
 use crate::outbound::{message, reaches, send};
-use crate::sms::{advertising, entries_of, phone, skipped_as, to_phone, wishes};
+use crate::sms::{
+    advertising, entries_of, is_back, phone, skipped_as, to_phone, who_writes_is_there_and_nobody_else, wishes,
+};
 use anyhow::ensure;
 use omnigate_proto::v1::{DeliveryState, ErrorClass, SubscriptionState};
 use omnigate_sandbox::twilio::{Fate, Forgery, Options, SmsHandle, Twilio, TwilioOptions};
 use omnigate_tests::gateway::Keys;
-use omnigate_tests::reading::{customer_of, words};
-use omnigate_tests::wait;
+use omnigate_tests::reading::words;
 use std::collections::BTreeMap;
 use tokio::net::TcpListener;
 
@@ -89,14 +90,8 @@ async fn a_forged_call_is_refused(world: &World) -> anyhow::Result<()> {
         let status = world.twilio.forge(&forged).await?;
         ensure!(status == 401, "a forged call was answered {status}");
     }
-    // Something genuine later: when it is there, the forged one would be.
     let _sid = world.twilio.text("84912000203", NUMBER, "thật");
-    entries_of(world, &phone("84912000203"), 1).await?;
-    ensure!(
-        customer_of(&world.connection, phone(WHO)).await?.is_none(),
-        "a forged call made a customer"
-    );
-    Ok(())
+    who_writes_is_there_and_nobody_else(world, "84912000203", WHO).await
 }
 
 async fn a_number_that_cannot_be_reached_says_why(world: &World) -> anyhow::Result<()> {
@@ -124,16 +119,7 @@ async fn who_writes_stop_gets_no_advertising(world: &World) -> anyhow::Result<()
     let refused = reaches(world, &refused.message_id, &[DeliveryState::Skipped]).await?;
     ensure!(skipped_as(&refused) == "opted_out", "{:?}", refused.error);
     let _sid = world.twilio.text(WHO, NUMBER, "START");
-    let back = wait::until("an opt-in", async || {
-        let entries = entries_of(world, &phone(WHO), 1).await?;
-        let last = wishes(&entries).pop().map(|wish| wish.state());
-        Ok(if last == Some(SubscriptionState::Subscribed) {
-            Ok(())
-        } else {
-            Err(last)
-        })
-    });
-    back.await?;
+    is_back(world, WHO).await?;
     let welcome = send(world, to_phone("twilio-ad-2", TWILIO, WHO, advertising("Sale"))).await?;
     reaches(world, &welcome.message_id, &[DeliveryState::Delivered]).await?;
     Ok(())

@@ -12,6 +12,9 @@ use tempfile::TempDir;
 /// Shared secret of a fleet's roles.
 const CLUSTER_TOKEN: &str = "fleet-secret-of-the-tests";
 
+/// The edge of a fleet that dispatch does not call.
+pub const OTHER_EDGE: &str = "edge-2";
+
 /// Which shape.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Shape {
@@ -37,6 +40,13 @@ pub struct Gateway {
 
 /// Settings by key of the configuration, such as `accounts.shop.channel`.
 pub type Keys = BTreeMap<String, String>;
+
+/// The settings of an edge beside the one that providers call.
+fn elsewhere(keys: &Keys) -> Keys {
+    let mut keys = keys.clone();
+    keys.remove("listen.webhooks");
+    keys
+}
 
 impl Gateway {
     /// Starts one; `None` when a fleet's servers are not installed and need not be.
@@ -91,6 +101,12 @@ impl Gateway {
             "connect.sessions".to_owned(),
             gateway.addresses["listen.sessions"].clone(),
         );
+        // A second edge comes first, so that what only one can hold is not held by the one that dispatch calls.
+        if keys.values().any(|value| value == "smpp") {
+            let env = gateway.env(&elsewhere(&keys));
+            gateway.run(OTHER_EDGE, &["edge"], env)?;
+            gateway.says(OTHER_EDGE, "bound").await?;
+        }
         let env = gateway.env(&keys);
         gateway.run("edge", &["edge"], env)?;
         gateway.locate("edge", "listen.edge").await?;
@@ -182,6 +198,20 @@ impl Gateway {
         Ok(())
     }
 
+    /// Waits until a process says something.
+    pub async fn says(&self, process: &str, what: &str) -> anyhow::Result<()> {
+        let process = self.processes.get(process).context("no such process")?;
+        let wanted = format!("{} saying {what:?}", process.name());
+        wait::until(&wanted, async || {
+            Ok(if process.said().contains(&format!("\"{what}\"")) {
+                Ok(())
+            } else {
+                Err("not yet")
+            })
+        })
+        .await
+    }
+
     /// Waits until the api and, in one process, everything else says that it is ready.
     pub async fn ready(&self) -> anyhow::Result<()> {
         let url = format!("http://{}/readyz", self.addresses["listen.admin"]);
@@ -223,6 +253,7 @@ impl Gateway {
         let order = [
             "omnigate",
             "edge",
+            OTHER_EDGE,
             "api",
             "dispatch-1",
             "dispatch-2",

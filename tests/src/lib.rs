@@ -4,4 +4,5 @@ pub mod bot;
 pub mod gateway;
 pub mod process;
 pub mod reading;
+pub mod tls;
 pub mod wait;

@@ -6,6 +6,7 @@
 //! Peers. A phone number is `phone`, scope empty, value E.164. What no phone has (a short code, a name) is `sms_sender`,
 //! scope the account, because the same short code is somebody else's in another network.
 
+pub(crate) mod arrivals;
 pub(crate) mod callback;
 mod failure;
 mod inbox;

@@ -21,8 +21,8 @@ use crate::{
 };
 use content::{MAX_ANSWERS, MAX_HANDLE, at_most, nfc, within, words};
 use omnigate_proto::v1::{
-    Direction, Event, Evidence, Identifier, IdentifierEvidence, PrivacyRequestKind, ProfileUpdate, Rating, Reaction,
-    Receipt, ReceiptState, Subscription, SubscriptionState, event::Kind, part::Content,
+    Direction, Event, Evidence, Identifier, IdentifierEvidence, PrivacyRequestKind, ProfileUpdate, Rating,
+    ReachabilityState, Reaction, Receipt, ReceiptState, Subscription, SubscriptionState, event::Kind, part::Content,
 };
 use pbjson_types::Timestamp;
 use std::time::Duration;
@@ -251,6 +251,13 @@ fn check_kind(event: &mut Event, kind: &mut Kind) -> Result<(), Refusal> {
             }
         }
         Kind::Rating(rating) => check_rating(rating),
+        Kind::Reachability(told) => {
+            needs_peer(event)?;
+            match told.state() {
+                ReachabilityState::Unspecified => Err(Refusal::new("reachability.state", "is missing")),
+                _ => Ok(()),
+            }
+        }
     }
 }
 

@@ -30,16 +30,17 @@ pub enum Take {
 #[error("the lease was lost")]
 pub struct Lost;
 
-/// Takes a lease that is free or over. An owner that asks again while its own lasts gets it prolonged under the same epoch;
+/// Takes a lease that is free or over, for an owner who can be reached at an address, or at none. An owner that asks again while its own lasts gets it prolonged under the same epoch;
 /// in every other case the epoch grows, so that nothing begun before can be mistaken for the present.
 #[must_use]
-pub fn take(record: Option<&LeaseRecord>, owner: &str, ttl: Duration, now: Moment) -> Take {
+pub fn take(record: Option<&LeaseRecord>, (owner, address): (&str, &str), ttl: Duration, now: Moment) -> Take {
     let Some(record) = record else {
         return Take::Granted(LeaseRecord {
             owner: owner.to_owned(),
             epoch: 1,
             until_ms: (now + ttl).0,
             cursor: Bytes::new(),
+            address: address.to_owned(),
         });
     };
     let lasts = is_held(record, now);
@@ -54,6 +55,7 @@ pub fn take(record: Option<&LeaseRecord>, owner: &str, ttl: Duration, now: Momen
         epoch: if lasts { record.epoch } else { record.epoch + 1 },
         until_ms: (now + ttl).0,
         cursor: record.cursor.clone(),
+        address: address.to_owned(),
     })
 }
 
@@ -96,6 +98,7 @@ pub fn release(record: Option<&LeaseRecord>, owner: &str, epoch: u64) -> Option<
     let ours = record.filter(|record| record.owner == owner && record.epoch == epoch)?;
     Some(LeaseRecord {
         owner: String::new(),
+        address: String::new(),
         until_ms: 0,
         ..ours.clone()
     })
@@ -144,7 +147,7 @@ mod tests {
     const TTL: Duration = Duration::from_millis(10);
 
     fn granted(record: Option<&LeaseRecord>, owner: &str, now: i64) -> LeaseRecord {
-        match take(record, owner, TTL, Moment(now)) {
+        match take(record, (owner, owner), TTL, Moment(now)) {
             Take::Granted(record) => record,
             Take::Held { owner, until } => panic!("held by {owner} until {until}"),
         }
@@ -157,7 +160,7 @@ mod tests {
             owner: "a".into(),
             until: Moment(10),
         };
-        assert_eq!(take(Some(&record), "b", TTL, Moment(10)), held);
+        assert_eq!(take(Some(&record), ("b", ""), TTL, Moment(10)), held);
         assert_eq!(granted(Some(&record), "b", 11).epoch, 2);
     }
 
@@ -196,6 +199,15 @@ mod tests {
         let mine = checkpoint(Some(&mine), "a", 1, &Bytes::from("7"), (TTL, Moment(1))).unwrap();
         let released = release(Some(&mine), "a", 1).unwrap();
         assert_eq!(granted(Some(&released), "b", 2).cursor, Bytes::from("7"));
+    }
+
+    #[test]
+    fn the_address_is_that_of_the_present_owner() {
+        let mine = granted(None, "a", 0);
+        let renewed = renew(Some(&mine), "a", 1, TTL, Moment(5)).unwrap();
+        assert_eq!(renewed.address, "a");
+        assert_eq!(granted(Some(&renewed), "b", 16).address, "b");
+        assert_eq!(release(Some(&renewed), "a", 1).unwrap().address, "");
     }
 
     #[test]

@@ -10,8 +10,8 @@ use omnigate_proto::{
     state::v1::DeliveryRecord,
     v1::{ErrorClass, SendError, SendRequest, SendResponse, send_response::Outcome},
 };
-use omnigate_rpc::v1::adapter_service_server::AdapterService;
-use std::{error::Error, io, time::Duration};
+use omnigate_rpc::{remote::never_connected, v1::adapter_service_server::AdapterService};
+use std::time::Duration;
 use tonic::{Code, Request, Status};
 
 /// Name of the W3C header.
@@ -56,6 +56,7 @@ fn request(record: &DeliveryRecord, submission: &Submission, deadline: Moment) -
         attempt: submission.attempt,
         deadline: Some(deadline.to_timestamp()),
         message_id: submission.id.to_string(),
+        handed_on: false,
     })
 }
 
@@ -100,27 +101,12 @@ fn error(class: ErrorClass, text: &str) -> SendError {
 fn of_status(status: &Status) -> SendError {
     let text = format!("{:?}: {}", status.code(), status.message());
     let class = match status.code() {
-        _ if was_refused(status) => ErrorClass::NotSent,
+        _ if never_connected(status) => ErrorClass::NotSent,
         // Said by a server before it looks at the message: wrong token, no such service.
         Code::Unauthenticated | Code::Unimplemented => ErrorClass::Account,
         _ => ErrorClass::Ambiguous,
     };
     error(class, &text)
-}
-
-/// True when no connection came to be.
-fn was_refused(status: &Status) -> bool {
-    let mut cause = status.source();
-    while let Some(error) = cause {
-        let refused = error
-            .downcast_ref::<io::Error>()
-            .is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
-        if refused {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
 }
 
 /// True when the adapter cannot be reached at all, so that others need not find out one by one.
@@ -133,7 +119,7 @@ pub(crate) fn adapter_is_away(answer: &Answer) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
+    use std::{io, sync::Arc};
 
     #[test]
     fn only_a_refused_connection_proves_that_nothing_left() {

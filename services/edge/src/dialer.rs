@@ -1,7 +1,10 @@
 //! Outbound connections of sessions, in plain text or under TLS with the system's authorities.
 
 use omnigate_core::port::adapter::{Dialer, Place, Stream, TransportError};
-use rustls::{ClientConfig, pki_types::ServerName};
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, ServerName, pem::PemObject as _},
+};
 use std::{io, sync::Arc, time::Duration};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::TlsConnector;
@@ -31,22 +34,48 @@ impl TcpDialer {
         }
         let name = ServerName::try_from(place.host.clone())
             .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "the host is no name for TLS"))?;
-        let secured = TlsConnector::from(self.tls()).connect(name, connection).await?;
+        let config = match &place.authority {
+            Some(pem) => trusting(pem)?,
+            None => self.tls(),
+        };
+        let secured = TlsConnector::from(config).connect(name, connection).await?;
         Ok(Box::new(secured))
     }
 
     fn tls(&self) -> Arc<ClientConfig> {
         let config = self.tls.get_or_init(|| {
-            let mut authorities = rustls::RootCertStore::empty();
+            let mut authorities = RootCertStore::empty();
             let found = rustls_native_certs::load_native_certs();
             for problem in &found.errors {
                 tracing::warn!(%problem, "a trusted authority of the system cannot be read");
             }
             authorities.add_parsable_certificates(found.certs);
-            let config = ClientConfig::builder().with_root_certificates(authorities);
-            Arc::new(config.with_no_client_auth())
+            config_of(authorities)
         });
         Arc::clone(config)
+    }
+}
+
+fn config_of(authorities: RootCertStore) -> Arc<ClientConfig> {
+    let config = ClientConfig::builder().with_root_certificates(authorities);
+    Arc::new(config.with_no_client_auth())
+}
+
+/// Trusts these authorities and nobody else.
+fn trusting(pem: &str) -> io::Result<Arc<ClientConfig>> {
+    let unreadable = |problem: String| {
+        let text = format!("the configured authority cannot be read: {problem}");
+        io::Error::new(io::ErrorKind::InvalidInput, text)
+    };
+    let mut authorities = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+        let certificate = certificate.map_err(|problem| unreadable(problem.to_string()))?;
+        let added = authorities.add(certificate);
+        added.map_err(|problem| unreadable(problem.to_string()))?;
+    }
+    match authorities.is_empty() {
+        true => Err(unreadable("it holds no certificate".to_owned())),
+        false => Ok(config_of(authorities)),
     }
 }
 
@@ -62,38 +91,4 @@ impl Dialer for TcpDialer {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::net::TcpListener;
-
-    #[tokio::test]
-    async fn what_is_written_arrives() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let place = Place {
-            host: "127.0.0.1".to_owned(),
-            port: listener.local_addr().unwrap().port(),
-            tls: false,
-        };
-        let mut stream = TcpDialer::default().dial(&place).await.unwrap();
-        let (mut accepted, _) = listener.accept().await.unwrap();
-        stream.write_all(b"xin").await.unwrap();
-        let mut read = [0; 3];
-        accepted.read_exact(&mut read).await.unwrap();
-        assert_eq!(&read, b"xin");
-    }
-
-    #[tokio::test]
-    async fn a_place_where_nobody_listens_got_nothing() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        drop(listener);
-        let place = Place {
-            host: "127.0.0.1".to_owned(),
-            port,
-            tls: false,
-        };
-        let refused = TcpDialer::default().dial(&place).await.err().unwrap();
-        assert!(matches!(refused, TransportError::NotSent(_)), "{refused:?}");
-    }
-}
+mod tests;

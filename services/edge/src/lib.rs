@@ -6,6 +6,8 @@
 mod catalog;
 mod credentials;
 mod dialer;
+mod failure;
+mod holders;
 mod metrics;
 mod pushes;
 mod refused;
@@ -31,8 +33,8 @@ use omnigate_core::{
         adapter::{Dialer, Kind, Transport},
     },
 };
-use omnigate_rpc::CredentialPort;
-use omnigate_rpc::v1::{ingest_service_server::IngestService, session_service_server::SessionService};
+use omnigate_rpc::v1::ingest_service_server::IngestService;
+use omnigate_rpc::{AdapterPort, CredentialPort, SessionPort, remote::ClientError};
 use omnigate_runtime::http;
 use pushes::Pushes;
 use session::Sessions;
@@ -40,6 +42,9 @@ use std::sync::Arc;
 use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
 use webhook::{Reception, pages, routes};
+
+/// The way to another edge at an address.
+pub type Edges = Arc<dyn Fn(&str) -> Result<AdapterPort, ClientError> + Send + Sync>;
 
 /// What the role is given.
 pub struct Parts {
@@ -50,7 +55,11 @@ pub struct Parts {
     /// Takes events.
     pub ingest: Arc<dyn IngestService>,
     /// Gives leases; without it no session is hosted.
-    pub sessions: Option<Arc<dyn SessionService>>,
+    pub sessions: Option<SessionPort>,
+    /// Other edges, for sends whose connection one of them holds.
+    pub edges: Edges,
+    /// Where other edges reach the sends of this one, as `http://host:port` or `https://host:port`; empty when they cannot.
+    pub address: String,
     /// Gives access tokens; without it accounts that need one cannot send.
     pub credentials: Option<CredentialPort>,
     /// Outbound HTTP.
@@ -83,10 +92,17 @@ impl Edge {
         let metrics = Metrics::new(parts.metrics);
         let catalog = Arc::new(Catalog::open(parts.kinds, &parts.directory)?);
         let pushes = Arc::new(Pushes::new(parts.ingest, settings.push_within, metrics.clone()));
+        let owner: String = parts.entropy.bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        let holders = holders::Parts {
+            sessions: parts.sessions.clone(),
+            edges: parts.edges,
+            clock: Arc::clone(&parts.clock),
+            owner: owner.clone(),
+        };
         let sending = Sending::new(
             Arc::clone(&catalog),
             Arc::clone(&parts.transport),
-            Credentials::new(parts.credentials, Arc::clone(&parts.clock)),
+            (Credentials::new(parts.credentials, Arc::clone(&parts.clock)), holders),
             Arc::clone(&parts.clock),
             metrics.clone(),
             settings.clone(),
@@ -100,7 +116,8 @@ impl Edge {
             metrics: metrics.clone(),
         };
         let sessions = parts.sessions.map(|service| Sessions {
-            owner: parts.entropy.bytes().iter().map(|byte| format!("{byte:02x}")).collect(),
+            owner,
+            address: parts.address,
             catalog,
             service,
             pushes: Arc::clone(&pushes),

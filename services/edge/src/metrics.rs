@@ -105,6 +105,11 @@ impl Metrics {
         self.0.outcome(Role::Edge, channel, outcome).inc();
     }
 
+    /// A piece was sent by another edge, which counts what became of it.
+    pub(crate) fn handed_on(&self, channel: &str) {
+        self.0.outcome(Role::Edge, channel, "send_handed_on").inc();
+    }
+
     pub(crate) fn session(&self) -> SessionGauge {
         SessionGauge {
             shared: self.0.clone(),

@@ -3,6 +3,8 @@
 use crate::{
     catalog::{Catalog, Served},
     credentials::{Credentials, Host},
+    failure::{error, failed},
+    holders::{self, Holders},
     metrics::Metrics,
     settings::Settings,
 };
@@ -39,6 +41,7 @@ pub struct Sending {
     catalog: Arc<Catalog>,
     transport: Arc<dyn Transport>,
     credentials: Credentials,
+    holders: Holders,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
     settings: Settings,
@@ -55,11 +58,15 @@ impl Sending {
     pub(crate) fn new(
         catalog: Arc<Catalog>,
         transport: Arc<dyn Transport>,
-        credentials: Credentials,
+        (credentials, holders): (Credentials, holders::Parts),
         clock: Arc<dyn Clock>,
         metrics: Metrics,
         settings: Settings,
     ) -> Self {
+        let through = |(account, served): (&String, &Served<dyn Channel>)| {
+            let sessions = served.by.sends_through();
+            (!sessions.is_empty()).then(|| (account.clone(), sessions))
+        };
         let place = |(account, served): (&String, &Served<dyn Channel>)| {
             let calls = served.by.calls_at_once().unwrap_or(settings.sends_per_account);
             let places = Places {
@@ -70,6 +77,7 @@ impl Sending {
         };
         Self {
             places: catalog.channels.iter().map(place).collect(),
+            holders: Holders::new(holders, catalog.channels.iter().filter_map(through)),
             catalog,
             transport,
             credentials,
@@ -93,13 +101,20 @@ impl Sending {
             return failed(pieces, error(ErrorClass::Content, "the message has no such piece"));
         }
         let deadline = request.deadline.as_ref().map(Moment::from_timestamp);
+        if request.peer.is_none() {
+            return failed(pieces, error(ErrorClass::Content, "the peer is missing"));
+        }
+        let _place = match self.place(places, deadline).await {
+            Ok(place) => place,
+            Err(error) => return failed(pieces, error),
+        };
+        if let Some(response) = self.elsewhere(served, &request, pieces, deadline).await {
+            return response;
+        }
         let Some(outgoing) = outgoing(request) else {
             return failed(pieces, error(ErrorClass::Content, "the peer is missing"));
         };
-        let outcome = match self.place(places, deadline).await {
-            Ok(_place) => self.call(&account, served.by.as_ref(), outgoing, deadline).await,
-            Err(error) => Err(error),
-        };
+        let outcome = self.call(&account, served.by.as_ref(), outgoing, deadline).await;
         SendResponse {
             piece_count: pieces,
             outcome: Some(match outcome {
@@ -107,6 +122,24 @@ impl Sending {
                 Err(error) => Outcome::Error(error),
             }),
         }
+    }
+
+    /// Sends through an edge that holds the account's connection, when none is up here. `None` leaves the answer to the
+    /// adapter of this process: it holds one after all, or says how things stand.
+    async fn elsewhere(
+        &self,
+        served: &Served<dyn Channel>,
+        request: &SendRequest,
+        pieces: u32,
+        deadline: Option<Moment>,
+    ) -> Option<SendResponse> {
+        if request.handed_on || served.by.is_connected() {
+            return None;
+        }
+        let until = self.clock.now() + self.left(deadline).ok()?;
+        let response = self.holders.send(request, pieces, until).await?;
+        self.metrics.handed_on(&served.channel);
+        Some(response)
     }
 
     /// A place among the account's calls, before the deadline.
@@ -219,21 +252,6 @@ fn outgoing(request: SendRequest) -> Option<Outgoing> {
 
 fn too_late() -> SendError {
     error(ErrorClass::NotSent, "the deadline passed before it was submitted")
-}
-
-fn error(class: ErrorClass, text: &str) -> SendError {
-    SendError {
-        class: class.into(),
-        text: text.to_owned(),
-        ..SendError::default()
-    }
-}
-
-const fn failed(piece_count: u32, error: SendError) -> SendResponse {
-    SendResponse {
-        piece_count,
-        outcome: Some(Outcome::Error(error)),
-    }
 }
 
 #[async_trait::async_trait]

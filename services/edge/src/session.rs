@@ -49,6 +49,8 @@ pub(crate) struct Sessions {
     pub(crate) settings: Settings,
     /// Random id of this process.
     pub(crate) owner: String,
+    /// Where other edges reach the sends of this process.
+    pub(crate) address: String,
 }
 
 /// One session to host.
@@ -143,7 +145,7 @@ impl Sessions {
     async fn turn(&self, hosted: Hosted<'_>, gauge: &mut SessionGauge, stop: &CancellationToken) -> Ended {
         let Hosted { account, name, .. } = hosted;
         let lease = tokio::select! {
-            lease = Lease::acquire(self.service.as_ref(), account, name, &self.owner) => lease,
+            lease = Lease::acquire(self.service.as_ref(), (account, name), (&self.owner, &self.address)) => lease,
             () = stop.cancelled() => return Ended::Stopped,
         };
         let lease = match lease {

@@ -23,13 +23,14 @@ use omnigate_core::{
     },
     trace::TraceContext,
 };
-use omnigate_proto::v1::RawRequest;
+use omnigate_proto::v1::{Event, RawRequest};
 use omnigate_rpc::trace;
 use omnigate_runtime::http::Remote;
 use percent_encoding::percent_decode_str;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
+    time::Duration,
 };
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
@@ -58,6 +59,38 @@ enum Unreadable {
     TooSlow,
     Broken,
     NoRoom,
+}
+
+/// A provider that waited longer may have given up before it heard the answer.
+const PROMPT: Duration = Duration::from_secs(3);
+
+/// Tells the adapter how a request with events was answered, also when it is cut off.
+struct Answered<'a> {
+    webhook: &'a dyn Webhook,
+    stable_keys: Vec<String>,
+    begun: Instant,
+    kept: bool,
+}
+
+impl<'a> Answered<'a> {
+    fn new(webhook: &'a dyn Webhook, events: &[Event]) -> Self {
+        let keys = events.iter().map(|event| &event.stable_key);
+        Self {
+            webhook,
+            stable_keys: keys.filter(|key| !key.is_empty()).cloned().collect(),
+            begun: Instant::now(),
+            kept: false,
+        }
+    }
+}
+
+impl Drop for Answered<'_> {
+    fn drop(&mut self) {
+        if !self.stable_keys.is_empty() {
+            let kept = self.kept && self.begun.elapsed() <= PROMPT;
+            self.webhook.answered(&self.stable_keys, kept);
+        }
+    }
 }
 
 /// How many times the largest body is read of one that is larger, before its connection is cut.
@@ -121,8 +154,12 @@ impl Reception {
                     }
                 }
                 let raw = vec![kept(app_id, webhook, request)];
+                let mut answered = Answered::new(webhook, &events);
                 match self.pushes.push(app_id, Parcel { events, raw }, trace).await {
-                    Ok(()) => (response(reply), "accepted"),
+                    Ok(()) => {
+                        answered.kept = true;
+                        (response(reply), "accepted")
+                    }
                     Err(problem) => {
                         tracing::warn!(app = app_id, trace_id = trace.trace_id(), %problem, "webhook request not kept");
                         (come_again(), "unavailable")

@@ -17,7 +17,7 @@ use omnigate_core::protocol::{Ports, gateway};
 use omnigate_core::topology::{self, Plan};
 use omnigate_edge::Misfit;
 use omnigate_rpc::page;
-use omnigate_rpc::remote::ClientError;
+use omnigate_rpc::remote::{self, ClientError};
 use omnigate_rpc::server;
 use omnigate_runtime::clock::{NoEntropy, SystemClock, SystemEntropy};
 use omnigate_runtime::config::{Config, ConnectionUrl, RolesError, Secret, check_roles};
@@ -202,6 +202,12 @@ impl Inside {
     /// What a role of this phase may take to finish by itself.
     fn drain(&self, phase: Phase) -> Duration {
         Budgets::from(&self.config.budgets).drain(phase)
+    }
+
+    /// How this process calls others.
+    fn client(&self) -> remote::Options {
+        let token = self.config.cluster.token.as_ref();
+        remote::Options::with_token(token.map_or("", |token| token.expose()))
     }
 
     /// How a gRPC server of this process runs.

@@ -106,5 +106,6 @@ local!(SessionService {
     renew(v1::RenewRequest) -> RenewResponse,
     checkpoint(v1::CheckpointRequest) -> CheckpointResponse,
     release(v1::ReleaseRequest) -> ReleaseResponse,
+    locate(v1::LocateRequest) -> LocateResponse,
 });
 local!(CredentialService { get_access_token(v1::GetAccessTokenRequest) -> GetAccessTokenResponse, });

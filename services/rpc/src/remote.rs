@@ -18,10 +18,10 @@ use crate::{
     },
 };
 use omnigate_proto::v1;
-use std::{future::Future, time::Duration};
-use tokio::time::Instant;
+use std::{error::Error as _, future::Future, io, time::Duration};
+use tokio::time::{Instant, error::Elapsed};
 use tonic::{
-    Code, Request, Response, Status,
+    Code, ConnectError, Request, Response, Status,
     metadata::{Ascii, MetadataMap, MetadataValue},
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint},
 };
@@ -180,6 +180,30 @@ async fn within<A>(
     }
 }
 
+/// True when a failed call proves that no connection came to be, so that nothing of it left.
+#[must_use]
+pub fn never_connected(status: &Status) -> bool {
+    let mut cause = status.source();
+    while let Some(error) = cause {
+        if error.is::<ConnectError>() || error.downcast_ref::<io::Error>().is_some_and(proves_no_connection) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// A time-out of the operating system is of an established connection; one of the runtime is of [`CONNECT`], which is the
+/// only such time-out that a client of ours has.
+fn proves_no_connection(error: &io::Error) -> bool {
+    let elapsed = || error.get_ref().is_some_and(|inner| inner.is::<Elapsed>());
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => true,
+        io::ErrorKind::TimedOut => elapsed(),
+        _ => false,
+    }
+}
+
 macro_rules! remote {
     ($(#[$doc:meta])* $name:ident: $service:ident by $client:ident {
         $($method:ident($request:ty) -> $response:ident,)+
@@ -240,6 +264,7 @@ remote! {
         renew(v1::RenewRequest) -> RenewResponse,
         checkpoint(v1::CheckpointRequest) -> CheckpointResponse,
         release(v1::ReleaseRequest) -> ReleaseResponse,
+        locate(v1::LocateRequest) -> LocateResponse,
     }
 }
 remote! {

@@ -203,6 +203,9 @@ section! {
     pub struct Cluster {
         /// Token with which roles call each other; the same in all processes. Without it all roles run in one.
         pub token: Option<Secret>,
+        /// Where other edges reach `listen.edge` of this process, for accounts whose connection only one edge holds (SMPP).
+        /// Without it the address that it listens on, unless that stands for all of the machine's.
+        pub edge_address: Option<Endpoint>,
     }
 }
 

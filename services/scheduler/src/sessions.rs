@@ -3,16 +3,21 @@
 use crate::settings::Settings;
 use omnigate_core::{
     account::Directory,
+    lease::is_held,
     protocol::{
         Context, Ports,
         lease::{self, COMMON, LeaseError, Wish},
     },
 };
 use omnigate_proto::v1::{
-    AcquireRequest, AcquireResponse, CheckpointRequest, CheckpointResponse, ReleaseRequest, ReleaseResponse,
-    RenewRequest, RenewResponse,
+    AcquireRequest, AcquireResponse, CheckpointRequest, CheckpointResponse, LocateRequest, LocateResponse,
+    ReleaseRequest, ReleaseResponse, RenewRequest, RenewResponse,
 };
-use omnigate_rpc::{auth::Caller, error::Problem, v1::session_service_server::SessionService};
+use omnigate_rpc::{
+    auth::{Caller, Scope},
+    error::Problem,
+    v1::session_service_server::SessionService,
+};
 use std::{sync::Arc, time::Duration};
 use tonic::{Request, Response, Status};
 
@@ -20,6 +25,10 @@ use tonic::{Request, Response, Status};
 const MAX_OWNER: usize = 128;
 /// Longest name of a session.
 const MAX_SESSION: usize = 64;
+/// Longest address.
+const MAX_ADDRESS: usize = 256;
+/// Most sessions that are looked for at once.
+const MAX_LOCATED: usize = 256;
 
 /// Answers for sessions. Any number of them may run: the store decides.
 pub struct Sessions {
@@ -84,6 +93,25 @@ const fn wish<'a>(name: &'a str, owner: &'a str) -> Wish<'a> {
         shard: COMMON,
         name,
         owner,
+        address: "",
+    }
+}
+
+/// Sends, and the token that they show, go to the address: nobody may name one but our own edges.
+fn check_address<T>(request: &Request<T>, address: &str) -> Result<(), Problem> {
+    if address.is_empty() {
+        return Ok(());
+    }
+    if !Caller::of(request)?.scopes.contains(Scope::Internal) {
+        let text = "only the gateway's own edges are handed sends";
+        return Err(Problem::denied("ADDRESS_FORBIDDEN", text));
+    }
+    match address.len() <= MAX_ADDRESS {
+        true => Ok(()),
+        false => Err(Problem::invalid(
+            "address",
+            format!("must have at most {MAX_ADDRESS} bytes"),
+        )),
     }
 }
 
@@ -108,7 +136,11 @@ impl SessionService for Sessions {
     async fn acquire(&self, request: Request<AcquireRequest>) -> Result<Response<AcquireResponse>, Status> {
         let asked = request.get_ref();
         let name = self.name(&request, &asked.account_id, &asked.owner_id, &asked.session)?;
-        let wish = wish(&name, &asked.owner_id);
+        check_address(&request, &asked.address)?;
+        let wish = Wish {
+            address: &asked.address,
+            ..wish(&name, &asked.owner_id)
+        };
         let held = lease::acquire(&self.context(), wish, self.ttl).await.map_err(problem)?;
         Ok(Response::new(AcquireResponse {
             epoch: held.epoch,
@@ -145,5 +177,28 @@ impl SessionService for Sessions {
         let released = lease::release(&self.context(), wish(&name, &asked.owner_id), asked.epoch).await;
         released.map_err(problem)?;
         Ok(Response::new(ReleaseResponse {}))
+    }
+
+    async fn locate(&self, request: Request<LocateRequest>) -> Result<Response<LocateResponse>, Status> {
+        let asked = request.get_ref();
+        if asked.sessions.len() > MAX_LOCATED {
+            let text = format!("must be at most {MAX_LOCATED}");
+            return Err(Problem::invalid("sessions", text).into());
+        }
+        let names = asked.sessions.iter();
+        let names = names.map(|session| self.name(&request, &asked.account_id, &asked.owner_id, session));
+        let names: Vec<String> = names.collect::<Result<_, _>>()?;
+        let context = self.context();
+        let found = lease::look(&context, COMMON, &names).await;
+        let found = found.map_err(|error| problem(error.into()))?;
+        let now = context.now();
+        let held = found
+            .into_iter()
+            .filter(|record| is_held(record, now) && record.owner != asked.owner_id);
+        let mut addresses: Vec<String> = held.map(|record| record.address).collect();
+        addresses.retain(|address| !address.is_empty());
+        addresses.sort_unstable();
+        addresses.dedup();
+        Ok(Response::new(LocateResponse { addresses }))
     }
 }

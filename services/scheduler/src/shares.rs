@@ -122,6 +122,7 @@ impl Shares {
             shard: COMMON,
             name,
             owner: &self.owner,
+            address: "",
         }
     }
 }

@@ -234,5 +234,6 @@ fn wish<'a>(name: &'a str, owner: &'a str) -> Wish<'a> {
         shard: COMMON,
         name,
         owner,
+        address: "",
     }
 }

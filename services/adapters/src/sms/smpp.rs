@@ -5,7 +5,6 @@
 //! An account holds one or several binds, each a session of its own, so that each has one owner among all edges. A
 //! submit goes out through any bind that this process holds.
 
-mod arrivals;
 mod binds;
 mod header;
 mod inbound;
@@ -15,12 +14,13 @@ mod offline;
 mod outbound;
 mod pdu;
 mod receipt;
+mod said;
 mod session;
 mod settings;
 mod status;
 
 use crate::settings::invalid;
-use arrivals::Arrivals;
+use crate::texting::arrivals::Arrivals;
 use binds::Binds;
 use omnigate_core::{
     account::{Account, App},

@@ -47,7 +47,7 @@ impl Kind for Adapter {
         Ok(Some(Box::new(webhook::SpeedsmsWebhook::new(
             account.clone(),
             text,
-            own.guard,
+            own,
         ))))
     }
 

@@ -119,15 +119,17 @@ impl Guard {
         })
     }
 
-    /// The address with the token, to be told to the provider; `None` when there is no token.
+    /// The address to be told to the provider, with the token if there is one; `None` when no call would be taken.
     pub(crate) fn address(&self, base: &str) -> Option<String> {
-        let token = self.token.as_ref()?;
-        Some(format!("{base}?{TOKEN}={token}"))
+        match &self.token {
+            Some(token) => Some(format!("{base}?{TOKEN}={token}")),
+            None => (!self.is_closed()).then(|| base.to_owned()),
+        }
     }
 
-    /// True when there is a token: without one no call is taken.
+    /// True when there is neither a token nor a list of addresses: then no call is taken.
     pub(crate) fn is_closed(&self) -> bool {
-        self.token.is_none()
+        self.token.is_none() && self.allowed.is_empty()
     }
 
     /// The token, to be kept out of texts.
@@ -137,13 +139,17 @@ impl Guard {
 
     /// Why a call is a stranger's, if it is.
     pub(crate) fn refuse(&self, request: &WebhookRequest, parameters: &Parameters) -> Option<&'static str> {
-        let Some(token) = &self.token else {
-            return Some("no callback_token is configured, so no call can be told from a forged one");
-        };
-        match parameters.in_query(TOKEN) {
-            None => return Some("the callback token is missing"),
-            Some(given) if bool::from(given.as_bytes().ct_eq(token.as_bytes())) => {}
-            Some(_) => return Some("the callback token is wrong"),
+        if self.is_closed() {
+            return Some(
+                "neither callback_token nor allowed_addresses is configured, so no call can be told from a forged one",
+            );
+        }
+        if let Some(token) = &self.token {
+            match parameters.in_query(TOKEN) {
+                None => return Some("the callback token is missing"),
+                Some(given) if bool::from(given.as_bytes().ct_eq(token.as_bytes())) => {}
+                Some(_) => return Some("the callback token is wrong"),
+            }
         }
         let is_allowed = |remote: IpAddr| {
             self.allowed
@@ -316,6 +322,16 @@ mod tests {
             self::guard(Some(SECRET), &["gateway"]).unwrap_err().key,
             "allowed_addresses"
         );
+        let alone = self::guard(None, &["203.0.113.0/24"]).unwrap();
+        assert!(!refused(&alone, "", "", Some("203.0.113.7")));
+        assert!(!refused(&alone, "token=anything", "", Some("203.0.113.7")));
+        for stranger in [Some("198.51.100.1"), None] {
+            assert!(refused(&alone, query, "", stranger), "{stranger:?}");
+        }
+        let told = |guard: &Guard| guard.address("https://x/y");
+        assert_eq!(told(&alone).as_deref(), Some("https://x/y"));
+        assert_eq!(told(&guard).as_deref(), Some("https://x/y?token=0123456789abcdef"));
+        assert_eq!(told(&Guard::default()), None);
     }
 
     #[test]

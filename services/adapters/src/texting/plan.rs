@@ -1,6 +1,7 @@
 //! A message as the text of an SMS.
 
 use super::{content_error, plain::plain, settings::TextSettings};
+use omnigate_core::sms::alphabet::National;
 use omnigate_core::sms::segment::{MAX_SEGMENTS, Options, Plan};
 use omnigate_proto::v1::{
     Choice, Contact, Link, Location, Media, Message, Purpose, SendError, Text, TextFormat, part::Content,
@@ -13,6 +14,8 @@ pub(crate) struct Rules {
     pub(crate) media: usize,
     /// Units that the provider adds to the text by itself.
     pub(crate) reserved: usize,
+    /// National tables of letters that both sides agreed to.
+    pub(crate) national: National,
 }
 
 /// What is sent.
@@ -77,6 +80,7 @@ fn options(purpose: Purpose, settings: &TextSettings, rules: Rules) -> Options {
         label: settings.label.clone().filter(|_| advertises),
         opt_out_line: settings.opt_out_line.clone().filter(|_| advertises),
         reserved: rules.reserved,
+        national: rules.national,
         price: settings.cost_per_segment.clone(),
         max_segments: settings.max_segments.min(MAX_SEGMENTS),
         ..Options::default()

@@ -112,6 +112,7 @@ const fn name(kind: &Kind) -> &'static str {
         Kind::Unsupported(_) => "unsupported",
         Kind::PrivacyRequest(_) => "privacy_request",
         Kind::Rating(_) => "rating",
+        Kind::Reachability(_) => "reachability",
     }
 }
 
@@ -158,6 +159,7 @@ fn discriminator(event: &Event, kind: &Kind) -> Vec<Vec<u8>> {
         Kind::AccountNotice(notice) => vec![text(&notice.code), text(&notice.text), moment(event)],
         Kind::PrivacyRequest(request) => vec![request.kind.to_be_bytes().to_vec(), moment(event)],
         Kind::Rating(rating) => vec![rating.encode_to_vec(), moment(event)],
+        Kind::Reachability(told) => vec![told.state.to_be_bytes().to_vec(), moment(event)],
         Kind::Unsupported(Unsupported { type_name, raw, .. }) => vec![text(type_name), raw.to_vec()],
     }
 }

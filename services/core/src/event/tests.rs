@@ -2,8 +2,8 @@ use super::*;
 use crate::account::{AdapterRef, Limits, Settings};
 use bytes::Bytes;
 use omnigate_proto::v1::{
-    Author, Choice, Deletion, Edit, Media, Message, Part, Postback, Profile, Subscription, Text, Unsupported,
-    part::Content,
+    Author, Choice, Deletion, Edit, Media, Message, Part, Postback, Profile, Reachability, Subscription, Text,
+    Unsupported, part::Content,
 };
 use proptest::prelude::*;
 
@@ -73,6 +73,10 @@ pub(super) fn normal(mut event: Event) -> Event {
 
 fn id(event: Event) -> String {
     normal(event).event_id
+}
+
+fn device(state: ReachabilityState) -> Kind {
+    Kind::Reachability(Reachability { state: state.into() })
 }
 
 fn refusal(mut event: Event) -> String {
@@ -227,6 +231,8 @@ fn what_breaks_the_contract_is_refused_by_name() {
         ),
         (without_id(Kind::Receipt(nameless)), "receipt"),
         (event(Kind::Subscription(Subscription::default())), "subscription.state"),
+        (event(Kind::Reachability(Reachability::default())), "reachability.state"),
+        (without_peer(device(ReachabilityState::Available)), "peer"),
     ] {
         assert_eq!(refusal(given), field);
     }
@@ -415,6 +421,11 @@ fn different_facts() -> Vec<Event> {
         event(subscribed(SubscriptionState::Unsubscribed, "")),
         event(subscribed(SubscriptionState::Subscribed, "news")),
         later(subscribed(SubscriptionState::Subscribed, "")),
+        event(device(ReachabilityState::Available)),
+        event(device(ReachabilityState::Unavailable)),
+        later(device(ReachabilityState::Available)),
+        keyless("7", device(ReachabilityState::Available)),
+        keyless("8", device(ReachabilityState::Available)),
     ]
 }
 

@@ -170,6 +170,10 @@ pub trait Webhook: Send + Sync {
     /// Verifies and translates one request. `verify` is false only for offline use, where no secret is known.
     fn receive(&self, request: &WebhookRequest, verify: bool) -> Received;
 
+    /// A request was answered that had events with these stable keys. `kept` is false when the provider must be expected to
+    /// make it again: they are not durable, or nobody can say that it heard so.
+    fn answered(&self, _stable_keys: &[String], _kept: bool) {}
+
     /// Names of request headers that must not be kept because they carry a secret, in lower case.
     fn secret_headers(&self) -> &'static [&'static str] {
         &[]
@@ -212,6 +216,17 @@ pub trait Channel: Send + Sync {
     /// How many calls of [`Channel::send`] may run at once; `None` leaves it to the host.
     fn calls_at_once(&self) -> Option<usize> {
         None
+    }
+
+    /// Names of the account's sessions through any one of which it sends; empty when sending needs none.
+    fn sends_through(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// True while [`Channel::send`] can submit from this process: always, unless it sends through sessions and none of them
+    /// is up here.
+    fn is_connected(&self) -> bool {
+        true
     }
 
     /// Submits one piece; at most one attempt to submit per call.

@@ -26,6 +26,8 @@ pub struct Wish<'a> {
     pub name: &'a str,
     /// The asking process, random per process.
     pub owner: &'a str,
+    /// Where it takes what only the owner can do; empty where nobody asks.
+    pub address: &'a str,
 }
 
 /// A lease that is ours.
@@ -69,7 +71,7 @@ impl From<StoreError> for LeaseError {
 
 /// Takes a lease for `ttl`.
 pub async fn acquire(context: &Context<'_>, wish: Wish<'_>, ttl: Duration) -> Result<Held, LeaseError> {
-    let decide = |record: Option<&LeaseRecord>, now| match lease::take(record, wish.owner, ttl, now) {
+    let decide = |record: Option<&LeaseRecord>, now| match lease::take(record, (wish.owner, wish.address), ttl, now) {
         Take::Granted(record) => Ok(Some(record)),
         Take::Held { owner, until } => Err(LeaseError::Held { owner, until }),
     };
@@ -124,13 +126,14 @@ pub async fn join(context: &Context<'_>, group: &str, owner: &str, ttl: Duration
         shard: COMMON,
         name: &name,
         owner,
+        address: "",
     };
     let listed = Write::Insert {
         key: keys::members(group),
         member: Bytes::copy_from_slice(owner.as_bytes()),
         value: Bytes::new(),
     };
-    let decide = |record: Option<&LeaseRecord>, now| match lease::take(record, owner, ttl, now) {
+    let decide = |record: Option<&LeaseRecord>, now| match lease::take(record, (owner, ""), ttl, now) {
         Take::Granted(record) => Ok(Some(record)),
         Take::Held { owner, until } => Err(LeaseError::Held { owner, until }),
     };

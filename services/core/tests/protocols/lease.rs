@@ -12,6 +12,7 @@ fn wish<'a>(name: &'a str, owner: &'a str) -> Wish<'a> {
         shard: COMMON,
         name,
         owner,
+        address: "",
     }
 }
 

@@ -52,17 +52,18 @@ pub(super) enum NotAcquired {
 pub(super) struct NotDone(String);
 
 impl<'a> Lease<'a> {
+    /// Takes the lease for a process, which says where it can be reached.
     pub(super) async fn acquire(
         service: &'a dyn SessionService,
-        account: &'a str,
-        session: &'a str,
-        owner: &'a str,
+        (account, session): (&'a str, &'a str),
+        (owner, address): (&'a str, &str),
     ) -> Result<Self, NotAcquired> {
         let asked = Instant::now();
         let request = AcquireRequest {
             account_id: account.to_owned(),
             owner_id: owner.to_owned(),
             session: session.to_owned(),
+            address: address.to_owned(),
         };
         match within(service.acquire(Request::new(request))).await {
             Ok(answer) => {

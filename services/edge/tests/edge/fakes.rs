@@ -19,6 +19,7 @@ use omnigate_proto::v1::{
     ReleaseRequest, ReleaseResponse, RenewRequest, RenewResponse, SendAccepted, SendError, Text,
     event::Kind as EventKind, part::Content,
 };
+use omnigate_proto::v1::{LocateRequest, LocateResponse};
 use omnigate_rpc::push::Push;
 use omnigate_rpc::v1::{ingest_service_server::IngestService, session_service_server::SessionService};
 use omnigate_runtime::{
@@ -29,7 +30,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -174,10 +175,17 @@ pub(crate) fn text(words: &str) -> Message {
     }
 }
 
+/// Stable keys of each request, and whether they were kept.
+pub(crate) type Answers = Arc<Mutex<Vec<(Vec<String>, bool)>>>;
+
 /// A channel whose webhook takes one id a line, whose sender does what the text says, and whose session is a script.
 pub(crate) struct FakeKind {
     pub(crate) session: Option<Arc<dyn Session>>,
     pub(crate) calls: Arc<Semaphore>,
+    /// Whether the session through which it sends is up; `None` where it sends without one.
+    pub(crate) connected: Option<Arc<AtomicBool>>,
+    /// What the webhook was told about its answers.
+    pub(crate) answers: Answers,
 }
 
 impl FakeKind {
@@ -185,6 +193,16 @@ impl FakeKind {
         Self {
             session: None,
             calls: Arc::new(Semaphore::new(0)),
+            connected: None,
+            answers: Arc::default(),
+        }
+    }
+
+    /// One that sends through a session.
+    pub(crate) fn connected(is_up: bool) -> Self {
+        Self {
+            connected: Some(Arc::new(AtomicBool::new(is_up))),
+            ..Self::new()
         }
     }
 }
@@ -199,7 +217,7 @@ impl Kind for FakeKind {
     }
 
     fn open_webhook(&self, app: &App, _: &[Account]) -> Result<Option<Box<dyn Webhook>>, Invalid> {
-        Ok(Some(Box::new(FakeWebhook(app.id.clone()))))
+        Ok(Some(Box::new(FakeWebhook(app.id.clone(), Arc::clone(&self.answers)))))
     }
 
     fn open_account(&self, _: &App, account: &Account) -> Result<Opened, Invalid> {
@@ -209,7 +227,7 @@ impl Kind for FakeKind {
                 problem: "must not be there".into(),
             });
         }
-        let mut opened = Opened::sending(FakeChannel(Arc::clone(&self.calls)));
+        let mut opened = Opened::sending(FakeChannel(Arc::clone(&self.calls), self.connected.clone()));
         opened
             .sessions
             .extend(self.session.clone().map(|session| (String::new(), session)));
@@ -217,7 +235,20 @@ impl Kind for FakeKind {
     }
 }
 
-struct FakeWebhook(String);
+struct FakeWebhook(String, Answers);
+
+impl FakeWebhook {
+    /// `key x` is an event without an id.
+    fn event(&self, line: &str) -> Event {
+        match line.strip_prefix("key ") {
+            Some(key) => Event {
+                stable_key: key.into(),
+                ..message(&self.0, "")
+            },
+            None => message(&self.0, line),
+        }
+    }
+}
 
 impl Webhook for FakeWebhook {
     fn receive(&self, request: &WebhookRequest, verify: bool) -> Received {
@@ -231,13 +262,17 @@ impl Webhook for FakeWebhook {
         assert_ne!(body, "panic", "as the test asked");
         assert!(request.remote.is_some_and(|remote| remote.is_loopback()));
         Received::Events {
-            events: body.lines().map(|id| message(&self.0, id)).collect(),
+            events: body.lines().map(|line| self.event(line)).collect(),
             reply: Reply {
                 status: 200,
                 content_type: "text/plain",
                 body: Bytes::from_static(b"taken"),
             },
         }
+    }
+
+    fn answered(&self, stable_keys: &[String], kept: bool) {
+        self.1.lock().unwrap().push((stable_keys.to_vec(), kept));
     }
 
     fn secret_headers(&self) -> &'static [&'static str] {
@@ -249,7 +284,7 @@ impl Webhook for FakeWebhook {
     }
 }
 
-struct FakeChannel(Arc<Semaphore>);
+struct FakeChannel(Arc<Semaphore>, Option<Arc<AtomicBool>>);
 
 #[async_trait::async_trait]
 impl Channel for FakeChannel {
@@ -270,7 +305,22 @@ impl Channel for FakeChannel {
         }
     }
 
+    fn sends_through(&self) -> Vec<String> {
+        self.1.iter().map(|_| "tx-1".to_owned()).collect()
+    }
+
+    fn is_connected(&self) -> bool {
+        self.1.as_ref().is_none_or(|up| up.load(Ordering::SeqCst))
+    }
+
     async fn send(&self, outgoing: &Outgoing, host: &dyn ChannelHost) -> Result<SendAccepted, SendError> {
+        if !self.is_connected() {
+            return Err(SendError {
+                class: ErrorClass::NotSent.into(),
+                text: "not connected".into(),
+                ..SendError::default()
+            });
+        }
         match words(&outgoing.message).as_str() {
             "panic" => panic!("as the test asked"),
             "token" => return with_token(host, None).await,
@@ -346,6 +396,10 @@ pub(crate) struct FakeSessions {
     pub(crate) held_elsewhere: Mutex<u32>,
     pub(crate) lost: Mutex<bool>,
     pub(crate) away: Mutex<bool>,
+    /// Where other edges hold sessions.
+    pub(crate) holders: Mutex<Vec<String>>,
+    /// Address in the last Acquire.
+    pub(crate) address: Mutex<String>,
 }
 
 impl FakeSessions {
@@ -370,8 +424,9 @@ impl FakeSessions {
 
 #[async_trait::async_trait]
 impl SessionService for FakeSessions {
-    async fn acquire(&self, _: Request<AcquireRequest>) -> Result<Response<AcquireResponse>, Status> {
+    async fn acquire(&self, request: Request<AcquireRequest>) -> Result<Response<AcquireResponse>, Status> {
         self.note("acquire");
+        *self.address.lock().unwrap() = request.into_inner().address;
         let mut held = self.held_elsewhere.lock().unwrap();
         if *held > 0 {
             *held -= 1;
@@ -401,6 +456,19 @@ impl SessionService for FakeSessions {
     async fn release(&self, _: Request<ReleaseRequest>) -> Result<Response<ReleaseResponse>, Status> {
         self.note("release");
         Ok(Response::new(ReleaseResponse {}))
+    }
+
+    async fn locate(&self, request: Request<LocateRequest>) -> Result<Response<LocateResponse>, Status> {
+        self.note("locate");
+        self.check()?;
+        let request = request.into_inner();
+        assert_eq!(
+            (request.account_id.as_str(), request.sessions),
+            ("shop", vec!["tx-1".to_owned()])
+        );
+        assert!(!request.owner_id.is_empty());
+        let addresses = self.holders.lock().unwrap().clone();
+        Ok(Response::new(LocateResponse { addresses }))
     }
 }
 
@@ -457,6 +525,8 @@ pub(crate) fn parts(kind: FakeKind, accounts: Vec<Account>, ingest: Arc<FakeInge
         directory: Arc::new(directory(accounts)),
         ingest,
         sessions: None,
+        edges: Arc::new(|address| panic!("no edge is known at {address}")),
+        address: String::new(),
         credentials: None,
         transport: Arc::new(NoTransport),
         dialer: Arc::new(omnigate_edge::TcpDialer::default()),

@@ -5,6 +5,8 @@ mod credentials;
 #[cfg(test)]
 mod fakes;
 #[cfg(test)]
+mod holders;
+#[cfg(test)]
 mod sending;
 #[cfg(test)]
 mod sessions;

@@ -1,6 +1,6 @@
 //! Webhooks over real sockets.
 
-use crate::fakes::{FakeIngest, FakeKind, Running, account, message, parts, start};
+use crate::fakes::{FakeIngest, FakeKind, Running, account, message, parts, start, until};
 use omnigate_edge::{Edge, Settings};
 use omnigate_proto::v1::event::Kind;
 use prost::Message as _;
@@ -347,4 +347,40 @@ fn everything_wrong_in_the_configuration_is_said_at_once() {
             "accounts.two.wrong: must not be there",
         ]
     );
+}
+
+#[tokio::test]
+async fn an_adapter_learns_what_its_provider_will_send_again() {
+    let ingest = FakeIngest::held();
+    let kind = FakeKind::new();
+    let answers = Arc::clone(&kind.answers);
+    let running = start(parts(
+        kind,
+        vec![account("shop")],
+        Arc::clone(&ingest),
+        Settings::default(),
+    ))
+    .await;
+    let told = || answers.lock().unwrap().clone();
+    // Kept, and said so.
+    ingest.release(1);
+    exchange(&running, genuine("key a\nb")).await;
+    assert_eq!(told(), [(vec!["a".to_owned()], true)]);
+    // Refused by ingest as a whole.
+    ingest.fail(Status::unavailable("away"));
+    ingest.release(1);
+    let answer = exchange(&running, genuine("key c")).await;
+    assert_eq!(status(&answer), "503");
+    assert_eq!(told()[1..], [(vec!["c".to_owned()], false)]);
+    // The provider hangs up before it is answered.
+    let mut stream = TcpStream::connect(running.address).await.unwrap();
+    stream.write_all(&genuine("key d")).await.unwrap();
+    ingest.until_begun(3).await;
+    drop(stream);
+    until("the end of the request", || told().len() == 3).await;
+    assert_eq!(told()[2..], [(vec!["d".to_owned()], false)]);
+    // What has no key needs no answer.
+    ingest.release(2);
+    exchange(&running, genuine("e")).await;
+    assert_eq!(told().len(), 3);
 }

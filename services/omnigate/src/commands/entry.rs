@@ -4,8 +4,8 @@ use super::print;
 use omnigate_proto::v1::event::Kind;
 use omnigate_proto::v1::part::Content;
 use omnigate_proto::v1::{
-    Alternative, Direction, Entry, Event, Media, Message, Part, PrivacyRequestKind, Purpose, Rating, Subscription,
-    SubscriptionState, TemplateRef,
+    Alternative, Direction, Entry, Event, Media, Message, Part, PrivacyRequestKind, Purpose, Rating, ReachabilityState,
+    Subscription, SubscriptionState, TemplateRef,
 };
 
 /// Longest text shown, in characters.
@@ -66,6 +66,11 @@ fn what(entry: &Entry, event: &Event) -> String {
             PrivacyRequestKind::Unspecified => "PRIVACY: asks for a right of theirs".to_owned(),
         },
         Some(Kind::Rating(rating)) => rating_text(rating),
+        Some(Kind::Reachability(told)) => match told.state() {
+            ReachabilityState::Unavailable => "device: cannot be reached now".to_owned(),
+            ReachabilityState::Denied => "device: the network lets no messages through".to_owned(),
+            ReachabilityState::Available | ReachabilityState::Unspecified => "device: can be reached".to_owned(),
+        },
         Some(Kind::Unsupported(unsupported)) => format!("({})", unsupported.type_name),
         None => "(unknown)".to_owned(),
     }

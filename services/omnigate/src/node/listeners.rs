@@ -77,4 +77,23 @@ impl Listeners {
             admin: of(&self.admin),
         }
     }
+
+    /// Where other edges reach the one of this process; empty when nobody said and the listener does not tell.
+    pub(super) fn edge_address(&self, config: &Config) -> String {
+        if let Some(address) = &config.cluster.edge_address {
+            return address.url();
+        }
+        match self.addresses().edge {
+            Some(address) if address.ip().is_unspecified() => {
+                tracing::warn!(
+                    %address,
+                    "other edges are not told where this one is: set cluster.edge_address if there are any"
+                );
+                String::new()
+            }
+            Some(address) if config.tls.cert_file.is_some() => format!("https://{address}"),
+            Some(address) => format!("http://{address}"),
+            None => String::new(),
+        }
+    }
 }

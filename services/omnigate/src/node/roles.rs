@@ -53,12 +53,6 @@ impl Inside {
         needed(self.broker.clone(), "a broker")
     }
 
-    /// How this process calls others.
-    fn client(&self) -> remote::Options {
-        let token = self.config.cluster.token.as_ref();
-        remote::Options::with_token(token.map_or("", |token| token.expose()))
-    }
-
     /// Serves until its phase of the stop.
     fn serve(&self, name: &'static str, listener: Option<TcpListener>, services: Services, phase: Phase) {
         let Some(listener) = listener else {
@@ -300,12 +294,15 @@ fn edge(
             &inside.client(),
         )?)));
     }
+    let options = inside.client();
     let body_bytes = usize::try_from(inside.config.limits.webhook_body_bytes).unwrap_or(usize::MAX);
     let edge = Edge::new(omnigate_edge::Parts {
         kinds: omnigate_adapters::kinds(),
         directory: Arc::clone(&inside.directory),
         ingest: needed(ingest.clone(), "the ingest role")?,
         sessions: custodied.sessions,
+        edges: Arc::new(move |address| Ok(Arc::new(remote::Adapter::connect(address, &options)?))),
+        address: listeners.edge_address(&inside.config),
         credentials: custodied.credentials,
         transport,
         dialer: Arc::new(TcpDialer::default()),

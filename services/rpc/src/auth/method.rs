@@ -36,6 +36,7 @@ const METHODS: &[(&str, Access)] = &[
     ("/omnigate.v1.SessionService/Renew", ADAPTER),
     ("/omnigate.v1.SessionService/Checkpoint", ADAPTER),
     ("/omnigate.v1.SessionService/Release", ADAPTER),
+    ("/omnigate.v1.SessionService/Locate", INTERNAL),
     // Adapters of others bring their own credentials.
     ("/omnigate.v1.CredentialService/GetAccessToken", INTERNAL),
     ("/omnigate.v1.AdapterService/Send", INTERNAL),

@@ -126,3 +126,41 @@ async fn what_cannot_be_an_address_or_a_token_is_said_at_once() {
     assert_eq!(error, "the token is not plain ASCII");
     assert!(!format!("{options:?}").contains("cluster-token"));
 }
+
+#[tokio::test]
+async fn only_what_found_no_connection_provably_never_left() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    drop(listener);
+    let port = Ingest::connect(&address, &Options::with_token("cluster-token")).unwrap();
+    let refused = soon(port.push(Request::new(asking("")))).await.unwrap_err();
+    assert!(never_connected(&refused), "{refused:?}");
+
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let port = Ingest::connect(&address, &Options::with_token("cluster-token")).unwrap();
+    let cutting = async {
+        let (mut connection, _) = listener.accept().await.unwrap();
+        let mut some = [0; 64];
+        // The call may have been among what was read.
+        assert!(tokio::io::AsyncReadExt::read(&mut connection, &mut some).await.unwrap() > 0);
+    };
+    let (cut, ()) = tokio::join!(soon(port.push(Request::new(asking("")))), cutting);
+    let cut = cut.unwrap_err();
+    assert!(!never_connected(&cut), "{cut:?}");
+
+    let timed_out = |inner: std::io::Error| {
+        let mut status = Status::unavailable("x");
+        status.set_source(Arc::new(inner));
+        status
+    };
+    let elapsed = tokio::time::timeout(Duration::ZERO, std::future::pending::<()>()).await;
+    let ours = std::io::Error::new(std::io::ErrorKind::TimedOut, elapsed.unwrap_err());
+    assert!(never_connected(&timed_out(ours)));
+    let theirs = std::io::Error::from(std::io::ErrorKind::TimedOut);
+    assert!(
+        !never_connected(&timed_out(theirs)),
+        "an established connection that died"
+    );
+    assert!(!never_connected(&Status::unavailable("x")));
+}

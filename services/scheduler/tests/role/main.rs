@@ -17,7 +17,8 @@ use omnigate_core::protocol::park;
 use omnigate_core::topology;
 use omnigate_proto::state::v1::{CustomerEventBatch, EventBatch, Parked, Stamped};
 use omnigate_proto::v1::{
-    AcquireRequest, CheckpointRequest, DeliveryState, Event, Lane, ParkedItem, ReleaseRequest, RenewRequest,
+    AcquireRequest, CheckpointRequest, DeliveryState, Event, Lane, LocateRequest, ParkedItem, ReleaseRequest,
+    RenewRequest,
 };
 use omnigate_rpc::auth::{Caller, Scopes};
 use omnigate_rpc::error::reason;
@@ -220,7 +221,7 @@ fn acquire(owner: &str) -> Request<AcquireRequest> {
     asked(AcquireRequest {
         account_id: "bot".into(),
         owner_id: owner.into(),
-        session: String::new(),
+        ..AcquireRequest::default()
     })
 }
 
@@ -318,4 +319,75 @@ async fn sessions_are_for_those_whose_account_it_is() {
         sessions.acquire(acquire("a")).await.unwrap_err().code(),
         Code::Unavailable
     );
+}
+
+fn named(owner: &str, session: &str) -> AcquireRequest {
+    AcquireRequest {
+        session: session.into(),
+        address: format!("http://{owner}"),
+        ..acquire(owner).into_inner()
+    }
+}
+
+fn locate(owner: &str) -> Request<LocateRequest> {
+    asked(LocateRequest {
+        account_id: "bot".into(),
+        owner_id: owner.into(),
+        sessions: ["tx-1", "tx-2", "tx-3"].map(String::from).to_vec(),
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn edges_find_those_who_hold_a_session_now() {
+    let gateway = Gateway::new();
+    let sessions = gateway.sessions();
+    let found = async |owner: &str| sessions.locate(locate(owner)).await.unwrap().into_inner().addresses;
+    assert!(found("a").await.is_empty());
+    let first = sessions.acquire(asked(named("b", "tx-1"))).await.unwrap().into_inner();
+    sessions.acquire(asked(named("b", "tx-2"))).await.unwrap();
+    sessions.acquire(asked(named("c", "tx-3"))).await.unwrap();
+    sessions.acquire(asked(named("d", "rx-1"))).await.unwrap();
+    assert_eq!(found("a").await, ["http://b", "http://c"]);
+    assert_eq!(found("b").await, ["http://c"], "the asking edge is left out");
+    let release = ReleaseRequest {
+        account_id: "bot".into(),
+        owner_id: "b".into(),
+        epoch: first.epoch,
+        session: "tx-1".into(),
+    };
+    sessions.release(asked(release)).await.unwrap();
+    let unnamed = AcquireRequest {
+        address: String::new(),
+        ..named("e", "tx-1")
+    };
+    sessions.acquire(asked(unnamed)).await.unwrap();
+    assert_eq!(found("c").await, ["http://b"], "who named no address is not told");
+    tokio::time::sleep(Duration::from_secs(16)).await;
+    assert!(found("a").await.is_empty(), "a lease that is over says nothing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_but_our_edges_is_handed_sends() {
+    let gateway = Gateway::new();
+    let sessions = gateway.sessions();
+    let mut foreign = Request::new(named("a", ""));
+    let scopes = Scopes::all();
+    foreign
+        .extensions_mut()
+        .insert(Caller::new("x", "t", scopes).with_account("bot"));
+    let denied = sessions.acquire(foreign).await.unwrap_err();
+    assert_eq!(why(&denied), (Code::PermissionDenied, "ADDRESS_FORBIDDEN".into()));
+    let long = AcquireRequest {
+        address: "x".repeat(257),
+        ..named("a", "")
+    };
+    let refused = sessions.acquire(asked(long)).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    let many = LocateRequest {
+        sessions: vec![String::new(); 257],
+        ..locate("a").into_inner()
+    };
+    let refused = sessions.locate(asked(many)).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    assert!(sessions.acquire(asked(named("a", ""))).await.is_ok());
 }

@@ -84,6 +84,11 @@ impl Binds {
         self.places + self.most_waiting
     }
 
+    /// Those that send.
+    pub(super) fn transmitters(&self) -> impl Iterator<Item = &Line> {
+        self.lines.iter().filter(|line| line.transmits)
+    }
+
     /// One place became free.
     pub(super) fn freed(&self) {
         self.room.notify_one();

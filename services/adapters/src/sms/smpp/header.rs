@@ -86,13 +86,29 @@ pub(super) fn divide(content: &[u8]) -> Option<(Header, &[u8])> {
     elements.is_empty().then_some((header, text))
 }
 
-/// Writes the header of a piece of a long message.
-pub(super) fn write(place: Place) -> Vec<u8> {
-    let [high, low] = place.reference.to_be_bytes();
-    match place.told {
-        Told::TwoOctets => vec![6, element::CONCATENATED_16, 4, high, low, place.total, place.number],
-        Told::Octet | Told::Sar => vec![5, element::CONCATENATED_8, 3, low, place.total, place.number],
+/// Writes the header of a piece of a long message, or of a text in national letters; empty when there is nothing to say.
+pub(super) fn write(place: Option<Place>, national: National) -> Vec<u8> {
+    let mut header = vec![0];
+    if let Some(place) = place {
+        let [high, low] = place.reference.to_be_bytes();
+        match place.told {
+            Told::TwoOctets => header.extend([element::CONCATENATED_16, 4, high, low]),
+            Told::Octet | Told::Sar => header.extend([element::CONCATENATED_8, 3, low]),
+        }
+        header.extend([place.total, place.number]);
     }
+    if let Some(language) = national.single {
+        header.extend([element::SINGLE_SHIFT, 1, language.identifier()]);
+    }
+    if let Some(language) = national.locking {
+        header.extend([element::LOCKING_SHIFT, 1, language.identifier()]);
+    }
+    // At most 12 octets.
+    header[0] = u8::try_from(header.len() - 1).unwrap_or(u8::MAX);
+    if header[0] == 0 {
+        header.clear();
+    }
+    header
 }
 
 #[cfg(test)]
@@ -169,12 +185,30 @@ mod tests {
         }
 
         #[test]
-        fn what_is_written_is_read(reference: u16, total in 2..=255_u8, number in 1..=255_u8, wide: bool) {
+        fn what_is_written_is_read(
+            reference: u16,
+            total in 2..=255_u8,
+            number in 1..=255_u8,
+            wide: bool,
+            single in 0..4_u8,
+            locking in 0..4_u8,
+        ) {
             prop_assume!(number <= total);
             let told = if wide { Told::TwoOctets } else { Told::Octet };
             let reference = if wide { reference } else { reference & 0xff };
-            let written = place(reference, total, number, told);
-            prop_assert_eq!(place_of(&write(written)), Some(written));
+            let national = National {
+                single: Language::of_identifier(single),
+                locking: Language::of_identifier(locking),
+            };
+            for place in [None, Some(place(reference, total, number, told))] {
+                let written = write(place, national);
+                let expected = Header { place, national };
+                if expected == Header::default() {
+                    prop_assert!(written.is_empty());
+                } else {
+                    prop_assert_eq!(divide(&written), Some((expected, [].as_slice())));
+                }
+            }
         }
     }
 }

@@ -1,11 +1,12 @@
 //! What an SMSC delivers, as events.
 
-use super::arrivals::{self, Arrival, Arrivals};
 use super::header::{self, Header, Place, Told};
 use super::message_id::canonical;
-use super::pdu::{Address, Pdu, ShortMessage, command, tag};
+use super::pdu::{Address, Pdu, ShortMessage, Tlvs, command, tag};
 use super::receipt::{self, State};
+use super::said;
 use super::settings::SmppSettings;
+use crate::texting::arrivals::{Arrival, Arrivals};
 use crate::texting::{Inbox, Received, text_part};
 use omnigate_core::{
     account::Account,
@@ -15,7 +16,9 @@ use omnigate_core::{
     },
     time::Moment,
 };
-use omnigate_proto::v1::{ErrorClass, Event, Message, Piece, Receipt, ReceiptState, SendError, event::Kind};
+use omnigate_proto::v1::{
+    ErrorClass, Event, Message, Piece, Reachability, ReachabilityState, Receipt, ReceiptState, SendError, event::Kind,
+};
 use pbjson_types::Timestamp;
 
 /// Kinds of message in `esm_class` that are neither text nor receipt (SMPP 3.4, 5.2.12).
@@ -61,9 +64,7 @@ impl Translator<'_> {
             command::DELIVER_SM | command::DATA_SM => pdu.message().ok(),
             _ => None,
         };
-        let said = message
-            .as_ref()
-            .map_or_else(|| arrivals::said_by(&pdu.raw), arrivals::said);
+        let said = message.as_ref().map_or_else(|| said::by_octets(&pdu.raw), said::by);
         let arrival = self.arrivals.arrive(said, self.bind, self.connection, received_at);
         let about = About {
             inbox: Inbox {
@@ -220,10 +221,34 @@ impl About<'_> {
         Some(event)
     }
 
-    /// A phone can be reached again (SMPP 3.4, 4.12).
+    /// A phone can be reached again, or cannot (SMPP 3.4, 4.12).
     fn alert(&self) -> Vec<Event> {
-        let about = self.pdu.alerted().map(text_of).unwrap_or_default();
-        vec![self.unsupported("alert_notification", "", &about)]
+        let Ok((device, tlvs)) = self.pdu.alert() else {
+            return vec![self.unsupported("alert_notification", "malformed", "")];
+        };
+        let about = written(device);
+        let event = self.reachability(tlvs, &about);
+        let mut event = event.unwrap_or_else(|| self.unsupported("alert_notification", "", &about));
+        with_provider_form(&mut event, device);
+        vec![event]
+    }
+
+    fn reachability(&self, tlvs: Tlvs<'_>, about: &str) -> Option<Event> {
+        let (peer, evidence) = self.inbox.peer(about)?;
+        // SMPP 3.4, 5.3.2.30.
+        let state = match tlvs.get(tag::MS_AVAILABILITY_STATUS) {
+            None | Some([0]) => ReachabilityState::Available,
+            Some([1]) => ReachabilityState::Denied,
+            Some([2]) => ReachabilityState::Unavailable,
+            Some(_) => return None,
+        };
+        self.inbox.taken(Event {
+            peer: Some(peer),
+            identifiers: vec![evidence],
+            stable_key: self.key.clone(),
+            kind: Some(Kind::Reachability(Reachability { state: state.into() })),
+            ..self.inbox.event()
+        })
     }
 
     fn unsupported(&self, type_name: &str, reason: &str, about: &str) -> Event {

@@ -141,6 +141,11 @@ impl Line {
         });
     }
 
+    /// True while submits go out through it.
+    pub(super) fn is_open(&self) -> bool {
+        self.state().as_ref().is_some_and(|link| link.takes_submits)
+    }
+
     /// Ends the connection: whoever waits is told what is known.
     pub(super) fn close(&self) {
         let Some(link) = self.state().take() else { return };

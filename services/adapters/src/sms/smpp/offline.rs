@@ -1,9 +1,9 @@
 //! PDUs without a connection, as hexadecimal digits: `omnigate normalize --channel sms --provider smpp`.
 
-use super::arrivals::Arrivals;
 use super::inbound::Translator;
 use super::pdu;
 use super::settings::SmppSettings;
+use crate::texting::arrivals::Arrivals;
 use bytes::{Bytes, BytesMut};
 use omnigate_core::account::Account;
 use omnigate_core::port::adapter::{Received, Reply, Webhook, WebhookRequest};

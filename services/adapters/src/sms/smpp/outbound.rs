@@ -2,7 +2,7 @@
 
 use super::binds::{Binds, NoPlace, ticks};
 use super::header::{self, Place, Told};
-use super::line::Answer;
+use super::line::{Answer, Line};
 use super::message_id::canonical;
 use super::pdu::{Sar, Submit};
 use super::settings::{Addressing, LongMessages, SmppSettings};
@@ -13,7 +13,8 @@ use omnigate_core::{
     id::{MessageId, hash},
     port::adapter::{Channel, ChannelHost, Outgoing},
     sms::{
-        coding::{self, Coding, DefaultAlphabet},
+        alphabet::National,
+        coding::{self, Coding},
         segment::{Encoding, Options, Plan, Reference},
         sender,
     },
@@ -47,6 +48,8 @@ struct Prepared {
     ranges: Vec<Range<usize>>,
     coding: Coding,
     data_coding: u8,
+    /// National tables in use.
+    national: National,
 }
 
 impl SmppChannel {
@@ -55,11 +58,17 @@ impl SmppChannel {
     }
 
     fn prepare(&self, message: &Message) -> Result<Prepared, SendError> {
-        let mut plan = plan(message, &self.settings.text, Rules::default())?.plan;
+        let national = self.settings.submit.national;
+        let rules = Rules {
+            national,
+            ..Rules::default()
+        };
+        let mut plan = plan(message, &self.settings.text, rules)?.plan;
         let long = self.settings.submit.long_messages;
         if long == LongMessages::Udh16 && plan.segments.len() > 1 {
             let options = Options {
                 reference: Reference::Bits16,
+                national,
                 max_segments: self.settings.text.max_segments,
                 ..Options::default()
             };
@@ -70,10 +79,11 @@ impl SmppChannel {
             ranges: plan.segments.iter().map(|segment| segment.range.clone()).collect(),
             coding: Coding::Ucs2,
             data_coding: self.settings.submit.ucs2_data_coding,
+            national: plan.national,
             text: plan.text,
         };
         if plan.encoding == Encoding::Gsm7 {
-            let coding = default_coding(self.settings.default_alphabet);
+            let coding = Coding::of_data_coding(0, self.settings.default_alphabet, plan.national);
             if matches!(coding, Coding::Gsm7(_)) || coding::encode(coding, &prepared.text).is_ok() {
                 (prepared.coding, prepared.data_coding) = (coding, 0);
             } else {
@@ -114,9 +124,8 @@ impl SmppChannel {
         };
         let place = place(outgoing, prepared.ranges.len(), settings.long_messages);
         let (mut content, sar) = match place {
-            None => (Vec::new(), None),
             Some(place) if place.told == Told::Sar => (Vec::new(), Some(sar(place))),
-            Some(place) => (header::write(place), None),
+            place => (header::write(place, prepared.national), None),
         };
         let has_header = !content.is_empty();
         content.extend_from_slice(&text);
@@ -201,6 +210,14 @@ impl Channel for SmppChannel {
         Some(self.binds.at_once())
     }
 
+    fn sends_through(&self) -> Vec<String> {
+        self.binds.transmitters().map(|line| line.name.clone()).collect()
+    }
+
+    fn is_connected(&self) -> bool {
+        self.binds.transmitters().any(Line::is_open)
+    }
+
     async fn send(&self, outgoing: &Outgoing, host: &dyn ChannelHost) -> Result<SendAccepted, SendError> {
         let pdu = self.pdu(outgoing)?;
         let since = host.now();
@@ -241,10 +258,6 @@ fn waiting(error: SendError, pause: Duration) -> SendError {
 
 fn address(said: Addressing, form: sender::Addressing, address: &str) -> (u8, u8, &str) {
     (said.ton.unwrap_or(form.ton), said.npi.unwrap_or(form.npi), address)
-}
-
-fn default_coding(alphabet: DefaultAlphabet) -> Coding {
-    Coding::of_data_coding(0, alphabet, omnigate_core::sms::alphabet::National::default())
 }
 
 /// Place of a piece among its message's. The reference is the same for all pieces and at every attempt, since it follows

@@ -118,9 +118,12 @@ impl Pdu {
         body.split(|octet| *octet == 0).next().unwrap_or_default()
     }
 
-    /// Who an `alert_notification` is about.
-    pub(super) fn alerted(&self) -> Result<&[u8], Malformed> {
-        Address::read(&mut self.body()).map(|address| address.digits)
+    /// Who an `alert_notification` is about, and what it says beside (SMPP 3.4, 4.12.1).
+    pub(super) fn alert(&self) -> Result<(Address<'_>, Tlvs<'_>), Malformed> {
+        let body = &mut self.body();
+        let device = Address::read(body)?;
+        Address::read(body)?;
+        Ok((device, Tlvs::new(body)))
     }
 }
 

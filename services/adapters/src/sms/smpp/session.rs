@@ -2,13 +2,13 @@
 
 mod reading;
 
-use super::arrivals::Arrivals;
 use super::binds::{Binds, TICK, ticks};
 use super::inbound::Translated;
 use super::line::{Line, Times};
 use super::pdu::{self, Bind, Pdu, command};
 use super::settings::SmppSettings;
 use super::status;
+use crate::texting::arrivals::Arrivals;
 use bytes::BytesMut;
 use futures_util::future::{Either, select};
 use omnigate_core::account::Account;

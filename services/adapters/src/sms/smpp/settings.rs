@@ -11,7 +11,7 @@ use checks::{c_string, map, number, octet, seconds, validity, within};
 use omnigate_core::{
     account::Settings,
     port::adapter::{Invalid, Place},
-    sms::coding::DefaultAlphabet,
+    sms::{alphabet::National, coding::DefaultAlphabet},
 };
 use omnigate_proto::v1::ErrorClass;
 use serde::Deserialize;
@@ -24,6 +24,7 @@ const OWN: &[&str] = &[
     "host",
     "port",
     "tls",
+    "authority",
     "system_id",
     "password",
     "system_type",
@@ -48,6 +49,8 @@ const OWN: &[&str] = &[
     "default_alphabet",
     "ucs2_data_coding",
     "long_messages",
+    "national_locking",
+    "national_single",
     "submit_id",
     "receipt_id",
     "receipt_tlv_id",
@@ -101,6 +104,7 @@ struct Written {
     host: Option<String>,
     port: Option<u16>,
     tls: Option<bool>,
+    authority: Option<String>,
     system_id: Option<String>,
     password: Option<String>,
     system_type: Option<String>,
@@ -125,6 +129,8 @@ struct Written {
     default_alphabet: Option<String>,
     ucs2_data_coding: Option<u8>,
     long_messages: Option<LongMessages>,
+    national_locking: Option<String>,
+    national_single: Option<String>,
     submit_id: Option<Form>,
     receipt_id: Option<Form>,
     receipt_tlv_id: Option<Form>,
@@ -166,7 +172,7 @@ pub(super) struct Addressing {
 /// How to bind.
 #[derive(Clone, Debug)]
 pub(super) struct BindSettings {
-    /// `host`, `port` (2775), `tls`.
+    /// `host`, `port` (2775), `tls`, `authority` (PEM of who signed the certificate of the SMSC).
     pub(super) place: Place,
     /// `system_id`.
     pub(super) system_id: String,
@@ -205,6 +211,8 @@ pub(super) struct SubmitSettings {
     pub(super) ucs2_data_coding: u8,
     /// `long_messages`: `udh` (default), `udh16`, `sar` or `payload`.
     pub(super) long_messages: LongMessages,
+    /// `national_locking`, `national_single`: tables of letters that the provider agreed to, such as `turkish`.
+    pub(super) national: National,
     /// `status_classes`: what the provider's own codes mean.
     pub(super) classes: Classes,
     /// `messages_per_second`: what the provider allows; 0 for no limit known.
@@ -333,6 +341,7 @@ fn bind(written: &mut Written) -> Result<Option<BindSettings>, Invalid> {
             host,
             port: within("port", written.port, DEFAULT_PORT, 1, u16::MAX)?,
             tls: written.tls.unwrap_or(false),
+            authority: checks::authority(written.authority.take(), written.tls)?,
         },
         // Lengths of SMPP 3.4, 4.1; some providers hand out longer passwords and mean it.
         system_id: c_string("system_id", system_id, 15)?,
@@ -369,6 +378,7 @@ fn submit(written: &mut Written) -> Result<SubmitSettings, Invalid> {
         priority: octet("priority", written.priority, 3)?.unwrap_or(0),
         ucs2_data_coding: written.ucs2_data_coding.unwrap_or(DEFAULT_UCS2_DATA_CODING),
         long_messages: written.long_messages.unwrap_or_default(),
+        national: checks::national(written)?,
         classes: map("status_classes", written.status_classes.take(), |code, name| {
             Some((number(code)?, status::class_named(name)?))
         })?,

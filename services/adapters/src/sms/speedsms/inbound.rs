@@ -1,7 +1,11 @@
 //! Calls into events.
 
-use crate::texting::{Inbox, Received, TextSettings, error, text_part};
-use omnigate_core::{account::Account, id::hash, time::Moment};
+use crate::texting::{
+    Inbox, Received, TextSettings,
+    arrivals::{Arrivals, said},
+    error, text_part,
+};
+use omnigate_core::{account::Account, time::Moment};
 use omnigate_proto::v1::{ErrorClass, Event, Message, Receipt, ReceiptState, SendError, event::Kind};
 use serde::de::IgnoredAny;
 use serde_json::{Value, value::RawValue};
@@ -16,6 +20,7 @@ const FIRST_FINAL_FAILURE: i64 = 64;
 pub(super) struct Translator<'a> {
     pub(super) account: &'a Account,
     pub(super) text: &'a TextSettings,
+    pub(super) arrivals: &'a Arrivals,
     pub(super) received_at: Moment,
 }
 
@@ -60,7 +65,7 @@ impl Translator<'_> {
         let events = match kind.as_str() {
             "report" => self.report(&value).map(|event| vec![event]),
             // Which of the two is sent is not known for certain.
-            "incoming" | "sms" => self.message(&value, index),
+            "incoming" | "sms" => self.message(&value),
             _ => None,
         };
         events.unwrap_or_else(|| {
@@ -103,21 +108,18 @@ impl Translator<'_> {
         })
     }
 
-    /// Messages have neither id nor time. Two that are equal are two: a doubled line can be seen, a lost one cannot.
-    fn message(&self, value: &Value, index: usize) -> Option<Vec<Event>> {
+    /// Messages have neither id nor time: what one is again is decided by [`Arrivals`].
+    fn message(&self, value: &Value) -> Option<Vec<Event>> {
         let phone = plain(value.get("phone"))?;
         let content = value
             .get("content")
             .and_then(Value::as_str)
             .filter(|content| !content.is_empty());
-        let mut stable_key = String::new();
-        for byte in hash(
+        let said = said(
             "speedsms message",
             &[phone.as_bytes(), content.unwrap_or_default().as_bytes()],
-        ) {
-            write!(stable_key, "{byte:02x}").unwrap_or_default();
-        }
-        write!(stable_key, "/{}/{index}", self.received_at.0).unwrap_or_default();
+        );
+        let stable_key = self.arrivals.arrive(said, "", 0, self.received_at).whole();
         self.inbox().events(Received {
             from: &phone,
             stable_key,

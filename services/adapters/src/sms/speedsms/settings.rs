@@ -8,7 +8,7 @@ use crate::texting::{
 };
 use omnigate_core::{account::Settings, port::adapter::Invalid};
 use serde::Deserialize;
-use std::fmt;
+use std::{fmt, time::Duration};
 
 /// Settings that hold secrets.
 pub(super) const SECRET: &[&str] = &["access_token", "callback_token"];
@@ -20,6 +20,7 @@ const KNOWN: &[&str] = &[
     "api_url",
     "callback_token",
     "allowed_addresses",
+    "duplicate_window_s",
 ];
 
 const DEFAULT_API_URL: &str = "https://api.speedsms.vn/index.php";
@@ -32,6 +33,8 @@ pub(super) const BRANDNAME: u8 = 3;
 /// Docs, `sms_type`: through an Android telephone of one's own, which is addressed by a device and not by a sender.
 const ANDROID: u8 = 5;
 const MAX_SECRET: usize = 256;
+const DUPLICATE_WINDOW_S: u64 = 60;
+const MAX_DUPLICATE_WINDOW_S: u64 = 3_600;
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
@@ -42,6 +45,7 @@ struct Written {
     api_url: Option<String>,
     callback_token: Option<String>,
     allowed_addresses: Option<Vec<String>>,
+    duplicate_window_s: Option<u64>,
 }
 
 /// Validated settings of a SpeedSMS account.
@@ -57,6 +61,9 @@ pub(super) struct SpeedsmsSettings {
     pub(super) api_url: String,
     /// `callback_token` and `allowed_addresses`.
     pub(super) guard: Guard,
+    /// `duplicate_window_s`: how long a message that was not kept for certain may come again; 60 s, 0 for never through
+    /// another edge.
+    pub(super) duplicate_window: Duration,
 }
 
 impl fmt::Debug for SpeedsmsSettings {
@@ -78,6 +85,13 @@ impl SpeedsmsSettings {
         if written.access_token.as_ref().is_some_and(|token| !plausible(token)) {
             return Err(invalid("access_token", "must be 1 to 256 characters without space"));
         }
+        let duplicate_window = written.duplicate_window_s.unwrap_or(DUPLICATE_WINDOW_S);
+        if duplicate_window > MAX_DUPLICATE_WINDOW_S {
+            return Err(invalid(
+                "duplicate_window_s",
+                format!("must be at most {MAX_DUPLICATE_WINDOW_S}"),
+            ));
+        }
         let own = Self {
             access_token: written.access_token,
             sms_type: sms_type("sms_type", written.sms_type.unwrap_or(CARE))?,
@@ -90,6 +104,7 @@ impl SpeedsmsSettings {
                 callback_token: written.callback_token,
                 allowed_addresses: written.allowed_addresses,
             })?,
+            duplicate_window: Duration::from_secs(duplicate_window),
         };
         Ok((text, own))
     }

@@ -91,7 +91,10 @@ fn media_go_where_they_can() {
         let media = json!({ "media": { "url": "https://x.example/a.jpg", "caption": "ảnh" } });
         json!({ "parts": vec![media; count] })
     };
-    let rules = Rules { media: 2, reserved: 0 };
+    let rules = Rules {
+        media: 2,
+        ..Rules::default()
+    };
     assert_eq!(planned(media(2), json!({}), rules), Ok(("ảnh\nảnh".to_owned(), 2)));
     assert!(planned(media(3), json!({}), rules).is_err());
     let alone = json!({ "parts": [{ "media": { "url": "https://x.example/a.jpg" } }] });
@@ -102,7 +105,10 @@ fn media_go_where_they_can() {
 fn what_the_provider_adds_counts() {
     let message = json!({ "parts": [{ "text": { "text": "a".repeat(122) } }] });
     let one = json!({ "max_segments": 1 });
-    let reserved = |reserved| Rules { media: 0, reserved };
+    let reserved = |reserved| Rules {
+        reserved,
+        ..Rules::default()
+    };
     assert!(planned(message.clone(), one.clone(), reserved(38)).is_ok());
     assert!(planned(message, one, reserved(39)).is_err());
 }

@@ -13,6 +13,8 @@ pub struct Place {
     pub port: u16,
     /// True for TLS from the first byte on.
     pub tls: bool,
+    /// With TLS, certificates as PEM of which one must have signed the other side's; without them the system's.
+    pub authority: Option<String>,
 }
 
 /// A connection.

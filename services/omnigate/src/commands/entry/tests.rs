@@ -1,5 +1,5 @@
 use super::*;
-use omnigate_proto::v1::{Piece, PrivacyRequest, Text};
+use omnigate_proto::v1::{Piece, PrivacyRequest, Reachability, Text};
 use pbjson_types::Timestamp;
 
 fn told(kind: Kind) -> String {
@@ -118,4 +118,12 @@ fn a_message_says_what_goes_out_instead_of_it_however_long_it_is() {
         said.ends_with("a… (outside the reply window <template 300001 code=\"DH-1\" name=\"An\"> to +84912345678)"),
         "{said}"
     );
+}
+
+#[test]
+fn a_device_is_told_apart_from_a_wish() {
+    let device = |state: ReachabilityState| told(Kind::Reachability(Reachability { state: state.into() }));
+    assert_eq!(device(ReachabilityState::Available), "device: can be reached");
+    assert_eq!(device(ReachabilityState::Unavailable), "device: cannot be reached now");
+    assert!(device(ReachabilityState::Denied).contains("lets no messages through"));
 }

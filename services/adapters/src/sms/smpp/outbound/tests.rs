@@ -226,3 +226,35 @@ proptest! {
         prop_assert!(ranges.iter().all(|range| text[range.clone()].encode_utf16().count() <= most));
     }
 }
+
+#[test]
+fn national_letters_go_with_their_tables_where_the_account_says_so() {
+    let agreed = json!({ "national_locking": "turkish", "national_single": "turkish" });
+    let channel = channel(agreed);
+    // Letters of the default alphabet need no table.
+    assert_eq!(content(&sent(&channel, &outgoing("abc", 0))), (0, 0, b"abc".to_vec()));
+    let text = "Sipari\u{15f}iniz \u{131}l\u{131}k";
+    let (esm_class, data_coding, octets) = content(&sent(&channel, &outgoing(text, 0)));
+    assert_eq!((esm_class, data_coding), (0x40, 0));
+    let (header, septets) = super::super::header::divide(&octets).unwrap();
+    assert_ne!(header.national, National::default());
+    let read = coding::text(&coding::decode(Coding::Gsm7(header.national), septets));
+    assert_eq!(read, text);
+    let long = "\u{131}\u{15f} ".repeat(80);
+    let pieces = channel.piece_count(&message(&long)).unwrap();
+    assert!(
+        pieces < self::channel(json!({})).piece_count(&message(&long)).unwrap(),
+        "septets take less room"
+    );
+    let mut whole = String::new();
+    for piece in 0..pieces {
+        let (_, _, octets) = content(&sent(&channel, &outgoing(&long, piece)));
+        let (header, septets) = super::super::header::divide(&octets).unwrap();
+        assert_eq!(header.place.unwrap().number, u8::try_from(piece + 1).unwrap());
+        // Octets of the header fill septets of the air.
+        let air = (usize::from(octets[0]) + 1) * 8;
+        assert!(air.div_ceil(7) + septets.len() <= 160, "{piece}");
+        whole += &coding::text(&coding::decode(Coding::Gsm7(header.national), septets));
+    }
+    assert_eq!(whole, long);
+}

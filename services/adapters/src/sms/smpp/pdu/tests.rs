@@ -326,7 +326,9 @@ proptest! {
 
 fn read_everything(pdu: &Pdu) {
     pdu.message_id();
-    pdu.alerted().ok();
+    if let Ok((_, tlvs)) = pdu.alert() {
+        tlvs.number(tag::MS_AVAILABILITY_STATUS);
+    }
     if let Ok(message) = pdu.message() {
         message.tlvs.number(tag::MESSAGE_STATE);
         message.tlvs.text(tag::RECEIPTED_MESSAGE_ID);

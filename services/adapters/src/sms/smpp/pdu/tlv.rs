@@ -9,6 +9,7 @@ pub(in super::super) mod tag {
     pub(in super::super::super) const SAR_MSG_REF_NUM: u16 = 0x020c;
     pub(in super::super::super) const SAR_TOTAL_SEGMENTS: u16 = 0x020e;
     pub(in super::super::super) const SAR_SEGMENT_SEQNUM: u16 = 0x020f;
+    pub(in super::super::super) const MS_AVAILABILITY_STATUS: u16 = 0x0422;
     pub(in super::super::super) const NETWORK_ERROR_CODE: u16 = 0x0423;
     pub(in super::super::super) const MESSAGE_PAYLOAD: u16 = 0x0424;
     pub(in super::super::super) const MESSAGE_STATE: u16 = 0x0427;

@@ -1,11 +1,17 @@
 //! Checks of single settings.
 
+use super::{LongMessages, Written};
 use crate::settings::invalid;
-use omnigate_core::port::adapter::Invalid;
+use omnigate_core::{
+    port::adapter::Invalid,
+    sms::alphabet::{Language, National},
+};
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 /// Most entries of a map.
 const MAX_MAP: usize = 256;
+/// Longest list of certificates.
+const MAX_PEM: usize = 256 * 1024;
 /// The longest validity that a relative time of SMPP can say within its days.
 const MAX_VALIDITY_S: u64 = 30 * 24 * 3600;
 
@@ -17,6 +23,58 @@ pub(super) fn validity(seconds: u64) -> Result<String, Invalid> {
     let (days, rest) = (seconds / 86_400, seconds % 86_400);
     let (hours, minutes, seconds) = (rest / 3600, rest / 60 % 60, rest % 60);
     Ok(format!("0000{days:02}{hours:02}{minutes:02}{seconds:02}000R"))
+}
+
+/// Whether it can be read is said where it is used: adapters know no certificates.
+pub(super) fn authority(pem: Option<String>, tls: Option<bool>) -> Result<Option<String>, Invalid> {
+    match pem {
+        Some(_) if tls != Some(true) => Err(invalid("authority", "is for tls = true only")),
+        Some(pem) if pem.len() > MAX_PEM || !pem.contains("-----BEGIN CERTIFICATE-----") => Err(invalid(
+            "authority",
+            "must be certificates as PEM, or { file = \"path\" } of them",
+        )),
+        pem => Ok(pem),
+    }
+}
+
+/// They are named in a header, so only long messages that have one go with them, and only septets have tables.
+pub(super) fn national(written: &Written) -> Result<National, Invalid> {
+    let named = |key: &str, name: Option<&String>| {
+        let Some(name) = name else { return Ok(None) };
+        match name.trim() {
+            "turkish" => Ok(Some(Language::Turkish)),
+            "portuguese" => Ok(Some(Language::Portuguese)),
+            "spanish" if key == "national_single" => Ok(Some(Language::Spanish)),
+            _ => Err(invalid(
+                key,
+                "must be turkish or portuguese; spanish for national_single only",
+            )),
+        }
+    };
+    let national = National {
+        locking: named("national_locking", written.national_locking.as_ref())?,
+        single: named("national_single", written.national_single.as_ref())?,
+    };
+    let has_header = matches!(
+        written.long_messages.unwrap_or_default(),
+        LongMessages::Udh | LongMessages::Udh16
+    );
+    let is_gsm = written
+        .default_alphabet
+        .as_deref()
+        .is_none_or(|name| name.trim() == "gsm7");
+    if national != National::default() && !(has_header && is_gsm) {
+        let key = if national.locking.is_some() {
+            "national_locking"
+        } else {
+            "national_single"
+        };
+        return Err(invalid(
+            key,
+            "goes only with long_messages udh or udh16 and default_alphabet gsm7",
+        ));
+    }
+    Ok(national)
 }
 
 /// `0x401` or `1025`.

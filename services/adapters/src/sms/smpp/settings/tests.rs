@@ -28,6 +28,20 @@ fn three_settings_are_enough() {
 }
 
 #[test]
+fn an_authority_is_certificates_for_tls() {
+    let pem = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let settings = read(json!({ "tls": true, "authority": pem })).unwrap();
+    assert_eq!(settings.need_bind().unwrap().place.authority.as_deref(), Some(pem));
+    for value in [
+        json!({ "authority": pem }),
+        json!({ "tls": false, "authority": pem }),
+        json!({ "tls": true, "authority": "smsc.pem" }),
+    ] {
+        assert_eq!(read(value).unwrap_err().key, "authority");
+    }
+}
+
+#[test]
 fn offline_nothing_is_needed() {
     let settings = SmppSettings::read(&settings(json!({}))).unwrap();
     assert_eq!(settings.need_bind().unwrap_err().key, "host");
@@ -100,4 +114,35 @@ fn a_password_never_shows() {
     assert!(!format!("{settings:?}").contains("s3cret"));
     let error = read(json!({ "password": ["s3cret"] })).unwrap_err();
     assert!(!error.to_string().contains("s3cret"));
+}
+
+#[test]
+fn national_tables_go_with_septets_and_headers_only() {
+    let settings = read(json!({ "national_locking": "turkish", "national_single": "spanish" })).unwrap();
+    let national = settings.submit.national;
+    assert_eq!(
+        (
+            national.locking.unwrap().identifier(),
+            national.single.unwrap().identifier()
+        ),
+        (1, 2)
+    );
+    for (value, key) in [
+        (json!({ "national_locking": "spanish" }), "national_locking"),
+        (json!({ "national_single": "vietnamese" }), "national_single"),
+        (
+            json!({ "national_single": "turkish", "long_messages": "sar" }),
+            "national_single",
+        ),
+        (
+            json!({ "national_single": "turkish", "long_messages": "payload" }),
+            "national_single",
+        ),
+        (
+            json!({ "national_locking": "turkish", "default_alphabet": "latin1" }),
+            "national_locking",
+        ),
+    ] {
+        assert_eq!(read(value).unwrap_err().key, key);
+    }
 }

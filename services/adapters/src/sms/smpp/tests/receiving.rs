@@ -1,6 +1,6 @@
 use super::*;
 use crate::sms::smpp::pdu::{tag, tests::Deliver};
-use omnigate_proto::v1::{ReceiptState, event::Kind, part::Content};
+use omnigate_proto::v1::{ReachabilityState, ReceiptState, event::Kind, part::Content};
 
 fn deliver(sequence: u32, text: &str) -> Vec<u8> {
     let deliver = Deliver {
@@ -156,15 +156,16 @@ async fn data_sm_and_alerts_come_too() {
         command::ALERT_NOTIFICATION,
         0,
         6,
-        b"\x01\x0184912345678\0\x01\x018041\0",
+        b"\x01\x0184912345678\0\x01\x018041\0\x04\x22\0\x01\x02",
     );
     smsc.write(&[data.octets(), alert].concat()).await;
     let events = rig.pushed().await;
     assert_eq!(words(&events[0]), "hello");
-    let Some(Kind::Unsupported(unsupported)) = &events[1].kind else {
+    let Some(Kind::Reachability(told)) = &events[1].kind else {
         panic!("{events:?}")
     };
-    assert_eq!(unsupported.type_name, "alert_notification");
+    assert_eq!(told.state(), ReachabilityState::Unavailable);
+    assert_eq!(events[1].peer.as_ref().unwrap().value, "+84912345678");
     let answer = smsc.expect(command::DATA_SM | command::RESPONSE).await;
     assert_eq!((answer.sequence, answer.status), (5, 0));
     smsc.write(&frame(command::ENQUIRE_LINK, 0, 8, b"")).await;

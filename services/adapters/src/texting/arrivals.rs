@@ -2,8 +2,8 @@
 //!
 //! A `deliver_sm` carries no id, and an SMSC sends it again until it is acknowledged, on any bind. So every arrival is
 //! given a key, and an arrival that may be another one again is given that one's. Two arrivals are the same message only
-//! if everything they say is the same: addresses, `esm_class`, `data_coding`, header, text, and the optional parameters
-//! that number messages and pieces. Beyond that:
+//! if everything they say is the same: for SMPP addresses, `esm_class`, `data_coding`, header, text, and the optional
+//! parameters that number messages and pieces. Beyond that:
 //!
 //! - *Promised.* What was not acknowledged, was refused, or was acknowledged on a connection that ended before the SMSC
 //!   can be known to have read it, keeps its key for the duplicate window: the next arrival that says the same, on
@@ -17,8 +17,12 @@
 //!   once after a restart within the window, are one message.
 //! - *Not promised.* A window that began between the first arrival and the restart, a repetition over another bind after
 //!   a restart, and a repetition after the window are new messages. In doubt a message is seen twice rather than lost.
+//!
+//! A webhook whose calls carry no id is one bind that all edges hold. A call that was answered late or not with success
+//! may come again; one that was answered in time does not, although its answer may have been lost on the way: such a
+//! repetition is a new message. What holds for a restart holds for another edge: the first "ok" that comes through one edge
+//! and the first that comes through another within one window are one message.
 
-use super::pdu::{ShortMessage, tag};
 use omnigate_core::{id::hash, time::Moment};
 use std::{
     collections::{HashMap, VecDeque},
@@ -33,52 +37,48 @@ const LEAST_KEPT: Duration = Duration::from_secs(60);
 const MAX_REMEMBERED: usize = 65_536;
 
 /// What an arrival says, as a hash.
-pub(super) type Said = [u8; 16];
+pub(crate) type Said = [u8; 16];
+
+/// The hash of what an arrival of some kind says.
+pub(crate) fn said(kind: &str, parts: &[&[u8]]) -> Said {
+    shortened(&hash(kind, parts))
+}
 
 /// An arrival that was given a key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Arrival {
+pub(crate) struct Arrival {
     said: Said,
     key: [u8; 16],
 }
 
 impl Arrival {
     /// The key as text.
-    pub(super) fn key(&self) -> String {
-        let mut text = String::with_capacity(32);
-        for byte in self.key {
-            write!(text, "{byte:02x}").unwrap_or_default();
-        }
-        text
+    pub(crate) fn key(&self) -> String {
+        hexadecimal(self.key)
+    }
+
+    /// Key and content as text, from which [`Arrival::parse`] makes the arrival again.
+    pub(crate) fn whole(&self) -> String {
+        hexadecimal(self.said) + &self.key()
+    }
+
+    /// The arrival of such a text.
+    pub(crate) fn parse(whole: &str) -> Option<Self> {
+        let number = |text: &str| u128::from_str_radix(text, 16).ok().map(u128::to_be_bytes);
+        let (said, key) = whole.split_at_checked(32).filter(|(_, key)| key.len() == 32)?;
+        Some(Self {
+            said: number(said)?,
+            key: number(key)?,
+        })
     }
 }
 
-/// What a message says.
-pub(super) fn said(message: &ShortMessage<'_>) -> Said {
-    let tlv = |tag| message.tlvs.get(tag).unwrap_or_default();
-    shortened(&hash(
-        "deliver_sm",
-        &[
-            message.source.digits,
-            message.destination.digits,
-            &[message.esm_class, message.data_coding],
-            message.content,
-            tlv(tag::RECEIPTED_MESSAGE_ID),
-            tlv(tag::USER_MESSAGE_REFERENCE),
-            tlv(tag::SOURCE_PORT),
-            tlv(tag::DESTINATION_PORT),
-            tlv(tag::SAR_MSG_REF_NUM),
-            tlv(tag::SAR_TOTAL_SEGMENTS),
-            tlv(tag::SAR_SEGMENT_SEQNUM),
-        ],
-    ))
-}
-
-/// What a PDU says that is no message.
-pub(super) fn said_by(raw: &[u8]) -> Said {
-    // The sequence number is the connection's, not the message's.
-    let (header, body) = raw.split_at(raw.len().min(super::pdu::HEADER));
-    shortened(&hash("pdu", &[header.get(4..8).unwrap_or_default(), body]))
+fn hexadecimal(bytes: [u8; 16]) -> String {
+    let mut text = String::with_capacity(32);
+    for byte in bytes {
+        write!(text, "{byte:02x}").unwrap_or_default();
+    }
+    text
 }
 
 fn shortened(hash: &[u8; 32]) -> [u8; 16] {
@@ -109,7 +109,7 @@ struct Open {
 
 /// The arrivals of one account.
 #[derive(Debug)]
-pub(super) struct Arrivals {
+pub(crate) struct Arrivals {
     window: Duration,
     memory: Mutex<Memory>,
 }
@@ -129,7 +129,7 @@ struct Memory {
 
 impl Arrivals {
     /// Nothing came yet. `window` is for how long a message may come again after a restart.
-    pub(super) fn new(window: Duration) -> Self {
+    pub(crate) fn new(window: Duration) -> Self {
         Self {
             window,
             memory: Mutex::default(),
@@ -145,7 +145,7 @@ impl Arrivals {
     }
 
     /// The arrival that comes over a connection of a bind: one from before, or a new one.
-    pub(super) fn arrive(&self, said: Said, bind: &str, connection: u64, now: Moment) -> Arrival {
+    pub(crate) fn arrive(&self, said: Said, bind: &str, connection: u64, now: Moment) -> Arrival {
         let mut memory = self.memory();
         memory.forget(now);
         let known = memory.open.get_mut(&said).and_then(|open| {
@@ -167,7 +167,7 @@ impl Arrivals {
     }
 
     /// An arrival was acknowledged; `end` is where that ends in what is written to the connection.
-    pub(super) fn acknowledged(&self, arrival: Arrival, connection: u64, end: u64, now: Moment) {
+    pub(crate) fn acknowledged(&self, arrival: Arrival, connection: u64, end: u64, now: Moment) {
         let mut memory = self.memory();
         let until = now + self.kept();
         memory.settle(arrival, State::Acknowledged, until);
@@ -178,14 +178,19 @@ impl Arrivals {
             .push_back((end, arrival));
     }
 
-    /// An arrival was refused: the SMSC will send it again.
-    pub(super) fn refused(&self, arrival: Arrival, now: Moment) {
+    /// The other side knows that an arrival is kept, and will not send it again.
+    pub(crate) fn kept_for_good(&self, arrival: Arrival) {
+        self.memory().close(arrival, |_| true);
+    }
+
+    /// An arrival was refused: it will be sent again.
+    pub(crate) fn refused(&self, arrival: Arrival, now: Moment) {
         let until = now + self.kept();
         self.memory().settle(arrival, State::MayComeAgain, until);
     }
 
     /// The other side answered what began at `place` in the stream, so it has read everything before.
-    pub(super) fn proven(&self, connection: u64, place: u64) {
+    pub(crate) fn proven(&self, connection: u64, place: u64) {
         let mut memory = self.memory();
         while let Some(acknowledged) = memory.acknowledged.get_mut(&connection)
             && let Some((_, arrival)) = acknowledged.pop_front_if(|(end, _)| *end <= place)
@@ -195,7 +200,7 @@ impl Arrivals {
     }
 
     /// A connection ended: what was not known to be acknowledged may come again.
-    pub(super) fn ended(&self, connection: u64, now: Moment) {
+    pub(crate) fn ended(&self, connection: u64, now: Moment) {
         let mut memory = self.memory();
         memory.acknowledged.remove(&connection);
         let until = now + self.kept();
@@ -280,126 +285,4 @@ impl Memory {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const OK: Said = [1; 16];
-    const WINDOW: Duration = Duration::from_secs(60);
-
-    fn at(seconds: i64) -> Moment {
-        Moment(1_767_323_040_000 + seconds * 1000)
-    }
-
-    fn arrivals() -> Arrivals {
-        Arrivals::new(WINDOW)
-    }
-
-    #[test]
-    fn the_same_words_twice_are_two_messages() {
-        let arrivals = arrivals();
-        let first = arrivals.arrive(OK, "bind-1", 1, at(0));
-        let in_hand = arrivals.arrive(OK, "bind-1", 1, at(0));
-        arrivals.acknowledged(first, 1, 33, at(0));
-        let acknowledged = arrivals.arrive(OK, "bind-1", 1, at(1));
-        arrivals.proven(1, 33);
-        let proven = arrivals.arrive(OK, "bind-1", 1, at(2));
-        let later = arrivals.arrive(OK, "bind-1", 1, at(600));
-        let keys = [first, in_hand, acknowledged, proven, later].map(|arrival| arrival.key());
-        for (index, key) in keys.iter().enumerate() {
-            assert!(!keys[..index].contains(key), "{index}");
-            assert_eq!(key.len(), 32);
-        }
-    }
-
-    #[test]
-    fn what_was_not_acknowledged_comes_again_over_any_bind() {
-        let arrivals = arrivals();
-        let first = arrivals.arrive(OK, "bind-1", 1, at(0));
-        let second = arrivals.arrive(OK, "bind-1", 1, at(0));
-        arrivals.ended(1, at(1));
-        assert_eq!(arrivals.arrive(OK, "bind-2", 2, at(5)), first);
-        assert_eq!(arrivals.arrive(OK, "bind-1", 3, at(5)), second);
-        let third = arrivals.arrive(OK, "bind-1", 3, at(5));
-        assert!(third != first && third != second);
-    }
-
-    #[test]
-    fn what_was_refused_comes_again_over_the_same_connection() {
-        let arrivals = arrivals();
-        let first = arrivals.arrive(OK, "bind-1", 1, at(0));
-        arrivals.refused(first, at(0));
-        assert_eq!(arrivals.arrive(OK, "bind-1", 1, at(30)), first);
-        assert_ne!(arrivals.arrive(OK, "bind-1", 1, at(31)), first);
-    }
-
-    #[test]
-    fn an_acknowledgement_that_was_read_is_the_end() {
-        let arrivals = arrivals();
-        let read = arrivals.arrive(OK, "bind-1", 1, at(0));
-        arrivals.acknowledged(read, 1, 100, at(0));
-        let unread = arrivals.arrive([2; 16], "bind-1", 1, at(0));
-        arrivals.acknowledged(unread, 1, 117, at(0));
-        arrivals.proven(1, 99);
-        arrivals.proven(1, 100);
-        arrivals.ended(1, at(1));
-        assert_ne!(arrivals.arrive(OK, "bind-1", 2, at(2)), read);
-        assert_eq!(arrivals.arrive([2; 16], "bind-1", 2, at(2)), unread);
-    }
-
-    #[test]
-    fn nothing_is_remembered_for_ever() {
-        let arrivals = arrivals();
-        let first = arrivals.arrive(OK, "bind-1", 1, at(0));
-        arrivals.ended(1, at(1));
-        assert_ne!(arrivals.arrive(OK, "bind-1", 2, at(62)), first);
-        let many = Arrivals::new(WINDOW);
-        for number in 0..70_000_u32 {
-            let mut said = [0; 16];
-            said[..4].copy_from_slice(&number.to_be_bytes());
-            let arrival = many.arrive(said, "bind-1", 1, at(0));
-            many.acknowledged(arrival, 1, 0, at(0));
-        }
-        let memory = many.memory();
-        assert!(memory.open.len() <= MAX_REMEMBERED + 1 && memory.counts.len() <= MAX_REMEMBERED);
-        assert!(memory.acknowledged[&1].len() <= MAX_REMEMBERED + 1);
-    }
-
-    #[test]
-    fn after_a_restart_the_same_words_have_the_same_key_within_the_window() {
-        let before = arrivals().arrive(OK, "bind-1", 1, at(0));
-        let restarted = arrivals();
-        assert_eq!(restarted.arrive(OK, "bind-1", 1, at(20)), before);
-        let restarted = arrivals();
-        restarted.arrive([9; 16], "bind-1", 1, at(59));
-        assert_eq!(
-            restarted.arrive(OK, "bind-1", 1, at(70)),
-            before,
-            "counted as at the start"
-        );
-        assert_ne!(
-            arrivals().arrive(OK, "bind-2", 1, at(20)),
-            before,
-            "another bind may be another process's"
-        );
-        assert_ne!(arrivals().arrive(OK, "bind-1", 1, at(61)), before, "the next window");
-    }
-
-    #[test]
-    fn without_a_window_a_restart_begins_anew() {
-        let none = || Arrivals::new(Duration::ZERO);
-        let before = none().arrive(OK, "bind-1", 1, at(0));
-        assert_ne!(none().arrive(OK, "bind-1", 1, at(1)), before);
-        let arrivals = none();
-        let first = arrivals.arrive(OK, "bind-1", 1, at(0));
-        assert_ne!(arrivals.arrive(OK, "bind-1", 1, at(0)), first);
-    }
-
-    #[test]
-    fn a_clock_that_goes_back_makes_no_two_messages_one() {
-        let arrivals = arrivals();
-        let first = arrivals.arrive(OK, "bind-1", 1, at(0));
-        let second = arrivals.arrive(OK, "bind-1", 1, at(120));
-        let third = arrivals.arrive(OK, "bind-1", 1, at(1));
-        assert!(first != second && second != third && first != third);
-    }
-}
+mod tests;
