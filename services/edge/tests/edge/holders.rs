@@ -3,8 +3,9 @@
 use crate::fakes::{FakeIngest, FakeKind, FakeSessions, NOON, account, parts, peer, start, text, until};
 use omnigate_edge::{Edge, Edges, Parts, Sending, Settings};
 use omnigate_proto::v1::{
-    ErrorClass, GetCapabilitiesRequest, GetCapabilitiesResponse, LookupSendRequest, LookupSendResponse, SendAccepted,
-    SendError, SendRequest, SendResponse, send_response::Outcome,
+    ErrorClass, GetCapabilitiesRequest, GetCapabilitiesResponse, LookupSendRequest, LookupSendResponse,
+    LookupTemplateRequest, LookupTemplateResponse, SendAccepted, SendError, SendRequest, SendResponse,
+    send_response::Outcome,
 };
 use omnigate_rpc::{
     AdapterPort,
@@ -83,6 +84,13 @@ impl AdapterService for Scripted {
     }
 
     async fn lookup_send(&self, _: Request<LookupSendRequest>) -> Result<Response<LookupSendResponse>, Status> {
+        Err(Status::unimplemented("not asked"))
+    }
+
+    async fn lookup_template(
+        &self,
+        _: Request<LookupTemplateRequest>,
+    ) -> Result<Response<LookupTemplateResponse>, Status> {
         Err(Status::unimplemented("not asked"))
     }
 }
