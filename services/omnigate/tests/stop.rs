@@ -5,13 +5,15 @@ use omnigate_core::keys;
 use omnigate_core::port::Clock;
 use omnigate_core::protocol::{Ports, credential};
 use omnigate_runtime::clock::{SystemClock, SystemEntropy};
-use omnigate_sandbox::zalo::{Fault, FaultRule, Options, Zalo, ZaloHandle};
+use omnigate_sandbox::zalo::{Options, Zalo, ZaloHandle};
 use omnigate_store::sealed::{KEY_BYTES, SealKeys, SealedStore};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
 
 /// How long Zalo takes: longer than flushing may, shorter than a fetch may.
 const SLOW: Duration = Duration::from_secs(7);
@@ -19,7 +21,7 @@ const SLOW: Duration = Duration::from_secs(7);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One process that only looks after an account; nobody listens where others may.
-fn serve(folder: &Path, zalo: &ZaloHandle) -> Child {
+fn serve(folder: &Path, zalo: &ZaloHandle, oauth: SocketAddr) -> Child {
     let (_, refresh_token) = zalo.tokens().unwrap();
     let text = format!(
         "data_dir = {folder:?}\n\
@@ -28,7 +30,7 @@ fn serve(folder: &Path, zalo: &ZaloHandle) -> Child {
          [store]\nseal_key = {{ file = \"seal.key\" }}\n\
          [accounts.oa]\nchannel = \"zalo\"\n\
          [accounts.oa.settings]\napp_id = \"{}\"\noa_id = \"{}\"\napp_secret = \"{}\"\noa_secret_key = \"{}\"\n\
-         refresh_token = \"{refresh_token}\"\napi_url = \"{url}\"\nzns_url = \"{url}\"\noauth_url = \"{url}\"\n",
+         refresh_token = \"{refresh_token}\"\napi_url = \"{url}\"\nzns_url = \"{url}\"\noauth_url = \"http://{oauth}\"\n",
         zalo.app_id(),
         zalo.oa_id(),
         zalo.app_secret(),
@@ -50,12 +52,25 @@ fn serve(folder: &Path, zalo: &ZaloHandle) -> Child {
         .unwrap()
 }
 
-async fn until(what: &str, holds: impl Fn() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !holds() {
-        assert!(Instant::now() < deadline, "{what} did not happen");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+/// Lets calls through to Zalo, slowly; says when the first one came.
+async fn slowly(zalo: &ZaloHandle) -> (SocketAddr, oneshot::Receiver<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, beyond) = (listener.local_addr().unwrap(), zalo.address());
+    let (came, first) = oneshot::channel();
+    tokio::spawn(async move {
+        let mut came = Some(came);
+        while let Ok((mut here, _)) = listener.accept().await {
+            if let Some(came) = came.take() {
+                came.send(()).unwrap();
+            }
+            tokio::spawn(async move {
+                tokio::time::sleep(SLOW).await;
+                let mut there = TcpStream::connect(beyond).await.unwrap();
+                tokio::io::copy_bidirectional(&mut here, &mut there).await
+            });
+        }
+    });
+    (address, first)
 }
 
 async fn ended(mut child: Child) -> ExitStatus {
@@ -77,17 +92,18 @@ async fn a_stop_waits_for_the_pair_that_a_slow_provider_hands_out() {
     let folder = tempfile::tempdir().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let zalo = Zalo::start(listener, Options::default()).unwrap();
-    let milliseconds = SLOW.as_millis().try_into().unwrap();
-    zalo.fault(FaultRule::once("/v4/oa/access_token", Fault::Slow { milliseconds }));
-    let gateway = serve(folder.path(), &zalo);
-    until("the fetch", || zalo.counters().tokens == 1).await;
+    let (oauth, fetch) = slowly(&zalo).await;
+    let gateway = serve(folder.path(), &zalo, oauth);
+    tokio::time::timeout(PATIENCE, fetch).await.unwrap().unwrap();
     let asked = Instant::now();
     let killed = Command::new("kill").args(["-TERM", &gateway.id().to_string()]).status();
     assert!(killed.unwrap().success());
     let status = ended(gateway).await;
     let took = asked.elapsed();
     assert_eq!(status.code(), Some(0), "the drain finished");
+    assert!(took > SLOW / 2, "it was not in the middle of a fetch: {took:?}");
     assert!(took < SLOW + Duration::from_secs(20), "{took:?}");
+    assert_eq!(zalo.counters().tokens, 1);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let store = omnigate_store::open("", &folder.path().join("data"), Arc::clone(&clock))
         .await
