@@ -177,6 +177,7 @@ impl World {
     async fn scenes_of_providers(&mut self) -> anyhow::Result<()> {
         sms::scenes(self).await?;
         sms::an_edge_that_is_lost_is_replaced(self).await?;
+        sms::scenes_of_lost_connections(self).await?;
         twilio::scenes(self).await?;
         esms::scenes(self).await?;
         speedsms::scenes(self).await?;

@@ -55,21 +55,24 @@ pub(crate) async fn scenes(world: &World) -> anyhow::Result<()> {
     who_opts_out_is_told_once_and_gets_no_advertising(world).await?;
     a_receipt_moves_the_delivery(world).await?;
     a_long_message_is_delivered_when_all_of_it_is(world).await?;
-    throttled_messages_leave_later(world).await?;
+    throttled_messages_leave_later(world).await
+}
+
+/// What loses connections, after which another edge may have the bind.
+pub(crate) async fn scenes_of_lost_connections(world: &World) -> anyhow::Result<()> {
     nothing_is_lost_while_the_smsc_is_away(world).await?;
     a_cut_connection_doubles_nothing(world).await?;
     what_may_be_repeated_is_repeated_once(world).await
 }
 
-/// The edge that holds the bind is lost, and one that comes takes it over.
+/// The edge that held the bind in all scenes before is lost, and the one that dispatch calls takes it over.
 pub(crate) async fn an_edge_that_is_lost_is_replaced(world: &mut World) -> anyhow::Result<()> {
     const TO: &str = "84912000110";
     const THEN: &str = "84912000111";
     if !world.gateway.processes.contains_key(OTHER_EDGE) {
         return Ok(());
     }
-    let was_other = !bound_here(world)?;
-    ensure!(was_other, "the bind is not where it was to be");
+    ensure!(!bound_here(world)?, "the bind is not where it was to be");
     other_edge(world)?.kill9()?;
     let sent = send(world, to_phone("meanwhile", SMS, TO, message("meanwhile"))).await?;
     reaches(world, &sent.message_id, &[DeliveryState::Delivered]).await?;
