@@ -63,7 +63,7 @@ pub fn close(record: Option<&PaceRecord>, until: Moment, now: Moment) -> Option<
 /// Opens a limit that is closed; `None` when it is open. Nothing has gathered meanwhile.
 #[must_use]
 pub fn open(record: &PaceRecord, now: Moment) -> Option<PaceRecord> {
-    (record.closed_until_ms > now.0).then(|| PaceRecord {
+    (record.closed_until_ms > now.0).then_some(PaceRecord {
         closed_until_ms: 0,
         ..*record
     })

@@ -172,12 +172,9 @@ async fn create(
         {
             return Ok(Arc::new(made));
         }
-        let loaded: Loaded<Arc<HomeRecord>> = match remembered.take() {
+        let loaded = match remembered.take() {
             Some(home) => home,
-            None => {
-                let read: Loaded<HomeRecord> = context.record(home_id.shard(), keys::home(home_id), "home").await?;
-                read.shared()
-            }
+            None => read_home(context, home_id).await?,
         };
         let now = context.now();
         let mut home = loaded.value.as_deref().cloned().unwrap_or_default();
@@ -223,6 +220,11 @@ async fn create(
         context.cache.forget_home(home_id);
     }
     Err(Stop::Contended(MAX_TRIES).into())
+}
+
+async fn read_home(context: &Context<'_>, id: CustomerId) -> Result<Loaded<Arc<HomeRecord>>, Stop> {
+    let read: Loaded<HomeRecord> = context.record(id.shard(), keys::home(id), "home").await?;
+    Ok(read.shared())
 }
 
 /// Lets the entry be found by its event.
