@@ -1,9 +1,9 @@
 //! Any pieces of long messages, in any order, with any header: no panic, what waits is bounded, and no piece is lost or
 //! told twice.
 //!
-//! `cargo +nightly fuzz run smpp_pieces` in `services/adapters`. The octets are a list of steps: how the piece is told,
-//! its reference, total and number, how many octets of content follow, and those. A step whose first octet is odd lets time
-//! pass instead.
+//! `cargo +nightly fuzz run smpp_pieces` in `services/adapters`. The octets are a list of steps: how the pieces are told,
+//! reference, total and number of the first, how many there are, each with the next number or the next reference, how many
+//! octets of content follow, and those. A step whose first octet is odd lets time pass instead.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -25,6 +25,9 @@ static ACCOUNT: LazyLock<Account> = LazyLock::new(account_of_pieces);
 const MESSAGES: usize = 8;
 const PIECES: usize = 300;
 
+/// Most pieces of a step.
+const MANY: u8 = 32;
+
 /// One thread, and what has become of every piece that it took.
 struct Thread {
     record: ThreadRecord,
@@ -40,16 +43,24 @@ fuzz_target!(|octets: &[u8]| {
         now: Moment(1_767_323_045_678),
     };
     let mut rest = octets;
-    while let [how, reference, total, number, length, behind @ ..] = rest {
+    while let [how, reference, total, number, many, length, behind @ ..] = rest {
         if how % 2 == 1 {
             thread.pass(Duration::from_secs(u64::from(*reference)));
             rest = &rest[2..];
             continue;
         }
-        let (content, behind) = behind.split_at(usize::from(*length).min(behind.len()));
+        // Short ones too: most of what is of interest is in their number.
+        let length = usize::from(*length) >> (how >> 5 & 3);
+        let (content, behind) = behind.split_at(length.min(behind.len()));
         rest = behind;
-        for event in events(*how, [*reference, *total, *number], content) {
-            thread.take(event);
+        for step in 0..=many % MANY {
+            let place = match how & 0x80 {
+                0 => [*reference, *total, number.wrapping_add(step)],
+                _ => [reference.wrapping_add(step), *total, *number],
+            };
+            for event in events(*how, place, content) {
+                thread.take(event);
+            }
         }
     }
     thread.pass(WAIT);
@@ -78,7 +89,7 @@ fn events(how: u8, [reference, total, number]: [u8; 3], content: &[u8]) -> Vec<E
     let has_header = how >> 1 & 3 != 2;
     whole.extend_from_slice(content);
     let pdu = Deliver {
-        destination: if how & 0x80 == 0 { "8041" } else { "8042" },
+        destination: if how & 0x40 == 0 { "8041" } else { "8042" },
         esm_class: if has_header { 0x40 } else { 0 },
         data_coding: [0, 8, 4, 3][usize::from(how >> 3 & 3)],
         content: &whole,

@@ -119,5 +119,5 @@ fn window(text: &str) -> Result<usize, String> {
 
 fn within(text: &str, most: usize) -> Result<usize, String> {
     let number = text.parse().ok().filter(|number| (1..=most).contains(number));
-    number.ok_or_else(|| format!("is a whole number from 1 to {most}"))
+    number.ok_or_else(|| format!("must be a whole number from 1 to {most}"))
 }
