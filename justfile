@@ -49,6 +49,15 @@ fuzz-long seconds="600":
 faults-long seconds="600":
     NEXTEST_SUCCESS_OUTPUT=final OMNIGATE_FAULTS_SECONDS={{ seconds }} tests/run -p omnigate-tests nothing_acknowledged
 
-# Measure inbound, on a RabbitMQ and a Redis of its own and on the embedded ones: `just bench --seconds 5`
+# Measure on a RabbitMQ and a Redis of its own, then on the embedded ones: `just bench`, `just bench outbound --channel sms`
 bench *arguments:
     tests/bench/run {{ arguments }}
+
+# CI's longer tier: random schedules, every fuzz target for a minute, random faults, every benchmark once
+ci-long fuzz_seconds="60" fault_seconds="240": sim-long (fuzz-long fuzz_seconds) (faults-long fault_seconds) bench-smoke
+
+# Every benchmark for a second: whether it runs and counts every message once, not how fast
+bench-smoke:
+    tests/bench/run inbound --seconds 1 --rounds 1
+    tests/bench/run inbound --channel sms --seconds 1 --rounds 1
+    tests/bench/run outbound --channel sms --seconds 1 --rounds 1

@@ -24,6 +24,8 @@ await() {
 
 folder=$(mktemp -d "${TMPDIR:-/tmp}/omnigate-tests.XXXXXX")
 started=()
+# The epmd of whoever started this script is not ours to end.
+unset ERL_EPMD_PORT
 stop() {
   local code=$? pid
   trap - EXIT INT TERM

@@ -19,7 +19,7 @@ pub enum Misfit {
         problem: NoKind,
     },
     /// The adapter says what is wrong.
-    #[error("{place}.{problem}")]
+    #[error("{place}.settings.{problem}")]
     Invalid {
         /// Where, such as `accounts.shop`.
         place: String,

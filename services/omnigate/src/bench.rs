@@ -1,21 +1,31 @@
 //! `omnigate bench`: measures the gateway on this machine.
 
+mod bare;
+mod deliveries;
 mod figures;
 mod gateway;
+mod host;
 mod inbound;
 mod lanes;
 mod load;
 mod outbound;
+mod peer;
 mod progress;
 mod provider;
 mod published;
+mod servers;
+mod table;
 mod traffic;
 
 use crate::cli::Bench;
+use omnigate_runtime::{config::Log, telemetry};
 
 /// Runs a benchmark.
 pub(crate) async fn run(bench: &Bench) -> anyhow::Result<u8> {
+    let level = std::env::var("OMNIGATE__LOG__LEVEL").unwrap_or_else(|_| "error".to_owned());
+    let _telemetry = telemetry::init(&Log { format: None, level })?;
     match bench {
+        Bench::Inbound(arguments) if arguments.channel.is_some() => deliveries::run(arguments).await?,
         Bench::Inbound(arguments) => inbound::run(arguments).await?,
         Bench::Outbound(arguments) => outbound::run(arguments).await?,
     }

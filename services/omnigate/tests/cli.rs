@@ -104,6 +104,37 @@ fn a_payload_is_verified_with_the_account_of_a_configuration() {
     let forged = normalize("wrong");
     assert!(!forged.status.success() && said(&forged).1.starts_with("401"));
     assert!(said(&forged).0.is_empty(), "nothing of a forged payload is shown");
+    assert!(
+        !said(&forged).1.contains("--account"),
+        "who gave an account is not told to give one"
+    );
+}
+
+#[test]
+fn an_account_of_another_provider_and_no_provider_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let configuration = "[accounts.brand]\nchannel = \"sms\"\nprovider = \"smpp\"\nsettings.host = \"smsc\"\n\
+         settings.system_id = \"shop\"\nsettings.password = \"s3cret\"\n";
+    std::fs::write(folder.path().join("omnigate.toml"), configuration).unwrap();
+    let other = [
+        "--provider",
+        "twilio",
+        "--config",
+        "omnigate.toml",
+        "--account",
+        "brand",
+    ];
+    let problem = fails(
+        folder.path(),
+        &[&["normalize", "--channel", "sms"], &other[..]].concat(),
+        "",
+    );
+    assert!(
+        problem.contains("account \"brand\" is of provider smpp, not twilio"),
+        "{problem}"
+    );
+    let problem = fails(folder.path(), &["normalize", "--channel", "sms"], "");
+    assert!(problem.contains("has several providers and none is named"), "{problem}");
 }
 
 #[test]

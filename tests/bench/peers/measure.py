@@ -34,9 +34,9 @@ TICK = os.sysconf("SC_CLK_TCK")
 def options():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("direction", choices=["outbound", "inbound"])
-    for name in ["peer", "version", "control", "account", "url"]:
+    for name in ["peer", "version", "control", "account", "url", "text"]:
         parser.add_argument(f"--{name}", required=True)
-    for name in ["seconds", "window", "connections"]:
+    for name in ["seconds", "window", "connections", "people"]:
         parser.add_argument(f"--{name}", type=int, required=True)
     parser.add_argument("--durable", action="store_true")
     parser.add_argument("--answer", default="", help="what the sink says to every message")
@@ -180,7 +180,8 @@ def sink(listener, count, answer):
 
 
 def flood(messages):
-    control("/flood", {"account": asked.account, "count": messages, "people": 1000, "window": asked.window})
+    people = {"people": asked.people, "text": asked.text}
+    control("/flood", {"account": asked.account, "count": messages, "window": asked.window, **people})
 
 
 def inbound():
@@ -198,24 +199,27 @@ def inbound():
         time.sleep(0.5)
 
     def flow(seconds):
-        """Answers what was brought and acknowledged, when it started and when it ended."""
+        """Answers what was brought and acknowledged, when it started and ended, and what was acknowledged a second."""
         brought, acknowledged = count.value, counter("acknowledged")
         read = lambda: (count.value - brought, counter("acknowledged") - acknowledged)
         started = time.monotonic()
         flood(ENDLESS)
         time.sleep(seconds)
+        accepted = (counter("acknowledged") - acknowledged) / (time.monotonic() - started)
         flood(0)
         got, ended = settled(read, lambda got: got[0] >= got[1])
-        return got, started, ended
+        return got, started, ended, accepted
 
     flow(1)
     cpu, client = cpu_seconds(asked.pid), cpu_seconds([serving.pid])
-    (brought, acknowledged), started, ended = flow(asked.seconds)
+    (brought, acknowledged), started, ended, accepted = flow(asked.seconds)
     cpu, client = cpu_seconds(asked.pid) - cpu, cpu_seconds([serving.pid]) - client
     if not brought:
         fail(f"{asked.peer} brought nothing")
-    lost = {"lost": acknowledged - brought} if acknowledged > brought else {}
-    report(started, ended, brought, cpu, client, lost)
+    more = {"accepted_per_second": round(accepted, 1)}
+    if acknowledged > brought:
+        more["lost"] = acknowledged - brought
+    report(started, ended, brought, cpu, client, more)
 
 
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

@@ -1,7 +1,10 @@
 # What is the same for every peer: its arguments, and the SMSC that it is bound to.
 #
 #   --seconds N        how long is measured, 10 by default
-#   --window N         submissions (inbound: deliveries) that may be unanswered on the bind, 100 by default
+#   --window N         submissions (inbound: deliveries) that may be unanswered on each bind, 100 by default
+#   --binds N          to the SMSC, 1 by default
+#   --text TEXT        what is written, in ASCII; inbound a number follows
+#   --people N         inbound: how many take turns, 1000 by default
 #   --connections N    of the HTTP client that submits
 #   --inbound          people write, in place of a client that sends
 #   --smsc HOST:PORT --control URL [--account SYSTEM_ID:PASSWORD]
@@ -21,19 +24,20 @@ missing() {
   exit 3
 }
 
-direction=outbound seconds=10 window=100 smsc='' control='' account=omnigate:sandbox1
+direction=outbound seconds=10 window=100 binds=1 people=1000 text=hello smsc='' control='' account=omnigate:sandbox1
 while [ $# -gt 0 ]; do
   case "$1" in
     --inbound) direction=inbound && shift && continue ;;
-    --seconds | --window | --connections | --smsc | --control | --account) ;;
+    --seconds | --window | --binds | --connections | --text | --people | --smsc | --control | --account) ;;
     *) die "unknown argument: $1" ;;
   esac
   [ $# -gt 1 ] || die "$1 needs a value"
   declare "${1#--}=$2"
   shift 2
 done
-[[ $seconds =~ ^[1-9][0-9]*$ && $window =~ ^[1-9][0-9]*$ && $connections =~ ^[1-9][0-9]*$ ]] ||
-  die "--seconds, --window and --connections are whole numbers above 0"
+for number in seconds window binds connections people; do
+  [[ ${!number} =~ ^[1-9][0-9]*$ ]] || die "--$number is a whole number above 0"
+done
 [[ $account == ?*:* ]] || die "--account is SYSTEM_ID:PASSWORD"
 [[ -z $smsc || $smsc == ?*:* ]] || die "--smsc is HOST:PORT"
 [ -n "$smsc" ] && [ -z "$control" ] && die "--smsc asks for --control"
@@ -49,7 +53,8 @@ start_smsc() {
   command -v cargo >/dev/null || die "cargo is needed: install Rust from https://rustup.rs"
   cargo build --quiet --release --locked -p omnigate-sandbox --example smsc_sandbox
   : >"$folder/smsc"
-  "${CARGO_TARGET_DIR:-target}/release/examples/smsc_sandbox" 127.0.0.1:0 --null --account "$account" >"$folder/smsc" &
+  "${CARGO_TARGET_DIR:-target}/release/examples/smsc_sandbox" 127.0.0.1:0 --null --account "$account" \
+    --max-binds "$binds" --window "$((window * 2))" >"$folder/smsc" &
   pid=$!
   started+=("$pid")
   await has_two_lines "$folder/smsc" || die "the SMSC does not start"
@@ -60,8 +65,13 @@ has_two_lines() {
   [ "$(wc -l <"$1")" -ge 2 ]
 }
 
+# The text as it stands in a URL.
+encoded() {
+  python3 -c 'import sys, urllib.parse; print(urllib.parse.quote(sys.argv[1]))' "$text"
+}
+
 # measure ARGUMENT…: what measure.py is told beside what all peers share.
 measure() {
   python3 tests/bench/peers/measure.py "$direction" --peer "$peer" --control "$control" --account "${account%%:*}" \
-    --seconds "$seconds" --window "$window" --connections "$connections" "$@"
+    --seconds "$seconds" --window "$window" --connections "$connections" --text "$text" --people "$people" "$@"
 }

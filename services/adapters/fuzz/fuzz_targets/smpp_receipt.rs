@@ -5,7 +5,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use omnigate_adapters_fuzz::{hex, opened, post, taken_twice};
+use omnigate_adapters_fuzz::{Deliver, hex, opened, post, taken_twice};
 use omnigate_core::port::adapter::{Received, Webhook};
 use serde_json::json;
 use std::sync::LazyLock;
@@ -20,17 +20,13 @@ fuzz_target!(|octets: &[u8]| {
         return;
     };
     let (text, parameters) = rest.split_at(usize::from(*length).min(rest.len()));
-    // service_type, addresses, esm_class 4, and everything else empty.
-    let mut body = b"\0\x01\x0184912345678\0\x06\x008041\0\x04\0\0\0\0\0\0\0\0".to_vec();
-    body.push(text.len() as u8);
-    body.extend_from_slice(text);
-    body.extend_from_slice(parameters);
-    let mut pdu = Vec::new();
-    for word in [body.len() as u32 + 16, 5, 0, 1] {
-        pdu.extend_from_slice(&word.to_be_bytes());
-    }
-    pdu.extend_from_slice(&body);
-    let taken = taken_twice(PDUS.as_ref(), &post(hex(&pdu)));
+    let pdu = Deliver {
+        esm_class: 4,
+        content: text,
+        parameters,
+        ..Deliver::default()
+    };
+    let taken = taken_twice(PDUS.as_ref(), &post(hex(&pdu.octets())));
     let Received::Events { events, .. } = &taken else {
         panic!("{taken:?}")
     };

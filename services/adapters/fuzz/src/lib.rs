@@ -1,5 +1,9 @@
 //! What the fuzz targets share: how an adapter is opened, called, and held to its answer.
 
+mod pieces;
+
+pub use pieces::{Deliver, account_of_pieces, arrival, words};
+
 use bytes::Bytes;
 use omnigate_core::{
     account::{Account, AdapterRef, App, Limits, Settings},

@@ -344,7 +344,7 @@ fn everything_wrong_in_the_configuration_is_said_at_once() {
         texts,
         [
             "accounts.one: no adapter serves channel \"fax\"; there are fake",
-            "accounts.two.wrong: must not be there",
+            "accounts.two.settings.wrong: must not be there",
         ]
     );
 }

@@ -1,8 +1,8 @@
-//! What was measured, its medians and how they are told.
+//! What pushes were measured to take, and the medians.
 
 use super::load::Latency;
+use super::table::{self, BARE, Line, median};
 use crate::cli::Output;
-use crate::commands::print;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -54,8 +54,7 @@ impl Round {
 /// All rounds.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Figures {
-    pub(super) broker: &'static str,
-    pub(super) store: &'static str,
+    pub(super) servers: &'static str,
     pub(super) concurrency: usize,
     pub(super) customers: usize,
     pub(super) seconds: u64,
@@ -64,115 +63,47 @@ pub(super) struct Figures {
     pub(super) rounds: Vec<Round>,
 }
 
-/// A figure over all rounds, with the goal it has.
-#[derive(Debug, Serialize)]
-struct Line {
-    what: &'static str,
-    median: f64,
-    unit: &'static str,
-    /// Median of the ratios to the bare loop of the same round.
-    ratio: Option<f64>,
-    goal: &'static str,
-    met: Option<bool>,
-}
-
 type Figure = fn(&Round) -> f64;
 
 impl Figures {
     pub(super) fn print(&self, output: Output) -> anyhow::Result<()> {
-        let lines = self.lines();
-        if output == Output::Json {
-            return print::json(&serde_json::json!({ "measured": self, "medians": lines }));
-        }
-        print::line(&format!(
-            "inbound, broker {}, store {}, {} pushes in flight, {} customers, {} rounds of {} s each",
-            self.broker,
-            self.store,
+        let title = format!(
+            "inbound, {}, {} pushes in flight, {} customers, {} rounds of {} s each",
+            self.servers,
             self.concurrency,
             self.customers,
             self.rounds.len(),
             self.seconds
-        ));
-        print::all(
-            output,
-            &lines,
-            &["median of rounds", "", "", "× bare", "goal", ""],
-            |line| {
-                vec![
-                    line.what.to_owned(),
-                    format!("{:.*}", usize::from(line.median < 100.0), line.median),
-                    line.unit.to_owned(),
-                    line.ratio.map(|ratio| format!("{ratio:.2}")).unwrap_or_default(),
-                    line.goal.to_owned(),
-                    line.met.map_or("", |met| if met { "met" } else { "missed" }).to_owned(),
-                ]
-            },
-        )
+        );
+        table::print(output, &title, self, &self.lines())
     }
 
     fn lines(&self) -> Vec<Line> {
-        let rate = |what, figure: Figure, least: Option<(f64, &'static str)>| {
+        let rate = |what: &str, figure: Figure| {
             let ratio = self.median(|round| figure(round) / round.bare);
-            Line {
-                what,
-                median: self.median(figure),
-                unit: "events/s",
-                ratio: Some(ratio),
-                goal: least.map_or("", |(_, words)| words),
-                met: least.map(|(least, _)| ratio >= least),
-            }
+            Line::new(what, self.median(figure), "events/s").beside(BARE, ratio)
         };
-        let plain = |what, figure: Figure, unit, most: Option<(f64, &'static str)>| {
-            let median = self.median(figure);
-            Line {
-                what,
-                median,
-                unit,
-                ratio: None,
-                goal: most.map_or("", |(_, words)| words),
-                met: most.map(|(most, _)| median < most),
-            }
-        };
-        let late = Some((25.0, "< 25 ms"));
+        let plain = |what: &str, figure: Figure, unit| Line::new(what, self.median(figure), unit);
+        let worked = |what: &str, figure: Figure| plain(what, figure, "µs/event");
+        let late = |what: &str, figure: Figure| plain(what, figure, "ms");
         vec![
-            rate("bare publisher, confirmed", |round| round.bare, None),
-            rate("push → confirmed", |round| round.confirmed, Some((1.5, "≥ 1.5"))),
-            rate("push, one a call → confirmed", |round| round.confirmed_singly, None),
-            rate(
-                "push → unified → published",
-                |round| round.published,
-                Some((1.0, "≥ 1")),
-            ),
-            plain(
-                "processor: push → confirmed",
-                |round| round.confirmed_cpu_us,
-                "µs/event",
-                None,
-            ),
-            plain(
-                "processor: push, one a call",
-                |round| round.confirmed_singly_cpu_us,
-                "µs/event",
-                None,
-            ),
-            plain(
-                "processor: push → published",
-                |round| round.published_cpu_us,
-                "µs/event",
-                None,
-            ),
-            plain("half load: confirmed, p50", |round| round.confirmed_p50_ms, "ms", None),
-            plain("half load: confirmed, p99", |round| round.confirmed_p99_ms, "ms", late),
-            plain("half load: published, p50", |round| round.published_p50_ms, "ms", None),
-            plain("half load: published, p99", |round| round.published_p99_ms, "ms", late),
-            plain("resident memory", |round| round.resident_mib, "MiB", None),
+            rate("bare publisher, confirmed", |round| round.bare),
+            rate("push → confirmed", |round| round.confirmed).at_least(BARE, 1.5),
+            rate("push, one a call → confirmed", |round| round.confirmed_singly),
+            rate("push → unified → published", |round| round.published).at_least(BARE, 1.0),
+            worked("processor: push → confirmed", |round| round.confirmed_cpu_us),
+            worked("processor: push, one a call", |round| round.confirmed_singly_cpu_us),
+            worked("processor: push → published", |round| round.published_cpu_us),
+            late("half load: confirmed, p50", |round| round.confirmed_p50_ms),
+            late("half load: confirmed, p99", |round| round.confirmed_p99_ms).below(25.0),
+            late("half load: published, p50", |round| round.published_p50_ms),
+            late("half load: published, p99", |round| round.published_p99_ms).below(25.0),
+            plain("resident memory", |round| round.resident_mib, "MiB"),
         ]
     }
 
     fn median(&self, figure: impl Fn(&Round) -> f64) -> f64 {
-        let mut figures: Vec<f64> = self.rounds.iter().map(figure).collect();
-        figures.sort_unstable_by(f64::total_cmp);
-        figures.get(figures.len() / 2).copied().unwrap_or_default()
+        median(self.rounds.iter().map(figure))
     }
 }
 
@@ -188,8 +119,7 @@ mod tests {
             ..Round::default()
         };
         Figures {
-            broker: "embedded",
-            store: "embedded",
+            servers: "embedded",
             concurrency: 1,
             customers: 1,
             seconds: 1,
@@ -201,9 +131,10 @@ mod tests {
     #[test]
     fn ratios_are_of_the_same_round_and_goals_are_judged_by_them() {
         let lines = figures(&[(100.0, 160.0, 90.0), (50.0, 90.0, 60.0), (200.0, 280.0, 180.0)]).lines();
-        assert_eq!((lines[0].median, lines[0].ratio), (100.0, Some(1.0)));
-        assert_eq!((lines[1].ratio, lines[1].met), (Some(1.6), Some(true)));
-        assert_eq!((lines[3].ratio, lines[3].met), (Some(0.9), Some(false)));
+        let told = |line: &Line| (line.ratios[0].times, line.goals.first().map(|goal| goal.is_met));
+        assert_eq!((lines[0].median, told(&lines[0])), (100.0, (1.0, None)));
+        assert_eq!(told(&lines[1]), (1.6, Some(true)));
+        assert_eq!(told(&lines[3]), (0.9, Some(false)));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The gateway under test: in this process, on free ports, with a folder of its own.
 
-use super::provider::settings;
+use super::provider::{Provider, settings};
+use super::servers::Servers;
 use crate::node::{Listeners, Node};
 use anyhow::Context as _;
 use omnigate_core::account::Account;
@@ -12,7 +13,6 @@ use omnigate_runtime::config::{self, Config};
 use omnigate_runtime::role::{Role, RoleSet};
 use omnigate_runtime::stop::{Outcome, Reason, Stop};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -20,26 +20,13 @@ use tokio::task::JoinHandle;
 
 /// The account that all messages come through. Nothing is sent, so nobody answers at its adapter's address.
 pub(super) const ACCOUNT: &str = "bench";
+/// What roles in different processes would know each other by.
+const CLUSTER: &str = "nobody-else-speaks-to-it";
 /// Connections that the pushes share.
 const CONNECTIONS: usize = 4;
 
 /// A way to push.
 pub(super) type Pushes = IngestServiceClient<Authorized>;
-
-/// Servers that the gateway works on; empty for the embedded ones.
-#[derive(Clone, Copy)]
-pub(super) struct Servers<'a> {
-    pub(super) broker: &'a str,
-    pub(super) store: &'a str,
-}
-
-/// An SMSC to send through.
-#[derive(Clone, Copy)]
-pub(super) struct Sms {
-    pub(super) address: SocketAddr,
-    /// Submissions that may be unanswered on the bind.
-    pub(super) window: usize,
-}
 
 /// A running gateway.
 pub(super) struct Gateway {
@@ -58,25 +45,34 @@ impl Gateway {
         Self::open(servers, roles, None).await
     }
 
-    /// A gateway that sends through an SMSC.
-    pub(super) async fn start_sending(servers: Servers<'_>, sms: &Sms) -> anyhow::Result<Self> {
-        Self::open(servers, &Role::all(), Some(sms)).await
+    /// A gateway whose account is bound to an SMSC.
+    pub(super) async fn start_bound(
+        servers: Servers<'_>,
+        roles: &RoleSet,
+        provider: &Provider,
+    ) -> anyhow::Result<Self> {
+        let gateway = Self::open(servers, roles, Some(provider)).await?;
+        provider.bound().await?;
+        Ok(gateway)
     }
 
-    async fn open(servers: Servers<'_>, roles: &RoleSet, sms: Option<&Sms>) -> anyhow::Result<Self> {
+    async fn open(servers: Servers<'_>, roles: &RoleSet, provider: Option<&Provider>) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir().context("no temporary folder")?;
-        let config = configure(servers, folder.path(), sms)?;
+        let config = configure(servers, folder.path(), provider)?;
         let partitions = config.broker.partitions;
         let listeners = Listeners::bind(&config, roles).await?;
         let node = Node::start(config, roles, listeners).await?;
-        let address = match sms {
-            None => node.addresses().ingest.context("no ingest listener")?,
-            Some(_) => node.addresses().api.context("no api listener")?,
+        let address = match provider {
+            // Those who write come through the SMSC; those who send come through the api, where there is one.
+            Some(_) => node.addresses().api,
+            None => Some(node.addresses().ingest.context("no ingest listener")?),
         };
         let token = read_local_token(folder.path())?;
         let mut connections = Vec::new();
-        for _ in 0..CONNECTIONS {
-            connections.push(Connection::open(&address.to_string(), Some(&token), None).await?);
+        if let Some(address) = address {
+            for _ in 0..CONNECTIONS {
+                connections.push(Connection::open(&address.to_string(), Some(&token), None).await?);
+            }
         }
         let account = node.directory().accounts.get(ACCOUNT).cloned();
         Ok(Self {
@@ -110,17 +106,18 @@ impl Gateway {
     }
 }
 
-/// The roles for a measurement: all, or ingest alone.
-pub(super) fn roles(ingest_alone: bool) -> RoleSet {
-    match ingest_alone {
-        true => [Role::Ingest].into_iter().collect(),
-        false => Role::all(),
+/// The roles for a measurement: all, or those alone that bring a push, or a message of an SMSC, to the broker.
+pub(super) fn roles(nobody_reads: bool, bound: bool) -> RoleSet {
+    match (nobody_reads, bound) {
+        (false, _) => Role::all(),
+        (true, false) => [Role::Ingest].into_iter().collect(),
+        (true, true) => [Role::Edge, Role::Ingest, Role::Scheduler].into_iter().collect(),
     }
 }
 
-fn configure(servers: Servers<'_>, folder: &Path, sms: Option<&Sms>) -> anyhow::Result<Config> {
-    if let Some(sms) = sms {
-        return configure_sending(servers, folder, sms);
+fn configure(servers: Servers<'_>, folder: &Path, provider: Option<&Provider>) -> anyhow::Result<Config> {
+    if let Some(provider) = provider {
+        return configure_bound(servers, folder, provider);
     }
     let folder = folder.to_string_lossy();
     let mut env: BTreeMap<String, String> = BTreeMap::new();
@@ -136,7 +133,7 @@ fn configure(servers: Servers<'_>, folder: &Path, sms: Option<&Sms>) -> anyhow::
     set("TENANT", "bench");
     set("BROKER__URL", servers.broker);
     set("STORE__URL", servers.store);
-    set("CLUSTER__TOKEN", "nobody-else-speaks-to-it");
+    set("CLUSTER__TOKEN", CLUSTER);
     set(&format!("ACCOUNTS__{}__CHANNEL", ACCOUNT.to_uppercase()), "telegram");
     set(
         &format!("ACCOUNTS__{}__ADAPTER", ACCOUNT.to_uppercase()),
@@ -146,19 +143,22 @@ fn configure(servers: Servers<'_>, folder: &Path, sms: Option<&Sms>) -> anyhow::
 }
 
 /// The account's settings are nested, so they stand in a file.
-fn configure_sending(servers: Servers<'_>, folder: &Path, sms: &Sms) -> anyhow::Result<Config> {
+fn configure_bound(servers: Servers<'_>, folder: &Path, provider: &Provider) -> anyhow::Result<Config> {
     let place = "127.0.0.1:0";
     let url = |url: &str| (!url.is_empty()).then(|| serde_json::json!({ "url": url }));
     let whole = serde_json::json!({
         "data_dir": folder,
         "tenant": "bench",
+        "cluster": { "token": CLUSTER },
         "broker": url(servers.broker).unwrap_or_else(|| serde_json::json!({})),
         "store": url(servers.store).unwrap_or_else(|| serde_json::json!({})),
         "listen": {
             "api": place, "ingest": place, "edge": place, "sessions": place, "webhooks": place, "admin": place,
         },
         "accounts": {
-            ACCOUNT: { "channel": "sms", "provider": "smpp", "settings": settings(sms.address, sms.window) },
+            ACCOUNT: {
+                "channel": "sms", "provider": "smpp", "settings": settings(provider.address(), provider.binding()),
+            },
         },
     });
     let file = folder.join("bench.toml");

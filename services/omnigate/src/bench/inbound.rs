@@ -7,21 +7,18 @@
 //! from the events log; ten times as many as are being pushed may wait for that.
 
 use super::figures::{Figures, Round};
-use super::gateway::{ACCOUNT, Gateway, Servers, roles};
+use super::gateway::{ACCOUNT, Gateway, roles};
 use super::lanes::Lanes;
 use super::load::{Full, Load};
 use super::progress::Progress;
 use super::published::Published;
 use super::resident;
+use super::servers::Servers;
 use super::traffic::Traffic;
 use crate::cli::BenchInbound;
 use anyhow::Context as _;
 use omnigate_broker::bare;
-use omnigate_core::port::store::Query;
-use omnigate_core::protocol::lease::COMMON;
-use omnigate_core::{keys, topology};
-use omnigate_runtime::clock::SystemClock;
-use omnigate_runtime::{config::Log, telemetry};
+use omnigate_core::topology;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,26 +27,16 @@ const STEPS: usize = 6;
 
 /// Measures and prints.
 pub(super) async fn run(arguments: &BenchInbound) -> anyhow::Result<()> {
-    let level = std::env::var("OMNIGATE__LOG__LEVEL").unwrap_or_else(|_| "error".to_owned());
-    let _telemetry = telemetry::init(&Log { format: None, level })?;
     let bench = Inbound {
         arguments,
-        servers: Servers {
-            broker: &arguments.broker,
-            store: &arguments.store,
-        },
+        servers: Servers::new(&arguments.broker, &arguments.store)?,
         traffic: Arc::new(Traffic::new(ACCOUNT, arguments.customers)),
         time: Duration::from_secs(arguments.seconds),
     };
-    anyhow::ensure!(
-        arguments.broker.is_empty() == arguments.store.is_empty(),
-        "--broker and --store go together: give both, or neither for the embedded ones"
-    );
-    bench.nothing_is_there().await?;
+    bench.servers.nothing_is_there(arguments.again).await?;
     let mut progress = Progress::new(STEPS * arguments.rounds, bench.time + bench.warm_up());
     let mut figures = Figures {
-        broker: if bench.embedded() { "embedded" } else { "RabbitMQ" },
-        store: if bench.embedded() { "embedded" } else { "Redis" },
+        servers: bench.servers.told(),
         concurrency: arguments.concurrency,
         customers: arguments.customers,
         seconds: arguments.seconds,
@@ -72,28 +59,11 @@ struct Inbound<'a> {
 
 impl Inbound<'_> {
     fn embedded(&self) -> bool {
-        self.servers.broker.is_empty()
+        self.servers.are_embedded()
     }
 
     fn warm_up(&self) -> Duration {
         self.time / 5
-    }
-
-    /// Refuses servers that somebody works with: what is measured stays there, and their queues are emptied.
-    async fn nothing_is_there(&self) -> anyhow::Result<()> {
-        if self.embedded() || self.arguments.again {
-            return Ok(());
-        }
-        let folder = tempfile::tempdir()?;
-        let store = omnigate_store::open(self.servers.store, folder.path(), Arc::new(SystemClock)).await?;
-        let answers = store.read(COMMON, vec![Query::Record(keys::gateway())]).await?;
-        let record = omnigate_core::protocol::context::as_record(answers.into_iter().next())?;
-        anyhow::ensure!(
-            record.is_none(),
-            "a gateway has worked on this store: the benchmark leaves customers there and empties the broker's queues, \
-             so give it servers of its own (or --again where only a benchmark was before)"
-        );
-        Ok(())
     }
 
     async fn round(&self, progress: &mut Progress) -> anyhow::Result<Round> {
@@ -110,9 +80,9 @@ impl Inbound<'_> {
         let ingest = self.start(true).await?;
         progress.step("bare publisher");
         round.bare = self.bare_publisher(&ingest).await?;
-        self.purge(&ingest).await?;
+        self.servers.purge(&ingest).await?;
         self.confirmed(&ingest, &mut round, progress).await?;
-        self.purge(&ingest).await?;
+        self.servers.purge(&ingest).await?;
         ingest.stop().await?;
         let all = self.start(false).await?;
         self.unified(&all, &mut round, progress).await?;
@@ -121,7 +91,7 @@ impl Inbound<'_> {
     }
 
     async fn start(&self, ingest_alone: bool) -> anyhow::Result<Gateway> {
-        let started = Gateway::start(self.servers, &roles(ingest_alone)).await;
+        let started = Gateway::start(self.servers, &roles(ingest_alone, false)).await;
         started.context("the gateway under test cannot start")
     }
 
@@ -195,12 +165,5 @@ impl Inbound<'_> {
             anyhow::Ok(bare::append_rate(folder.path(), job)?)
         };
         tokio::task::spawn_blocking(write).await?
-    }
-
-    async fn purge(&self, gateway: &Gateway) -> anyhow::Result<()> {
-        let queues: Vec<_> = topology::partitions(gateway.partitions)
-            .map(topology::inbound)
-            .collect();
-        Ok(bare::purge(self.servers.broker, &queues).await?)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::gateway::{Gateway, Pushes};
 use super::lanes::{Lanes, call};
-use super::published::Published;
+use super::published::{LOST, Published};
 use super::traffic::Traffic;
 use anyhow::Context as _;
 use omnigate_proto::v1::Event;
@@ -13,8 +13,6 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{self, MissedTickBehavior, timeout};
 
-/// A message that is not published for so long is lost.
-const LOST: Duration = Duration::from_secs(30);
 /// For each event being pushed, so many may be confirmed and not yet published.
 const BACKLOG: usize = 10;
 /// How often a paced load looks what is due.

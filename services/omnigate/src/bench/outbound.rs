@@ -4,18 +4,21 @@
 //! A message counts when the SMSC took it. So many may wait between its acceptance by the gateway and that moment as are
 //! asked for with `--backlog`; then the senders pause, so that what is measured is the whole way and not a queue that fills.
 //! Everybody was written to once before it counts: the recipients are customers already, as they are for `bench inbound`.
+//! Other gateways are measured in the same round on the same SMSC, where their programs are given.
 
-use super::gateway::{Gateway, Servers, Sms};
+use super::bare::{Bare, text};
+use super::gateway::{Gateway, roles};
 use super::load::{Speed, processor_time};
+use super::peer::{self, Peers, Told, Work};
 use super::progress::Progress;
-use super::provider::Provider;
+use super::provider::{Binding, Provider};
 use super::resident;
+use super::servers::Servers;
+use super::table::{self, BARE, Line, median};
 use crate::cli::{BenchOutbound, Output};
-use crate::commands::print;
 use anyhow::Context as _;
 use omnigate_proto::v1::send_message_request::Target;
 use omnigate_proto::v1::{Identifier, Lane, Message, Part, SendMessageRequest, Text, part::Content};
-use omnigate_runtime::{config::Log, telemetry};
 use serde::Serialize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -33,7 +36,7 @@ const CONNECTIONS: usize = 4;
 const LAST: Duration = Duration::from_secs(120);
 
 /// One round.
-#[derive(Clone, Copy, Default, Debug, Serialize)]
+#[derive(Clone, Default, Debug, Serialize)]
 struct Round {
     /// Messages per second of the loop that only calls the adapter.
     bare: f64,
@@ -45,13 +48,15 @@ struct Round {
     single_cpu_us: f64,
     /// Resident memory at the end, in MiB.
     resident_mib: f64,
+    /// Other gateways.
+    peers: Vec<Told>,
 }
 
 /// What was measured.
 #[derive(Serialize)]
-struct Figures<'a> {
-    broker: &'a str,
-    store: &'a str,
+struct Figures {
+    servers: &'static str,
+    binds: usize,
     window: usize,
     concurrency: usize,
     recipients: u64,
@@ -61,22 +66,18 @@ struct Figures<'a> {
 
 /// Measures and prints.
 pub(super) async fn run(arguments: &BenchOutbound) -> anyhow::Result<()> {
-    let level = std::env::var("OMNIGATE__LOG__LEVEL").unwrap_or_else(|_| "error".to_owned());
-    let _telemetry = telemetry::init(&Log { format: None, level })?;
-    let embedded = arguments.broker.is_empty();
-    anyhow::ensure!(
-        embedded == arguments.store.is_empty(),
-        "--broker and --store go together: give both, or neither for the embedded ones"
-    );
     let bench = Outbound {
         arguments,
+        servers: Servers::new(&arguments.broker, &arguments.store)?,
         time: Duration::from_secs(arguments.seconds),
         run: format!("{:x}", std::process::id()),
     };
-    let mut progress = Progress::new(STEPS * arguments.rounds, bench.time + bench.warm_up());
+    let mut peers = Peers::new(&arguments.peers);
+    let steps = (STEPS + peers.count()) * arguments.rounds;
+    let mut progress = Progress::new(steps, bench.time + bench.warm_up());
     let mut figures = Figures {
-        broker: if embedded { "embedded" } else { "RabbitMQ" },
-        store: if embedded { "embedded" } else { "Redis" },
+        servers: bench.servers.told(),
+        binds: arguments.binds,
         window: arguments.window,
         concurrency: arguments.concurrency,
         recipients: arguments.recipients,
@@ -84,7 +85,9 @@ pub(super) async fn run(arguments: &BenchOutbound) -> anyhow::Result<()> {
         rounds: Vec::new(),
     };
     for number in 0..arguments.rounds {
-        figures.rounds.push(bench.round(number, &mut progress).await?);
+        figures
+            .rounds
+            .push(bench.round(number, &mut peers, &mut progress).await?);
     }
     drop(progress);
     figures.print(arguments.output)
@@ -92,6 +95,7 @@ pub(super) async fn run(arguments: &BenchOutbound) -> anyhow::Result<()> {
 
 struct Outbound<'a> {
     arguments: &'a BenchOutbound,
+    servers: Servers<'a>,
     time: Duration,
     /// Tells the requests of this run from those of an earlier one on the same servers.
     run: String,
@@ -102,26 +106,32 @@ impl Outbound<'_> {
         self.time / 4
     }
 
-    async fn round(&self, number: usize, progress: &mut Progress) -> anyhow::Result<Round> {
+    async fn round(&self, number: usize, peers: &mut Peers, progress: &mut Progress) -> anyhow::Result<Round> {
         let mut round = Round::default();
-        let provider = Provider::start(self.arguments.window)?;
+        let provider = Provider::start(Binding {
+            binds: self.arguments.binds,
+            window: self.arguments.window,
+        })?;
         progress.step("bare loop over the adapter");
-        let speed = provider.bare(self.warm_up(), self.time, self.arguments.window).await?;
+        let bare = Bare::open(&provider).await?;
+        let speed = bare.submits(self.warm_up(), self.time).await?;
         (round.bare, round.bare_cpu_us) = (speed.rate, speed.cpu_us);
         progress.step("single sends");
-        let sms = Sms {
-            address: provider.address(),
-            window: self.arguments.window,
-        };
-        let servers = Servers {
-            broker: &self.arguments.broker,
-            store: &self.arguments.store,
-        };
-        let gateway = Gateway::start_sending(servers, &sms).await?;
+        let gateway = Gateway::start_bound(self.servers, &roles(false, true), &provider).await?;
         let speed = self.single(number, &gateway, &provider).await?;
         (round.single, round.single_cpu_us) = (speed.rate, speed.cpu_us);
         round.resident_mib = resident()?;
         gateway.stop().await?;
+        for program in peers.programs() {
+            progress.step(&program.to_string_lossy());
+            let work = Work {
+                inbound: false,
+                seconds: self.arguments.seconds,
+                text: &text(1_234_567),
+                people: self.arguments.recipients,
+            };
+            round.peers.extend(peers.measure(&program, &provider, work).await?);
+        }
         provider.stop().await;
         Ok(round)
     }
@@ -218,7 +228,6 @@ impl Sender {
     }
 
     fn request(&self, number: u64) -> SendMessageRequest {
-        let text = format!("Ma don hang cua quy khach la {number}. Xin cam on!");
         SendMessageRequest {
             request_id: format!("{}-{number}", self.requests),
             target: Some(Target::Identifier(Identifier {
@@ -230,7 +239,7 @@ impl Sender {
             message: Some(Message {
                 parts: vec![Part {
                     content: Some(Content::Text(Text {
-                        text,
+                        text: text(number),
                         ..Text::default()
                     })),
                 }],
@@ -242,88 +251,55 @@ impl Sender {
     }
 }
 
-/// A figure over all rounds.
-#[derive(Serialize)]
-struct Line {
-    what: &'static str,
-    median: f64,
-    unit: &'static str,
-    ratio: Option<f64>,
-    goal: &'static str,
-    met: Option<bool>,
-}
-
-/// A loop that only calls the provider is at most this many times as fast (DESIGN §10).
-const LEAST_OF_BARE: f64 = 0.5;
-
-impl Figures<'_> {
+impl Figures {
     fn print(&self, output: Output) -> anyhow::Result<()> {
-        let lines = self.lines();
-        if output == Output::Json {
-            return print::json(&serde_json::json!({ "measured": self, "medians": lines }));
-        }
-        print::line(&format!(
-            "outbound sms, broker {}, store {}, window {}, {} calls in flight, {} recipients, {} rounds of {} s each",
-            self.broker,
-            self.store,
+        let title = format!(
+            "outbound sms, {}, {} binds of window {}, {} calls in flight, {} recipients, {} rounds of {} s each",
+            self.servers,
+            self.binds,
             self.window,
             self.concurrency,
             self.recipients,
             self.rounds.len(),
             self.seconds
-        ));
-        let heads = ["median of rounds", "", "", "× bare", "goal", ""];
-        print::all(output, &lines, &heads, |line| {
-            vec![
-                line.what.to_owned(),
-                format!("{:.*}", usize::from(line.median < 100.0), line.median),
-                line.unit.to_owned(),
-                line.ratio.map(|ratio| format!("{ratio:.2}")).unwrap_or_default(),
-                line.goal.to_owned(),
-                line.met.map_or("", |met| if met { "met" } else { "missed" }).to_owned(),
-            ]
-        })
+        );
+        table::print(output, &title, self, &self.lines())
     }
 
     fn lines(&self) -> Vec<Line> {
-        let ratio = self.median(|round| round.single / round.bare);
-        let plain = |what, median, unit| Line {
-            what,
-            median,
-            unit,
-            ratio: None,
-            goal: "",
-            met: None,
-        };
-        vec![
-            plain(
-                "bare loop over the adapter",
-                self.median(|round| round.bare),
-                "messages/s",
-            ),
-            Line {
-                ratio: Some(ratio),
-                goal: "≥ 0.5",
-                met: Some(ratio >= LEAST_OF_BARE),
-                ..plain("single sends → SMSC", self.median(|round| round.single), "messages/s")
-            },
-            plain(
-                "processor: bare loop",
-                self.median(|round| round.bare_cpu_us),
-                "µs/message",
-            ),
-            plain(
-                "processor: single sends",
-                self.median(|round| round.single_cpu_us),
-                "µs/message",
-            ),
-            plain("resident memory", self.median(|round| round.resident_mib), "MiB"),
-        ]
+        let rounds = self.rounds.iter();
+        let bare = Line::new(
+            "bare loop over the adapter",
+            self.median(|round| round.bare),
+            "messages/s",
+        );
+        let single = Line::new("single sends → SMSC", self.median(|round| round.single), "messages/s")
+            .beside(BARE, self.median(|round| round.single / round.bare));
+        let single = peer::beside(
+            single,
+            rounds.clone().map(|round| (round.single, round.peers.as_slice())),
+            |told| told.messages_per_second,
+        );
+        let mut lines = vec![
+            bare,
+            single
+                .at_least(BARE, 0.5)
+                .at_least("kannel", 1.5)
+                .at_least("jasmin", 10.0),
+        ];
+        lines.extend(peer::lines(rounds.map(|round| round.peers.as_slice()), false));
+        let worked = |what: &str, figure: fn(&Round) -> f64| Line::new(what, self.median(figure), "µs/message");
+        lines.extend([
+            worked("processor: bare loop, SMSC included", |round| round.bare_cpu_us),
+            worked("processor: single sends, callers and SMSC included", |round| {
+                round.single_cpu_us
+            }),
+            Line::new("resident memory", self.median(|round| round.resident_mib), "MiB"),
+        ]);
+        lines
     }
 
     fn median(&self, figure: impl Fn(&Round) -> f64) -> f64 {
-        let mut figures: Vec<f64> = self.rounds.iter().map(figure).collect();
-        figures.sort_unstable_by(f64::total_cmp);
-        figures.get(figures.len() / 2).copied().unwrap_or_default()
+        median(self.rounds.iter().map(figure))
     }
 }

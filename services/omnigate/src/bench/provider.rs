@@ -1,43 +1,50 @@
-//! An SMSC that takes everything, on a thread of its own, and the loop that does nothing but call the adapter.
+//! An SMSC on a thread of its own: it takes everything that is sent, and its people write as fast as they are answered for.
 
-use super::load::{Speed, processor_time};
+use super::published::LOST;
 use anyhow::Context as _;
-use bytes::Bytes;
-use omnigate_core::account::{Account, AdapterRef, App, Limits, Settings};
-use omnigate_core::port::Clock as _;
-use omnigate_core::port::adapter::{
-    AccessToken, Channel, ChannelHost, Dialer as _, HttpRequest, HttpResponse, NoAccessToken, Opened, Outgoing, Place,
-    PushFailed, SessionHost, Stream, Transport, TransportError,
-};
-use omnigate_core::time::Moment;
-use omnigate_edge::TcpDialer;
-use omnigate_proto::v1::{Event, Message, Part, Text, part::Content};
-use omnigate_runtime::clock::SystemClock;
-use omnigate_sandbox::smsc::{AccountOptions, Null, Options, Smsc, SmscHandle};
+use omnigate_sandbox::smsc::{AccountOptions, Flood, Null, Options, Smsc, SmscHandle};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::runtime;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// Longest one submission may take.
-const CALL: Duration = Duration::from_secs(10);
-/// Calls beside those that the window holds, so that it is never empty.
-const AHEAD: usize = 28;
+/// More messages than any measurement has time for.
+const ENDLESS: u64 = 1_000_000_000_000;
+/// How often it is looked whether something has come to its end.
+pub(super) const LOOK: Duration = Duration::from_millis(5);
+/// How long binds may take to come, or to go.
+const BOUND: Duration = Duration::from_secs(30);
+
+/// How an account is bound to the SMSC.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Binding {
+    pub(super) binds: usize,
+    /// Submissions, or deliveries, that may be unanswered on each bind.
+    pub(super) window: usize,
+}
+
+/// What people write.
+#[derive(Clone, Debug)]
+pub(super) struct Writing {
+    /// A number follows.
+    pub(super) text: String,
+    /// How many people take turns.
+    pub(super) people: u64,
+}
 
 /// The SMSC.
 pub(super) struct Provider {
     smsc: Arc<SmscHandle>,
+    binding: Binding,
     end: CancellationToken,
     thread: JoinHandle<()>,
 }
 
 impl Provider {
-    pub(super) fn start(window: usize) -> anyhow::Result<Self> {
+    pub(super) fn start(binding: Binding) -> anyhow::Result<Self> {
         let (started, starts) = std::sync::mpsc::sync_channel(1);
         let end = CancellationToken::new();
         let ended = end.clone();
@@ -45,7 +52,8 @@ impl Provider {
             let run = async {
                 let smsc = async {
                     let listener = TcpListener::bind("127.0.0.1:0").await?;
-                    anyhow::Ok(Arc::new(Smsc::start(listener, None, options(window))?))
+                    let control = TcpListener::bind("127.0.0.1:0").await?;
+                    anyhow::Ok(Arc::new(Smsc::start(listener, Some(control), options(binding))?))
                 };
                 let is_up = started.send(smsc.await).is_ok();
                 if is_up {
@@ -57,11 +65,31 @@ impl Provider {
             }
         })?;
         let smsc = starts.recv().context("the SMSC's thread ended")??;
-        Ok(Self { smsc, end, thread })
+        Ok(Self {
+            smsc,
+            binding,
+            end,
+            thread,
+        })
+    }
+
+    pub(super) fn binding(&self) -> Binding {
+        self.binding
     }
 
     pub(super) fn address(&self) -> SocketAddr {
         self.smsc.address()
+    }
+
+    /// Where others drive it.
+    pub(super) fn control(&self) -> anyhow::Result<String> {
+        self.smsc.control_url().context("the SMSC has no control")
+    }
+
+    /// Name and password, as others are told them.
+    pub(super) fn account(&self) -> String {
+        let account = AccountOptions::default();
+        format!("{}:{}", account.system_id, account.password)
     }
 
     /// Messages it took so far.
@@ -75,103 +103,95 @@ impl Provider {
         Box::new(move || smsc.counters().submits)
     }
 
+    /// Messages of its people that it was answered for.
+    pub(super) fn acknowledged(&self) -> u64 {
+        self.smsc.counters().acknowledged
+    }
+
+    /// So many messages are written, as fast as they are answered for; returns when all are.
+    pub(super) async fn write(&self, writing: &Writing, count: u64) -> anyhow::Result<()> {
+        let all = self.acknowledged() + count;
+        self.flood(writing, count)?;
+        self.settled(all).await
+    }
+
+    /// People write until they are told to stop.
+    pub(super) fn write_on(&self, writing: &Writing) -> anyhow::Result<()> {
+        self.flood(writing, ENDLESS)
+    }
+
+    /// Nothing new is written; returns when all that was is answered for.
+    pub(super) async fn written(&self, writing: &Writing) -> anyhow::Result<()> {
+        self.flood(writing, 0)?;
+        self.settled(0).await
+    }
+
+    fn flood(&self, writing: &Writing, count: u64) -> anyhow::Result<()> {
+        Ok(self.smsc.flood(Flood {
+            count,
+            people: writing.people,
+            text: writing.text.clone(),
+            window: self.binding.window,
+            ..Flood::default()
+        })?)
+    }
+
+    /// Waits until so many were answered for, and none is not. Where a window is answered as a whole, none is unanswered
+    /// before the next one is written, so that alone says nothing while there is more to write.
+    async fn settled(&self, all: u64) -> anyhow::Result<()> {
+        let mut last = (self.acknowledged(), Instant::now());
+        loop {
+            let (answered, pending) = self.smsc.look(|view| (view.counters().acknowledged, view.pending()));
+            if answered >= all && pending == 0 {
+                return Ok(());
+            }
+            if answered != last.0 {
+                last = (answered, Instant::now());
+            }
+            anyhow::ensure!(
+                last.1.elapsed() < LOST,
+                "{pending} messages were not answered for within {} s",
+                LOST.as_secs()
+            );
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Waits until all binds are there.
+    pub(super) async fn bound(&self) -> anyhow::Result<()> {
+        self.binds(self.binding.binds).await
+    }
+
+    /// Waits until nobody is bound any more.
+    pub(super) async fn quiet(&self) -> anyhow::Result<()> {
+        self.binds(0).await
+    }
+
+    async fn binds(&self, many: usize) -> anyhow::Result<()> {
+        let deadline = Instant::now() + BOUND;
+        while self.smsc.look(|view| view.bound()) != many {
+            anyhow::ensure!(
+                Instant::now() < deadline,
+                "the account did not come to have {many} binds within {} s",
+                BOUND.as_secs()
+            );
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(())
+    }
+
     pub(super) async fn stop(self) {
         self.end.cancel();
         // The thread ends by itself; it holds nothing that anybody waits for.
         tokio::task::spawn_blocking(move || self.thread.join()).await.ok();
     }
-
-    /// Messages per second of a loop that only calls the adapter.
-    pub(super) async fn bare(&self, warm_up: Duration, time: Duration, window: usize) -> anyhow::Result<Speed> {
-        let opened = self.open(window)?;
-        let stop = CancellationToken::new();
-        let host = Arc::new(Host {
-            dialer: TcpDialer::default(),
-            stop: stop.clone(),
-        });
-        let mut tasks = JoinSet::new();
-        for (_, session) in opened.sessions {
-            let host = Arc::clone(&host);
-            tasks.spawn(async move {
-                // Sending tells when the session is not there.
-                session.run(host.as_ref()).await.ok();
-            });
-        }
-        let end = Arc::new(AtomicBool::new(false));
-        let number = Arc::new(AtomicU64::new(0));
-        for _ in 0..window + AHEAD {
-            let (channel, host) = (Arc::clone(&opened.channel), Arc::clone(&host));
-            let (end, number) = (Arc::clone(&end), Arc::clone(&number));
-            tasks.spawn(async move {
-                while !end.load(Ordering::Relaxed) {
-                    one(channel.as_ref(), host.as_ref(), number.fetch_add(1, Ordering::Relaxed)).await;
-                }
-            });
-        }
-        tokio::time::sleep(warm_up).await;
-        let (begun, count, worked) = (Instant::now(), self.taken(), processor_time());
-        tokio::time::sleep(time).await;
-        let speed = Speed::new(self.taken() - count, begun.elapsed(), processor_time() - worked);
-        end.store(true, Ordering::Relaxed);
-        stop.cancel();
-        while tasks.join_next().await.is_some() {}
-        anyhow::ensure!(speed.rate > 0.0, "the adapter got nothing to the SMSC");
-        Ok(speed)
-    }
-
-    fn open(&self, window: usize) -> anyhow::Result<Opened> {
-        let settings = settings(self.address(), window);
-        let account = Account {
-            id: "bare".to_owned(),
-            tenant_id: "bench".to_owned(),
-            channel: "sms".to_owned(),
-            provider: "smpp".to_owned(),
-            display_name: String::new(),
-            adapter: AdapterRef::Builtin,
-            app_id: "bare".to_owned(),
-            settings: Settings(settings.clone()),
-            limits: Limits::default(),
-        };
-        let app = App {
-            id: "bare".to_owned(),
-            tenant_id: "bench".to_owned(),
-            channel: "sms".to_owned(),
-            provider: "smpp".to_owned(),
-            settings: Settings(settings),
-            implicit: true,
-        };
-        Ok(omnigate_adapters::kind("sms", "smpp")?.open_account(&app, &account)?)
-    }
 }
 
-/// Submits one message; one that cannot leave yet is tried again by whoever calls.
-async fn one(channel: &dyn Channel, host: &Host, number: u64) {
-    let outgoing = Outgoing {
-        peer_type: "phone".to_owned(),
-        peer: format!("+8490{:07}", number % 10_000_000),
-        peer_provider_form: format!("+8490{:07}", number % 10_000_000),
-        message: Message {
-            parts: vec![Part {
-                content: Some(Content::Text(Text {
-                    text: format!("Ma don hang cua quy khach la {number}. Xin cam on!"),
-                    ..Text::default()
-                })),
-            }],
-            ..Message::default()
-        },
-        piece: 0,
-        send_key: format!("{number:026}"),
-        time_limit: CALL,
-    };
-    if channel.send(&outgoing, host).await.is_err() {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-fn options(window: usize) -> Options {
+fn options(binding: Binding) -> Options {
     Options {
         accounts: vec![AccountOptions {
-            window: window.saturating_mul(2),
+            window: binding.window.saturating_mul(2),
+            max_binds: binding.binds,
             ..AccountOptions::default()
         }],
         null: Some(Null::default()),
@@ -180,78 +200,16 @@ fn options(window: usize) -> Options {
 }
 
 /// Settings of an account at this SMSC.
-pub(super) fn settings(address: SocketAddr, window: usize) -> serde_json::Map<String, serde_json::Value> {
+pub(super) fn settings(address: SocketAddr, binding: Binding) -> serde_json::Map<String, serde_json::Value> {
     let account = AccountOptions::default();
     let settings = serde_json::json!({
         "host": address.ip().to_string(),
         "port": address.port(),
         "system_id": account.system_id,
         "password": account.password,
-        "window": window,
+        "binds": binding.binds,
+        "window": binding.window,
         "sender": "OMNIGATE",
     });
     settings.as_object().cloned().unwrap_or_default()
-}
-
-/// What the session and the calls of the bare loop are given.
-struct Host {
-    dialer: TcpDialer,
-    stop: CancellationToken,
-}
-
-#[async_trait::async_trait]
-impl Transport for Host {
-    async fn call(&self, _: HttpRequest) -> Result<HttpResponse, TransportError> {
-        Err(TransportError::Forbidden("an SMSC speaks no HTTP".to_owned()))
-    }
-}
-
-#[async_trait::async_trait]
-impl ChannelHost for Host {
-    fn transport(&self) -> &dyn Transport {
-        self
-    }
-
-    fn now(&self) -> Moment {
-        SystemClock.now()
-    }
-
-    async fn access_token(&self, _: Option<&str>) -> Result<AccessToken, NoAccessToken> {
-        Err(NoAccessToken::NotReady("an SMSC needs none".to_owned()))
-    }
-}
-
-#[async_trait::async_trait]
-impl SessionHost for Host {
-    fn cursor(&self) -> Bytes {
-        Bytes::new()
-    }
-
-    async fn push(&self, _: Vec<Event>) -> Result<(), PushFailed> {
-        Ok(())
-    }
-
-    async fn checkpoint(&self, _: Bytes) -> Result<(), PushFailed> {
-        Ok(())
-    }
-
-    fn transport(&self) -> &dyn Transport {
-        self
-    }
-
-    async fn dial(&self, place: &Place) -> Result<Box<dyn Stream>, TransportError> {
-        self.dialer.dial(place).await
-    }
-
-    fn now(&self) -> Moment {
-        SystemClock.now()
-    }
-
-    async fn sleep(&self, time: Duration) {
-        tokio::time::sleep(time).await;
-    }
-
-    async fn stopped(&self) {
-        self.stop.cancelled().await;
-    }
 }

@@ -5,16 +5,18 @@ use anyhow::Context as _;
 use omnigate_core::port::broker::{Broker, From, LogReader};
 use omnigate_core::topology;
 use omnigate_proto::state::v1::CustomerEventBatch;
-use omnigate_proto::v1::CustomerEvent;
 use omnigate_proto::v1::customer_event::Kind;
+use omnigate_proto::v1::{CustomerEvent, Event};
 use prost::Message as _;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::task::JoinSet;
 
+/// A message that is not published for so long is lost.
+pub(super) const LOST: Duration = Duration::from_secs(30);
 /// Locks over which waiting messages are spread.
 const SPREAD: u64 = 16;
 
@@ -58,13 +60,8 @@ impl Published {
             traffic: Arc::clone(traffic),
             waiting: (0..SPREAD).map(|_| Waiting::default()).collect(),
         });
-        let mut tasks = JoinSet::new();
-        for partition in topology::event_logs(partitions) {
-            let log = topology::events(partition);
-            let reader = broker.read(&log, From::Next).await;
-            let reader = reader.with_context(|| format!("{log} cannot be read"))?;
-            tasks.spawn(Arc::clone(&published).read(reader));
-        }
+        let told = Arc::clone(&published);
+        let tasks = watch(broker, partitions, move |event| told.saw(event)).await?;
         Ok((published, tasks))
     }
 
@@ -90,32 +87,55 @@ impl Published {
         &self.waiting[place]
     }
 
-    async fn read(self: Arc<Self>, mut reader: Box<dyn LogReader>) {
-        while let Some(entry) = reader.next().await {
-            let seen = Instant::now();
-            let Ok(batch) = CustomerEventBatch::decode(entry.body) else {
-                continue;
-            };
-            for event in batch.events {
-                if let Some(number) = CustomerEvent::decode(event).ok().and_then(|event| self.number(event)) {
-                    let waits = self
-                        .of(number)
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .remove(&number);
-                    // Repeats of an event have nobody waiting any more.
-                    if let Some(waits) = waits {
-                        waits.seen(seen);
-                    }
-                }
+    fn saw(&self, event: &Event) {
+        let seen = Instant::now();
+        let Some(number) = self.traffic.number(&event.provider_message_id) else {
+            return;
+        };
+        let waits = self
+            .of(number)
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&number);
+        // Repeats of an event have nobody waiting any more.
+        if let Some(waits) = waits {
+            waits.seen(seen);
+        }
+    }
+}
+
+/// Tells of every event that is added to a timeline from now on, until the tasks are given up.
+pub(super) async fn watch(
+    broker: &Arc<dyn Broker>,
+    partitions: u16,
+    saw: impl Fn(&Event) + Clone + Send + Sync + 'static,
+) -> anyhow::Result<JoinSet<()>> {
+    let mut tasks = JoinSet::new();
+    for partition in topology::event_logs(partitions) {
+        let log = topology::events(partition);
+        let reader = broker.read(&log, From::Next).await;
+        let reader = reader.with_context(|| format!("{log} cannot be read"))?;
+        tasks.spawn(read(reader, saw.clone()));
+    }
+    Ok(tasks)
+}
+
+async fn read(mut reader: Box<dyn LogReader>, saw: impl Fn(&Event)) {
+    while let Some(entry) = reader.next().await {
+        let Ok(batch) = CustomerEventBatch::decode(entry.body) else {
+            continue;
+        };
+        for event in batch.events {
+            if let Some(event) = CustomerEvent::decode(event).ok().and_then(added) {
+                saw(&event);
             }
         }
     }
+}
 
-    fn number(&self, event: CustomerEvent) -> Option<u64> {
-        match event.kind? {
-            Kind::EntryAdded(added) => self.traffic.number(&added.entry?.event?.provider_message_id),
-            _ => None,
-        }
+fn added(event: CustomerEvent) -> Option<Event> {
+    match event.kind? {
+        Kind::EntryAdded(added) => added.entry?.event,
+        _ => None,
     }
 }

@@ -2,20 +2,23 @@
 
 use super::Output;
 use clap::{Args, Subcommand};
+use std::path::PathBuf;
 
 /// `bench …`
 #[derive(Debug, Subcommand)]
 pub enum Bench {
-    /// Inbound: bare publisher, push to confirmed, push to published, on the same servers.
+    /// Inbound: bare publisher, push to confirmed, push to published, on the same servers; with a channel, from its
+    /// provider to accepted and to published, beside a loop over the same adapter with nothing behind it.
     #[command(
         after_help = "Example: omnigate bench inbound --broker amqp://127.0.0.1 --store redis://127.0.0.1\n         \
-        omnigate bench inbound"
+        omnigate bench inbound\n         \
+        omnigate bench inbound --channel sms --binds 1 --peer tests/bench/peers/kannel"
     )]
     Inbound(BenchInbound),
     /// Outbound: single sends over gRPC to an SMSC that takes everything, beside a loop that only calls the adapter.
     #[command(
         after_help = "Example: omnigate bench outbound --broker amqp://127.0.0.1 --store redis://127.0.0.1\n         \
-        omnigate bench outbound --window 10"
+        omnigate bench outbound --channel sms --window 10 --peer tests/bench/peers/kannel"
     )]
     Outbound(BenchOutbound),
 }
@@ -32,9 +35,16 @@ pub struct BenchOutbound {
     /// Store; without it the embedded one.
     #[arg(long, env = "OMNIGATE__STORE__URL", default_value = "", hide_env_values = true)]
     pub store: String,
-    /// Submissions that may be unanswered on the bind.
-    #[arg(long, default_value_t = 100)]
+    /// Binds to the SMSC.
+    #[arg(long, default_value_t = 1, value_parser = binds)]
+    pub binds: usize,
+    /// Submissions that may be unanswered on each bind.
+    #[arg(long, default_value_t = 100, value_parser = window)]
     pub window: usize,
+    /// Program that measures another gateway on the same SMSC in the same rounds, such as those in tests/bench/peers; may
+    /// be repeated. One whose gateway is not installed is left out.
+    #[arg(long = "peer", value_name = "PROGRAM")]
+    pub peers: Vec<PathBuf>,
     /// Calls in flight.
     #[arg(long, default_value_t = 400)]
     pub concurrency: usize,
@@ -64,8 +74,21 @@ pub struct BenchInbound {
     /// Store; without it the embedded one.
     #[arg(long, env = "OMNIGATE__STORE__URL", default_value = "", hide_env_values = true)]
     pub store: String,
-    /// Pushes in flight.
-    #[arg(long, default_value_t = 1000)]
+    /// Channel that the messages come through, so far one; without it they are pushed as an adapter would push them.
+    #[arg(long, value_parser = ["sms"])]
+    pub channel: Option<String>,
+    /// With a channel: binds to the SMSC.
+    #[arg(long, default_value_t = 4, value_parser = binds, requires = "channel")]
+    pub binds: usize,
+    /// With a channel: deliveries that may be unanswered on each bind.
+    #[arg(long, default_value_t = 100, value_parser = window, requires = "channel")]
+    pub window: usize,
+    /// With a channel: program that measures another gateway on the same SMSC in the same rounds, such as those in
+    /// tests/bench/peers; may be repeated. One whose gateway is not installed is left out.
+    #[arg(long = "peer", value_name = "PROGRAM", requires = "channel")]
+    pub peers: Vec<PathBuf>,
+    /// Without a channel: pushes in flight.
+    #[arg(long, default_value_t = 1000, conflicts_with = "channel")]
     pub concurrency: usize,
     /// Customers who write.
     #[arg(long, default_value_t = 10_000)]
@@ -82,4 +105,19 @@ pub struct BenchInbound {
     /// How to print.
     #[arg(long, value_enum, default_value_t = Output::Table)]
     pub output: Output,
+}
+
+/// As many binds as an account may have.
+fn binds(text: &str) -> Result<usize, String> {
+    within(text, 16)
+}
+
+/// As large as a window may be.
+fn window(text: &str) -> Result<usize, String> {
+    within(text, 10_000)
+}
+
+fn within(text: &str, most: usize) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| (1..=most).contains(number));
+    number.ok_or_else(|| format!("must be a whole number from 1 to {most}"))
 }

@@ -24,27 +24,31 @@ pub fn run(arguments: &Normalize) -> anyhow::Result<u8> {
     let webhook = kind.open_offline(&app, &accounts)?;
     let webhook = webhook.with_context(|| format!("channel {} receives nothing", arguments.channel))?;
     let request = request(arguments)?;
-    translate(webhook.as_ref(), &request, &accounts, !arguments.no_verify)
+    translate(webhook.as_ref(), &request, &accounts, arguments)
 }
 
 fn translate(
     webhook: &dyn Webhook,
     request: &WebhookRequest,
     accounts: &[Account],
-    verify: bool,
+    arguments: &Normalize,
 ) -> anyhow::Result<u8> {
+    let verify = !arguments.no_verify;
     match webhook.receive(request, verify) {
         Received::Rejected { reply, problem } => {
             print::aside(&format!("{} {problem}", reply.status));
             if verify && matches!(reply.status, 401 | 403) {
-                print::aside(
-                    "--no-verify translates it all the same; --config and --account give the secret to verify with",
-                );
+                let secret = match arguments.account {
+                    Some(_) => "",
+                    None => "; --config and --account give the secret to verify with",
+                };
+                print::aside(&format!("--no-verify translates it all the same{secret}"));
             }
             Ok(1)
         }
         Received::Events { events, reply } => {
-            print::aside(&format!("{} {}", reply.status, String::from_utf8_lossy(&reply.body)));
+            let answer = format!("{} {}", reply.status, String::from_utf8_lossy(&reply.body));
+            print::aside(answer.trim_end());
             for mut normalised in events {
                 stamp(&mut normalised, accounts, request)?;
                 print::json(&normalised)?;
@@ -78,6 +82,13 @@ fn account(arguments: &Normalize, kind: &dyn Kind) -> anyhow::Result<(App, Vec<A
                 "account {id:?} is of channel {}, not {}",
                 account.channel,
                 arguments.channel
+            );
+        }
+        if account.provider != kind.provider() {
+            bail!(
+                "account {id:?} is of provider {}, not {}",
+                account.provider,
+                kind.provider()
             );
         }
         let app = directory
@@ -137,11 +148,14 @@ fn body(file: Option<&Path>) -> anyhow::Result<Bytes> {
     match file.filter(|file| *file != Path::new("-")) {
         Some(file) => {
             let opened = std::fs::File::open(file).with_context(|| format!("cannot read {}", file.display()))?;
-            opened.take(MAX_BODY).read_to_end(&mut body)?;
+            opened.take(MAX_BODY + 1).read_to_end(&mut body)?;
         }
         None => {
-            std::io::stdin().take(MAX_BODY).read_to_end(&mut body)?;
+            std::io::stdin().take(MAX_BODY + 1).read_to_end(&mut body)?;
         }
+    }
+    if body.len() as u64 > MAX_BODY {
+        bail!("the body is larger than {} MiB", MAX_BODY / 1024 / 1024);
     }
     Ok(body.into())
 }

@@ -99,7 +99,7 @@ impl Encoder<'_> {
     fn put_for_a_while(&mut self, key: &[u8], stamp: Stamp, value: &[u8], after: Duration) {
         self.key(Shape::Record, key);
         self.call.args.push(b"P");
-        self.call.args.push_joined([&stamp.0, value.as_ref()]);
+        self.call.args.push_joined([&stamp.0[..], value]);
         self.call.args.push(milliseconds(after).as_bytes());
     }
 
@@ -151,7 +151,7 @@ impl Encoder<'_> {
                 self.head(b'p', group.len());
                 for write in group {
                     if let Write::Put { value, .. } = write {
-                        self.call.args.push_joined([&stamp.0, value.as_ref()]);
+                        self.call.args.push_joined([&stamp.0[..], value]);
                     }
                 }
             }

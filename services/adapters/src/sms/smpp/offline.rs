@@ -23,8 +23,12 @@ impl Offline {
 
 impl Webhook for Offline {
     fn receive(&self, request: &WebhookRequest, _: bool) -> Received {
-        let Some(octets) = octets(&request.body) else {
-            return rejected("the body must be PDUs in hexadecimal digits");
+        let octets = match octets(&request.body) {
+            Ok(octets) if octets.is_empty() => {
+                return rejected("the body is empty; it must be PDUs in hexadecimal digits");
+            }
+            Ok(octets) => octets,
+            Err(problem) => return rejected(&problem),
         };
         // Nothing came before: the same PDU gives the same events every time.
         let arrivals = Arrivals::new(self.settings.duplicate_window);
@@ -40,8 +44,8 @@ impl Webhook for Offline {
         loop {
             match pdu::next(&mut buffer) {
                 Ok(Some(pdu)) => events.extend(translator.translate(&pdu, request.received_at).events),
-                Ok(None) if buffer.is_empty() && !events.is_empty() => break,
-                Ok(None) => return rejected("the last PDU is not whole"),
+                Ok(None) if buffer.is_empty() => break,
+                Ok(None) => return rejected(&format!("the last PDU is not whole: {} octets are left", buffer.len())),
                 Err(problem) => return rejected(&format!("{problem} cannot be")),
             }
         }
@@ -53,17 +57,28 @@ impl Webhook for Offline {
 }
 
 /// Octets of digits, with space wherever it helps a reader.
-fn octets(body: &[u8]) -> Option<Vec<u8>> {
-    let digit = |byte: &u8| char::from(*byte).to_digit(16);
-    let digits: Option<Vec<u32>> = body
-        .iter()
-        .filter(|byte| !byte.is_ascii_whitespace())
-        .map(digit)
-        .collect();
-    let digits = digits?;
+fn octets(body: &[u8]) -> Result<Vec<u8>, String> {
+    let mut digits = Vec::with_capacity(body.len());
+    for (place, byte) in body.iter().enumerate().filter(|(_, byte)| !byte.is_ascii_whitespace()) {
+        let digit = char::from(*byte)
+            .to_digit(16)
+            .and_then(|digit| u8::try_from(digit).ok());
+        digits.push(digit.ok_or_else(|| {
+            let found = char::from(*byte);
+            format!(
+                "the body must be PDUs in hexadecimal digits; byte {} is {found:?}",
+                place + 1
+            )
+        })?);
+    }
     let (pairs, odd) = digits.as_chunks::<2>();
-    let octet = |[high, low]: &[u32; 2]| u8::try_from(high << 4 | low).ok();
-    odd.is_empty().then(|| pairs.iter().map(octet).collect())?
+    if !odd.is_empty() {
+        return Err(format!(
+            "{} hexadecimal digits are no whole number of octets",
+            digits.len()
+        ));
+    }
+    Ok(pairs.iter().map(|[high, low]| high << 4 | low).collect())
 }
 
 fn rejected(problem: &str) -> Received {
@@ -74,5 +89,20 @@ fn rejected(problem: &str) -> Received {
             body: Bytes::from(problem.to_owned()),
         },
         problem: problem.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_digits_is_said() {
+        assert_eq!(octets(b"00 Fa\n0b").unwrap(), [0x00, 0xfa, 0x0b]);
+        assert_eq!(octets(b"").unwrap(), [0_u8; 0]);
+        let odd = octets(b"00 f").unwrap_err();
+        assert_eq!(odd, "3 hexadecimal digits are no whole number of octets");
+        let strange = octets(b"00 0x").unwrap_err();
+        assert!(strange.ends_with("byte 5 is 'x'"), "{strange}");
     }
 }

@@ -2,6 +2,7 @@
 
 mod binding;
 mod receiving;
+mod segments;
 mod sending;
 
 use super::Adapter;

@@ -14,7 +14,7 @@ pub enum NoKind {
         known: String,
     },
     /// The channel has several providers and none was named, or one that is unknown.
-    #[error("channel {channel} has no provider {provider:?}; there are {known}")]
+    #[error("channel {channel} {}; there are {known}", lacks(provider))]
     Provider {
         /// The channel.
         channel: String,
@@ -31,6 +31,14 @@ pub enum NoKind {
         /// What was asked for.
         provider: String,
     },
+}
+
+fn lacks(provider: &str) -> String {
+    if provider.is_empty() {
+        "has several providers and none is named".to_owned()
+    } else {
+        format!("has no provider {provider:?}")
+    }
 }
 
 /// The adapter of a channel and provider.

@@ -3,6 +3,9 @@
 use super::{HEADER, command, tag};
 use bytes::{BufMut as _, BytesMut};
 
+/// Most octets of a `short_message` (SMPP 3.4, 4.4.1).
+const MAX_SHORT_MESSAGE: u8 = 254;
+
 /// SMPP 3.4.
 const INTERFACE_VERSION: u8 = 0x34;
 
@@ -85,8 +88,9 @@ impl Submit<'_> {
     }
 
     fn body(self, out: &mut BytesMut) {
-        // `sm_length` is one octet; what does not fit has no other way.
-        let length = u8::try_from(self.content.len()).ok().filter(|_| !self.as_payload);
+        // What does not fit has no other way.
+        let fits = |length: &u8| !self.as_payload && *length <= MAX_SHORT_MESSAGE;
+        let length = u8::try_from(self.content.len()).ok().filter(fits);
         c_string(out, self.service_type.as_bytes());
         for (ton, npi, address) in [self.source, self.destination] {
             out.put_slice(&[ton, npi]);
