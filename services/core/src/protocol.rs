@@ -11,6 +11,7 @@ pub mod context;
 pub mod credential;
 pub mod delivery;
 mod destination;
+pub mod echo;
 pub mod entries;
 pub mod gateway;
 pub mod hasten;

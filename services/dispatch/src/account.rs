@@ -1,6 +1,7 @@
 //! One account: takes hints as fast as pace, places and the adapter allow.
 
 use crate::{
+    calls::Calls,
     inbox::Inbox,
     pacing::{Offer, Pacing, Token},
     shared::{Pauses, Shared},
@@ -26,6 +27,8 @@ use tonic::{Code, Request, Status};
 const LONG_WAIT: Duration = Duration::from_secs(5);
 /// A closed account is looked at again after this long, because somebody may have opened it.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// Hints that a message of the broker brings under load, about.
+const HINTS_A_MESSAGE: usize = 8;
 /// Longest wait for an adapter's capabilities.
 const ASK_WITHIN: Duration = Duration::from_secs(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -36,6 +39,7 @@ pub(crate) struct Line {
     pub(crate) shared: Arc<Shared>,
     pub(crate) adapter: Arc<dyn AdapterService>,
     pub(crate) pacing: Pacing,
+    pub(crate) calls: Calls,
     account: Account,
     places: Arc<Semaphore>,
     /// Messages that may wait in place for their time.
@@ -74,6 +78,7 @@ impl Line {
             places: Arc::new(Semaphore::new(shared.settings.in_flight_per_account)),
             waiting: Semaphore::new(shared.settings.in_flight_per_account / 2),
             pacing: Pacing::new(&account.id),
+            calls: Calls::new(shared.settings.calls_at_least, shared.settings.calls_at_most),
             limits: Mutex::default(),
             shared,
             adapter,
@@ -136,7 +141,9 @@ impl Line {
         stop: &CancellationToken,
     ) -> Rest {
         self.until_adapter_answers().await;
-        let prefetch = u16::try_from(self.shared.settings.in_flight_per_account).unwrap_or(u16::MAX);
+        // A message of the broker brings several hints.
+        let prefetch = self.shared.settings.in_flight_per_account.div_ceil(HINTS_A_MESSAGE);
+        let prefetch = u16::try_from(prefetch).unwrap_or(u16::MAX);
         let inbox = inbox.insert(Inbox::open(&self.shared.broker, self.account_id(), prefetch));
         loop {
             reap(tasks);

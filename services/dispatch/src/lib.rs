@@ -7,6 +7,7 @@
 
 mod account;
 mod call;
+mod calls;
 mod dispatch;
 mod inbox;
 mod intents;

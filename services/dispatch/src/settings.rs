@@ -12,6 +12,11 @@ pub struct Settings {
     pub in_flight_per_account: usize,
     /// Messages of all accounts that are worked on at once.
     pub in_flight: usize,
+    /// Submissions of one account, from the claim to the answer, that are under way at once however slow its adapter is: with
+    /// a second for each, all are answered within a call's time.
+    pub calls_at_least: usize,
+    /// … and while it answers at once. Edge lets more calls wait for each account.
+    pub calls_at_most: usize,
     /// How long a stop waits for calls in flight, which take up to 30 s; less than the process gives this phase of its
     /// stop. What is cut off is settled by recovery.
     pub drain_within: Duration,
@@ -21,8 +26,10 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             partitions: DEFAULT_PARTITIONS,
-            in_flight_per_account: 256,
-            in_flight: 1024,
+            in_flight_per_account: 1024,
+            in_flight: 4096,
+            calls_at_least: 128,
+            calls_at_most: 512,
             drain_within: Duration::from_secs(8),
         }
     }

@@ -3,6 +3,7 @@
 use crate::{
     account::Line,
     call::{self, adapter_is_away},
+    calls::Call,
     inbox::Task,
     pacing::Token,
     shared::Pauses,
@@ -81,6 +82,9 @@ impl Way {
     async fn go(&self, token: Token) -> End {
         let mut token = Some(token);
         loop {
+            let Some(call) = self.line.calls.place().await else {
+                return End::Interrupted;
+            };
             let Some(permission) = self.renewed(token.take()).await else {
                 return End::Done;
             };
@@ -94,10 +98,13 @@ impl Way {
                     self.line.shared.news.tell(*changed);
                     return self.done("lapsed");
                 }
-                Begun::NotYet(at) => Next::At(at),
+                Begun::NotYet(at) => {
+                    drop(call);
+                    Next::At(at)
+                }
                 Begun::Go(record, submission) => {
                     permission.spend();
-                    let answer = self.submit(&record, &submission, began).await;
+                    let answer = self.submit(&record, &submission, began, call).await;
                     self.heed(&answer).await;
                     match self.record(&submission, &answer).await {
                         Some(next) => next,
@@ -162,7 +169,13 @@ impl Way {
     }
 
     /// Announces the attempt and calls the adapter, if there is time for it.
-    async fn submit(&self, record: &DeliveryRecord, submission: &Submission, began: Instant) -> Answer {
+    async fn submit(
+        &self,
+        record: &DeliveryRecord,
+        submission: &Submission,
+        began: Instant,
+        place: Call<'_>,
+    ) -> Answer {
         let shared = &self.line.shared;
         let account = record.delivery.as_ref().map(|delivery| delivery.account_id.as_str());
         if account != Some(self.line.account_id()) {
@@ -184,6 +197,7 @@ impl Way {
         let called = Instant::now();
         let now = shared.ports.clock.now();
         let answer = call::send(self.line.adapter.as_ref(), record, submission, now, self.trace).await;
+        place.answered(called.elapsed());
         let metrics = &shared.metrics;
         metrics.submitted(self.line.account_id(), answer.outcome.as_ref().err(), called.elapsed());
         if adapter_is_away(&answer) {

@@ -11,17 +11,22 @@ use omnigate_core::append::Arrival;
 use omnigate_core::port::store::StoreError;
 use omnigate_core::protocol::append::Applied;
 use omnigate_core::protocol::send::NotAccepted;
-use omnigate_core::protocol::{Stop, append, confirm, park, publish, receipt};
+use omnigate_core::protocol::{Stop, append, confirm, echo, park, publish, receipt};
 use omnigate_proto::state::v1::Stamped;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 use tracing::Instrument as _;
 
 /// Longest wait between two attempts.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// Conflicts with others end by themselves: so many times the usual attempts are granted to them.
 const PATIENCE: u32 = 4;
+/// How long an echo waits for the answer to a submission that is under way: providers send it at about the same time.
+const ECHO_WAITS: Duration = Duration::from_secs(3);
+/// First and longest pause between two looks for that answer.
+const LOOK_AGAIN: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(250));
 
 /// How a run ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -126,6 +131,21 @@ impl Worker {
         Ended::Away
     }
 
+    /// Holds the thread up while it echoes a message of ours whose answer is about to be recorded.
+    async fn let_answers_be_first(&self, arrivals: &[Arrival]) -> Result<(), Failure> {
+        let until = Instant::now() + ECHO_WAITS;
+        let (mut pause, longest) = LOOK_AGAIN;
+        while echo::is_early(&self.engine.context(), arrivals)
+            .await
+            .map_err(Stop::from)?
+            && Instant::now() < until
+        {
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(longest);
+        }
+        Ok(())
+    }
+
     /// Resolve, commit, publish. A panic is a failure like any other.
     async fn apply(&self, kind: Kind, arrivals: &[Arrival]) -> Result<(), Failure> {
         let Some(first) = arrivals.first() else {
@@ -133,6 +153,9 @@ impl Worker {
         };
         let span = tracing::info_span!("apply", trace_id = first.event.trace_id);
         let context = self.engine.context();
+        if matches!(kind, Kind::Append) {
+            self.let_answers_be_first(arrivals).await?;
+        }
         let decided = async {
             match kind {
                 Kind::Append => append::apply(&context, arrivals).await,

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops where it is surprised")]
 
 mod credential;
+mod echo;
 mod lease;
 mod link;
 mod outbox;
