@@ -69,12 +69,7 @@ impl Announcer {
             match stop.run_until_cancelled(next).await {
                 None | Some(Ok(0)) => break,
                 Some(Ok(_)) => {
-                    beat.turn().await;
-                    while gathered.len() < TOGETHER
-                        && let Ok(news) = line.try_recv()
-                    {
-                        gathered.push(news);
-                    }
+                    beat.gather(&mut line, &mut gathered, TOGETHER).await;
                     self.carry(std::mem::take(&mut gathered)).await;
                 }
                 Some(Err(_quiet)) => {}

@@ -189,13 +189,19 @@ pub fn is_wiped(home: &HomeRecord, birth: Birth, received_at: Moment) -> bool {
     })
 }
 
+/// True for the thread of an account with the identifier of this birth: there is one at most in a home.
+#[must_use]
+pub fn is_thread(record: &ThreadRecord, birth: &[u8], account_id: &str) -> bool {
+    record.birth.as_ref() == birth && record.account_id == account_id
+}
+
 /// The thread's record in its home, made when it is not there.
 pub fn thread_of<'a>(home: &'a mut HomeRecord, thread: &ThreadKey) -> &'a mut ThreadRecord {
     let birth = thread.birth.to_bytes();
     let found = home
         .threads
         .iter()
-        .position(|record| record.birth == birth && record.account_id == thread.account_id);
+        .position(|record| is_thread(record, &birth, &thread.account_id));
     let position = found.unwrap_or_else(|| {
         home.threads.push(ThreadRecord {
             account_id: thread.account_id.clone(),

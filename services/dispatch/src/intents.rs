@@ -91,12 +91,7 @@ impl Line {
         let mut gathered = Vec::new();
         let beat = Beat::new(BEAT);
         while self.queue.recv_many(&mut gathered, GATHERED).await > 0 {
-            beat.turn().await;
-            while gathered.len() < GATHERED
-                && let Ok(waiting) = self.queue.try_recv()
-            {
-                gathered.push(waiting);
-            }
+            beat.gather(&mut self.queue, &mut gathered, GATHERED).await;
             let mut pauses = Pauses::new(FIRST_PAUSE, LONGEST_PAUSE);
             loop {
                 gathered = append(broker, clock, gathered).await;

@@ -73,12 +73,7 @@ impl Line {
             let quiet = match tokio::time::timeout(QUIET, waiting).await {
                 Ok(0) => return,
                 Ok(_) => {
-                    beat.turn().await;
-                    while gathered.len() < TOGETHER
-                        && let Ok(told) = self.0.try_recv()
-                    {
-                        gathered.push(told);
-                    }
+                    beat.gather(&mut self.0, &mut gathered, TOGETHER).await;
                     tell(shared, gathered).await;
                     false
                 }

@@ -197,9 +197,10 @@ impl Way {
         let called = Instant::now();
         let now = shared.ports.clock.now();
         let answer = call::send(self.line.adapter.as_ref(), record, submission, now, self.trace).await;
-        place.answered(called.elapsed());
+        let took = called.elapsed();
+        place.answered(took);
         let metrics = &shared.metrics;
-        metrics.submitted(self.line.account_id(), answer.outcome.as_ref().err(), called.elapsed());
+        metrics.submitted(self.line.account_id(), answer.outcome.as_ref().err(), took);
         if adapter_is_away(&answer) {
             self.line.doubt();
         }

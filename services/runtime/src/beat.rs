@@ -5,6 +5,7 @@
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 /// A beat that any number of tasks keep.
@@ -33,6 +34,16 @@ impl Beat {
         *next = (*next).max(at + self.interval);
     }
 
+    /// Waits for its turn with what has arrived, and takes along what arrives until then, so much in all.
+    pub async fn gather<T>(&self, arrivals: &mut mpsc::Receiver<T>, gathered: &mut Vec<T>, most: usize) {
+        self.turn().await;
+        while gathered.len() < most
+            && let Ok(arrived) = arrivals.try_recv()
+        {
+            gathered.push(arrived);
+        }
+    }
+
     fn wait_until(&self) -> Option<Instant> {
         let now = Instant::now();
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
@@ -51,6 +62,25 @@ mod tests {
     use tokio::task::JoinSet;
 
     const INTERVAL: Duration = Duration::from_millis(10);
+
+    #[tokio::test(start_paused = true)]
+    async fn what_arrives_before_the_turn_is_taken_along_up_to_the_most() {
+        let beat = Beat::new(INTERVAL);
+        let (sender, mut arrivals) = mpsc::channel(10);
+        beat.turn().await;
+        let late = tokio::spawn(async move {
+            tokio::time::sleep(INTERVAL / 2).await;
+            for number in 2..=4 {
+                sender.send(number).await.unwrap();
+            }
+        });
+        let mut gathered = vec![1];
+        beat.gather(&mut arrivals, &mut gathered, 3).await;
+        late.await.unwrap();
+        assert_eq!(std::mem::take(&mut gathered), [1, 2, 3]);
+        beat.gather(&mut arrivals, &mut gathered, 3).await;
+        assert_eq!(gathered, [4]);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn who_comes_after_a_pause_goes_at_once_and_others_go_together() {

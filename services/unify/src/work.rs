@@ -135,11 +135,7 @@ impl Worker {
     async fn let_answers_be_first(&self, arrivals: &[Arrival]) -> Result<(), Failure> {
         let until = Instant::now() + ECHO_WAITS;
         let (mut pause, longest) = LOOK_AGAIN;
-        while echo::is_early(&self.engine.context(), arrivals)
-            .await
-            .map_err(Stop::from)?
-            && Instant::now() < until
-        {
+        while echo::is_early(&self.engine.context(), arrivals).await? && Instant::now() < until {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(longest);
         }

@@ -1,6 +1,6 @@
 //! What an event tells about its thread: when the peer last acted, what they wish, what they are called.
 
-use super::{Arrival, ThreadKey};
+use super::{Arrival, ThreadKey, is_thread};
 use crate::id::EventId;
 use crate::time::Moment;
 use crate::window;
@@ -24,9 +24,8 @@ pub struct Confirmation {
 /// The confirmations that the arrivals ask for. An event whose wish held already is not confirmed; one that comes again is,
 /// because nobody knows whether its confirmation was accepted before. Accepting is idempotent.
 pub(super) fn confirmations(home: &HomeRecord, key: &ThreadKey, arrivals: &[Arrival]) -> Vec<Confirmation> {
-    let birth = key.birth.to_bytes();
-    let threads = || home.threads.iter();
-    let Some(thread) = threads().find(|thread| thread.birth == birth && thread.account_id == key.account_id) else {
+    let is_ours = |thread: &&ThreadRecord| is_thread(thread, &key.birth.0, &key.account_id);
+    let Some(thread) = home.threads.iter().find(is_ours) else {
         return Vec::new();
     };
     let refused = |id: EventId| thread.refused.iter().any(|refused| refused.event == id.to_bytes());

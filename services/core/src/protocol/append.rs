@@ -225,7 +225,7 @@ async fn append_at(
     let mut known = Known::default();
     let mut home = match context.cache.home(id) {
         Some(home) => home,
-        None => context.record(id.shard(), keys::home(id), "home").await?.shared(),
+        None => context.home(id).await?,
     };
     for _ in 0..MAX_TRIES {
         known.load(context, id, arrivals).await?;
@@ -258,7 +258,7 @@ async fn append_at(
                 }
             }
             Ended::Unknown => {
-                home = context.record(id.shard(), keys::home(id), "home").await?.shared();
+                home = context.home(id).await?;
                 known = Known::asking_for_all(arrivals);
             }
         }

@@ -2,11 +2,14 @@
 
 use super::cache::Cache;
 use super::outbox::Outbox;
+use crate::id::CustomerId;
+use crate::keys;
 use crate::port::store::{Answer, Commit, Expect, Found, Outcome, Query, Stamp, Store, StoreError, Versioned, Write};
 use crate::port::{Clock, Entropy};
 use crate::shard::Shard;
 use crate::time::Moment;
 use bytes::Bytes;
+use omnigate_proto::state::v1::HomeRecord;
 use std::sync::Arc;
 
 /// Why a protocol did not finish. Nothing is lost: calling it again goes on.
@@ -104,6 +107,12 @@ impl Context<'_> {
         Loaded::decode(as_record(answers.into_iter().next())?, what)
     }
 
+    /// Reads a home, to be shared without copying.
+    pub(super) async fn home(&self, id: CustomerId) -> Result<Loaded<Arc<HomeRecord>>, StoreError> {
+        let home = self.record(id.shard(), keys::home(id), "home").await?;
+        Ok(home.shared())
+    }
+
     /// Commits, and takes published CustomerEvents of the shard out of the outbox on the way. The expectations must make
     /// sending it twice harmless.
     pub async fn commit(&self, shard: Shard, expect: Vec<Expect>, write: Vec<Write>) -> Result<Ended, StoreError> {
@@ -115,7 +124,7 @@ impl Context<'_> {
         );
         let settled = self.outbox.take_along(shard);
         commit.write.extend(settled.iter().map(|member| Write::Remove {
-            key: crate::keys::outbox(),
+            key: keys::outbox(),
             member: member.clone(),
         }));
         let outcome = self.store.commit(shard, commit).await;

@@ -5,6 +5,7 @@ use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop};
 use super::hasten;
 use super::outbox::Outgoing;
 use super::resolve::{expect_record, insert_outgoing, put, to_outbox};
+use crate::append::is_thread;
 use crate::customer_event::Happened;
 use crate::delivery;
 use crate::id::{CustomerId, EventId, MessageId, hash};
@@ -173,12 +174,12 @@ pub(super) async fn load(context: &Context<'_>, id: MessageId) -> Result<Option<
     let Some(home_id) = CustomerId::from_bytes(&value.home) else {
         return Ok(None);
     };
-    let home: Loaded<HomeRecord> = context.record(id.shard(), keys::home(home_id), "home").await?;
+    let home = context.home(home_id).await?;
     Ok(Some(LoadedDelivery {
         record: Arc::new(value),
         stamp,
         home_id,
-        home: home.shared(),
+        home,
     }))
 }
 
@@ -187,7 +188,7 @@ pub(super) fn thread_of<'a>(home: &'a HomeRecord, record: &DeliveryRecord) -> Op
     let account = &record.delivery.as_ref()?.account_id;
     home.threads
         .iter()
-        .find(|thread| thread.birth == record.birth && thread.account_id == *account)
+        .find(|thread| is_thread(thread, &record.birth, account))
 }
 
 async fn write(
@@ -254,7 +255,7 @@ fn thread_mut<'a>(home: &'a mut HomeRecord, record: &DeliveryRecord) -> Option<&
     let account = &record.delivery.as_ref()?.account_id;
     home.threads
         .iter_mut()
-        .find(|thread| thread.birth == record.birth && thread.account_id == *account)
+        .find(|thread| is_thread(thread, &record.birth, account))
 }
 
 fn announce(home: &mut HomeRecord, id: CustomerId, record: &mut DeliveryRecord, now: Moment) -> Option<Outgoing> {

@@ -19,7 +19,7 @@ const TAKEN_ALONG: usize = 64;
 /// Fewer are not worth a removal in every commit: they wait for others, or for the next [`flush`].
 const WORTH_TAKING: usize = 8;
 /// Shards flushed at once.
-const FLUSHED_AT_ONCE: usize = 64;
+const FLUSHED_AT_ONCE: usize = 32;
 /// Most pages of a shard's outbox that are looked through for what is left over.
 const MOST_PAGES: usize = 64;
 
@@ -125,19 +125,26 @@ pub async fn flush(context: &Context<'_>, shard: Shard) -> Result<(), StoreError
     }
 }
 
-/// [`flush`]es every shard, some at a time; a store that does not answer ends it, for later.
-pub async fn flush_all(context: &Context<'_>) {
-    for shards in context.outbox.shards().chunks(FLUSHED_AT_ONCE) {
+/// [`flush`]es shards, some at a time. A store that is away ends it, for later; any other problem concerns its shard alone.
+pub async fn flush_shards(context: &Context<'_>, shards: &[Shard]) -> Result<(), StoreError> {
+    for shards in shards.chunks(FLUSHED_AT_ONCE) {
         let flushes = shards.iter().map(|shard| flush(context, *shard));
         for (shard, flushed) in shards.iter().zip(join_all(flushes).await) {
             if let Err(error) = flushed {
                 tracing::debug!(%shard, %error, "published events stay in the outbox for now");
                 if matches!(error, StoreError::Unavailable(_)) {
-                    return;
+                    return Err(error);
                 }
             }
         }
     }
+    Ok(())
+}
+
+/// [`flush_shards`] of all that have something.
+pub async fn flush_all(context: &Context<'_>) {
+    // Said there, and made up for by the next one or by the scheduler.
+    flush_shards(context, &context.outbox.shards()).await.ok();
 }
 
 /// Those of the members that are still in the outbox.

@@ -174,7 +174,7 @@ async fn create(
         }
         let loaded = match remembered.take() {
             Some(home) => home,
-            None => read_home(context, home_id).await?,
+            None => context.home(home_id).await?,
         };
         let now = context.now();
         let mut home = loaded.value.as_deref().cloned().unwrap_or_default();
@@ -220,11 +220,6 @@ async fn create(
         context.cache.forget_home(home_id);
     }
     Err(Stop::Contended(MAX_TRIES).into())
-}
-
-async fn read_home(context: &Context<'_>, id: CustomerId) -> Result<Loaded<Arc<HomeRecord>>, Stop> {
-    let read: Loaded<HomeRecord> = context.record(id.shard(), keys::home(id), "home").await?;
-    Ok(read.shared())
 }
 
 /// Lets the entry be found by its event.

@@ -157,6 +157,23 @@ async fn eventually_token(running: &Running, wanted: &str) {
     eventually(|| async { token(running, "").await.is_ok_and(|token| token == wanted) }).await;
 }
 
+async fn eventually_unauthorized(running: &Running) {
+    eventually(|| async {
+        token(running, "")
+            .await
+            .is_err_and(|status| status.code() == Code::FailedPrecondition)
+    })
+    .await;
+}
+
+/// What somebody hands in who agreed.
+fn authorization() -> Grant {
+    Grant::AuthorizationCode {
+        code: "code".into(),
+        verifier: String::new(),
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn however_many_ask_on_however_many_schedulers_every_pair_is_fetched_once() {
     let gateway = Gateway::new();
@@ -228,21 +245,13 @@ async fn an_account_without_living_tokens_says_why_until_somebody_authorises_it(
     let provider = Provider::new();
     "another".clone_into(&mut provider.living.lock().unwrap());
     let running = look_after(&gateway, &provider);
-    eventually(|| async {
-        token(&running, "")
-            .await
-            .is_err_and(|status| status.code() == Code::FailedPrecondition)
-    })
-    .await;
+    eventually_unauthorized(&running).await;
     let begun = Instant::now();
     let status = token(&running, "").await.unwrap_err();
     assert_eq!(why(&status), (Code::FailedPrecondition, "ACCOUNT_UNAUTHORIZED".into()));
     assert!(status.message().contains("used up"), "{}", status.message());
     assert_eq!(begun.elapsed(), Duration::ZERO, "nobody waits for a person");
-    let code = Grant::AuthorizationCode {
-        code: "code".into(),
-        verifier: String::new(),
-    };
+    let code = authorization();
     credential::hand_in(&gateway.context(), "bot", &code, "1")
         .await
         .unwrap();
@@ -259,12 +268,7 @@ async fn what_waits_for_an_account_goes_as_soon_as_somebody_authorised_it() {
     let provider = Provider::new();
     "another".clone_into(&mut provider.living.lock().unwrap());
     let running = look_after(&gateway, &provider);
-    eventually(|| async {
-        token(&running, "")
-            .await
-            .is_err_and(|status| status.code() == Code::FailedPrecondition)
-    })
-    .await;
+    eventually_unauthorized(&running).await;
     let waiting = [
         gateway.send("one", "1", Duration::ZERO).await,
         gateway.send("two", "2", Duration::ZERO).await,
@@ -279,10 +283,7 @@ async fn what_waits_for_an_account_goes_as_soon_as_somebody_authorised_it() {
         .await
         .unwrap();
     assert!(gateway.waits_until(waiting[0]).await > begun + Duration::from_secs(45));
-    let code = Grant::AuthorizationCode {
-        code: "code".into(),
-        verifier: String::new(),
-    };
+    let code = authorization();
     credential::hand_in(&gateway.context(), "bot", &code, "1")
         .await
         .unwrap();

@@ -7,16 +7,19 @@ local call, keys, args, slice = redis.call, KEYS, ARGV, unpack
 local k, a = 0, 1
 local answers = {}
 
+-- What is asked of several members or fields of a key; one alone has a command of its own.
+local function ask(one, many, key, first, count)
+  if count == 1 then
+    return { call(one, key, args[first]) }
+  end
+  return call(many, key, slice(args, first, first + count - 1))
+end
+
 -- Consecutive checks of one index: the kind, how many, their members. A member without a value is not in the hash.
 local function check_members(conflicts, position, kind)
   local count = tonumber(args[a + 2])
   local first = a + 3
-  local scores
-  if count == 1 then
-    scores = { call("ZSCORE", keys[k + 1], args[first]) }
-  else
-    scores = call("ZMSCORE", keys[k + 1], slice(args, first, first + count - 1))
-  end
+  local scores = ask("ZSCORE", "ZMSCORE", keys[k + 1], first, count)
   for i = 1, count do
     local present = scores[i] ~= false
     if present ~= (kind == "m") then
@@ -33,12 +36,7 @@ end
 local function check_fields(conflicts, position, kind)
   local count = tonumber(args[a + 2])
   local first = a + 3
-  local values
-  if count == 1 then
-    values = { call("HGET", keys[k + 1], args[first]) }
-  else
-    values = call("HMGET", keys[k + 1], slice(args, first, first + count - 1))
-  end
+  local values = ask("HGET", "HMGET", keys[k + 1], first, count)
   a = first - 1 + count
   for i = 1, count do
     local value = values[i]
