@@ -6,7 +6,7 @@ use omnigate_core::{
     id::MessageId,
     port::store::StoreError,
     protocol::{hasten, pace, publish},
-    shard::{SHARDS, Shard},
+    shard::Shard,
 };
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -30,10 +30,7 @@ async fn look_through(shared: &Shared, account: &str) {
     if let Err(error) = pace::open(&shared.context(), account).await {
         tracing::warn!(account, %error, "account not opened, it opens by itself");
     }
-    let shards = (0..SHARDS)
-        .filter_map(|number| u8::try_from(number).ok())
-        .map(Shard::new);
-    stream::iter(shards)
+    stream::iter(Shard::all())
         .for_each_concurrent(SIDE_BY_SIDE, |shard| async move {
             if let Err(error) = look(shared, account, shard).await {
                 tracing::warn!(account, %shard, %error, "messages that wait for the account not found, their timers fire");

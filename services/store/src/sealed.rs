@@ -133,11 +133,19 @@ impl SealedStore {
         Ok(opened.into())
     }
 
+    /// Opens a record that is secret, where there is one.
     fn opened(&self, shard: Shard, key: &Key, record: &mut Option<Versioned>) -> Result<(), StoreError> {
-        if let Some(record) = record.as_mut().filter(|_| (self.is_secret)(key)) {
+        if let Some(record) = record {
             record.value = self.open(shard, key, &record.value)?;
         }
         Ok(())
+    }
+
+    /// Positions and keys of the records that are secret: none, and so no memory, for almost every call.
+    fn secret<'a>(&self, records: impl Iterator<Item = Option<&'a Key>>) -> Vec<(usize, Key)> {
+        let numbered = records.enumerate();
+        let secret = numbered.filter_map(|(position, key)| Some((position, key.filter(|key| (self.is_secret)(key))?)));
+        secret.map(|(position, key)| (position, key.clone())).collect()
     }
 }
 
@@ -149,16 +157,13 @@ fn place(shard: Shard, key: &Key) -> Aad<Vec<u8>> {
 #[async_trait::async_trait]
 impl Store for SealedStore {
     async fn read(&self, shard: Shard, queries: Vec<Query>) -> Result<Vec<Answer>, StoreError> {
-        let keys: Vec<Option<Key>> = queries
-            .iter()
-            .map(|query| match query {
-                Query::Record(key) => Some(key.clone()),
-                _ => None,
-            })
-            .collect();
+        let secret = self.secret(queries.iter().map(|query| match query {
+            Query::Record(key) => Some(key),
+            _ => None,
+        }));
         let mut answers = self.inner.read(shard, queries).await?;
-        for (key, answer) in keys.iter().zip(&mut answers) {
-            if let (Some(key), Answer::Record(record)) = (key, answer) {
+        for (position, key) in &secret {
+            if let Some(Answer::Record(record)) = answers.get_mut(*position) {
                 self.opened(shard, key, record)?;
             }
         }
@@ -173,18 +178,15 @@ impl Store for SealedStore {
                 *value = self.seal(shard, key, value)?;
             }
         }
-        let expected: Vec<Option<Key>> = commit
-            .expect
-            .iter()
-            .map(|expect| match expect {
-                Expect::Record { key, .. } => Some(key.clone()),
-                _ => None,
-            })
-            .collect();
+        let secret = self.secret(commit.expect.iter().map(|expect| match expect {
+            Expect::Record { key, .. } => Some(key),
+            _ => None,
+        }));
         let mut outcome = self.inner.commit(shard, commit).await?;
         if let Outcome::Conflict(conflicts) = &mut outcome {
             for (position, found) in conflicts {
-                if let (Some(Some(key)), Found::Record(record)) = (expected.get(*position), found) {
+                let key = secret.iter().find(|(expected, _)| expected == position);
+                if let (Some((_, key)), Found::Record(record)) = (key, found) {
                     self.opened(shard, key, record)?;
                 }
             }
