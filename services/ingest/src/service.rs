@@ -37,7 +37,7 @@ const MAX_EVENT_BYTES: usize = 4 * 1024 * 1024;
 /// Raw requests beside the events may be larger: providers pack several events into one.
 const MAX_RAW_BYTES: usize = 8 * 1024 * 1024;
 /// Lines begin their batches this far apart: what a message may wait for others, while messages come.
-const BEAT: Duration = Duration::from_millis(5);
+const BEAT: Duration = Duration::from_millis(2);
 /// Pause after a line failed in a way nobody foresaw.
 const AFTER_PANIC: Duration = Duration::from_secs(1);
 

@@ -1,6 +1,6 @@
 //! What follows from an answer to an attempt, and from the lack of one.
 
-use super::disposition::{Disposition, disposition};
+use super::disposition::{Disposition, Failures, disposition};
 use super::{
     LOOK_AGAIN, MAX_PIECES, RECOVERY_MARGIN, Submission, end, moment, note, of, policy, receipt, state_of, under_way,
 };
@@ -111,7 +111,7 @@ fn take_acceptance(
         delivery.error = None;
     }
     delivery.deferred_until = None;
-    next.failures = 0;
+    set_failures(&mut next, Failures::default());
     let detail = format!("piece {position} accepted");
     note(&mut next, now, "dispatch", "answered", detail);
     let delivery = of(&mut next);
@@ -135,15 +135,19 @@ fn take_error(
 ) -> (DeliveryRecord, Next) {
     let may_repeat = of(&mut next).on_unknown() == UnknownPolicy::ResendOnce && !of(&mut next).possible_duplicate;
     let instead = error.outside_window && position == 0 && next.delivery.as_ref().is_some_and(policy::has_alternative);
+    let failures = Failures {
+        at_recipient: next.failures,
+        unsent: next.unsent,
+    };
     let decided = if instead {
         policy::use_alternative(&mut next, now, "the provider says that the reply window is closed");
         Disposition::Again {
             after: Duration::ZERO,
-            counts: false,
+            failures,
             possible_duplicate: false,
         }
     } else {
-        disposition(error, next.failures, may_repeat, random)
+        disposition(error, failures, may_repeat, random)
     };
     let class = error.class();
     of(&mut next).error = Some(error.clone());
@@ -154,10 +158,10 @@ fn take_error(
     match decided {
         Disposition::Again {
             after,
-            counts,
+            failures,
             possible_duplicate,
         } => {
-            next.failures += u32::from(counts);
+            set_failures(&mut next, failures);
             let until = now + after;
             let delivery = of(&mut next);
             let lapses = moment(delivery.expire_at.as_ref());
@@ -181,4 +185,9 @@ fn take_error(
             (next, Next::Ended)
         }
     }
+}
+
+fn set_failures(record: &mut DeliveryRecord, failures: Failures) {
+    record.failures = failures.at_recipient;
+    record.unsent = failures.unsent;
 }

@@ -3,9 +3,9 @@
 use omnigate_proto::v1::{DeliveryState, ErrorClass, SendError, WaitReason};
 use std::time::Duration;
 
-/// Most counted failures of one piece at its recipient; waits grow no more after so many of any kind.
+/// Most failures of one piece at its recipient; waits grow no more after so many of any kind.
 const MAX_FAILURES: u32 = 5;
-/// First wait after a counted failure; each further one is three times as long, up to almost seven minutes.
+/// First wait after a failure; each further one is three times as long, up to almost seven minutes.
 const FIRST_WAIT: Duration = Duration::from_secs(5);
 /// Least wait when throttled without being told how long.
 const THROTTLED_WAIT: Duration = Duration::from_secs(1);
@@ -20,6 +20,35 @@ const ACCOUNT_REST: Duration = Duration::from_secs(15);
 /// Longest wait a provider may ask for.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 
+/// Failed attempts in a row at the present piece.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Failures {
+    /// That failed at their recipient: so many of them end the message.
+    pub at_recipient: u32,
+    /// That provably did not leave since the last one that did: they only make the waits longer.
+    pub unsent: u32,
+}
+
+impl Failures {
+    /// One more of those that end the message.
+    #[must_use]
+    fn one_more(self) -> Self {
+        Self {
+            at_recipient: self.at_recipient.saturating_add(1),
+            unsent: 0,
+        }
+    }
+
+    /// One more that did not leave.
+    #[must_use]
+    fn one_more_unsent(self) -> Self {
+        Self {
+            unsent: self.unsent.saturating_add(1),
+            ..self
+        }
+    }
+}
+
 /// What happens next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Disposition {
@@ -27,8 +56,8 @@ pub enum Disposition {
     Again {
         /// After this long.
         after: Duration,
-        /// True when it counts as a failed attempt.
-        counts: bool,
+        /// Failures from now on.
+        failures: Failures,
         /// True when the first attempt may have arrived.
         possible_duplicate: bool,
     },
@@ -36,29 +65,30 @@ pub enum Disposition {
     End(DeliveryState),
 }
 
-/// Decides what follows from an error after `failures` counted failures. `may_repeat` allows one duplicate; `random`
-/// spreads the waits.
+/// Decides what follows from an error after these failures. `may_repeat` allows one duplicate; `random` spreads the waits.
 #[must_use]
-pub fn disposition(error: &SendError, failures: u32, may_repeat: bool, random: u8) -> Disposition {
+pub fn disposition(error: &SendError, failures: Failures, may_repeat: bool, random: u8) -> Disposition {
     let asked = Duration::from_millis(error.retry_after_ms).min(LONGEST_WAIT);
-    let again = |after: Duration, counts| Disposition::Again {
-        after: after.max(asked),
-        counts,
+    let again = |after: Duration, failures| Disposition::Again {
+        after: spread(after, random).max(asked),
+        failures,
         possible_duplicate: false,
     };
     // Nothing failed: however often it has to wait, it has its whole life for it.
     if is_rule(error) {
-        return again(spread(RULE_WAIT, random), false);
+        return again(RULE_WAIT, failures);
     }
     match error.class() {
-        ErrorClass::Throttled => again(spread(THROTTLED_WAIT, random), false),
-        ErrorClass::Account => again(spread(ACCOUNT_WAIT, random), false),
+        ErrorClass::Throttled => again(THROTTLED_WAIT, failures),
+        ErrorClass::Account => again(ACCOUNT_WAIT, failures),
         // A provider may be away for hours, and nothing left meanwhile: the message has its whole life for it.
-        ErrorClass::NotSent => again(spread(growing(failures), random), true),
-        ErrorClass::RecipientTemporary if failures + 1 < MAX_FAILURES => again(spread(growing(failures), random), true),
+        ErrorClass::NotSent => again(growing(failures.unsent), failures.one_more_unsent()),
+        ErrorClass::RecipientTemporary if failures.at_recipient + 1 < MAX_FAILURES => {
+            again(growing(failures.at_recipient), failures.one_more())
+        }
         ErrorClass::Ambiguous | ErrorClass::Unspecified if may_repeat => Disposition::Again {
             after: spread(FIRST_WAIT, random).max(asked),
-            counts: true,
+            failures: failures.one_more(),
             possible_duplicate: true,
         },
         ErrorClass::Ambiguous | ErrorClass::Unspecified => Disposition::End(DeliveryState::Unknown),
@@ -102,7 +132,15 @@ fn spread(wait: Duration, random: u8) -> Duration {
 mod tests {
     use super::*;
 
-    fn of(class: ErrorClass, failures: u32, may_repeat: bool) -> Disposition {
+    /// After so many of both kinds.
+    fn after(failures: u32) -> Failures {
+        Failures {
+            at_recipient: failures,
+            unsent: failures,
+        }
+    }
+
+    fn of(class: ErrorClass, failures: Failures, may_repeat: bool) -> Disposition {
         let error = SendError {
             class: class.into(),
             ..SendError::default()
@@ -122,19 +160,49 @@ mod tests {
             (ErrorClass::Policy, Skipped),
             (ErrorClass::Expired, Expired),
         ] {
-            assert_eq!(of(class, 0, false), Disposition::End(state), "{class:?}");
+            assert_eq!(of(class, after(0), false), Disposition::End(state), "{class:?}");
         }
+        let so_many = |at_recipient, unsent| Failures { at_recipient, unsent };
         for (class, counted) in [
-            (ErrorClass::Throttled, false),
-            (ErrorClass::Account, false),
-            (ErrorClass::NotSent, true),
-            (ErrorClass::RecipientTemporary, true),
+            (ErrorClass::Throttled, so_many(2, 2)),
+            (ErrorClass::Account, so_many(2, 2)),
+            (ErrorClass::NotSent, so_many(2, 3)),
+            (ErrorClass::RecipientTemporary, so_many(3, 0)),
         ] {
             assert!(
-                matches!(of(class, 0, false), Disposition::Again { counts, .. } if counts == counted),
+                matches!(of(class, after(2), false), Disposition::Again { failures, .. } if failures == counted),
                 "{class:?}"
             );
         }
+    }
+
+    #[test]
+    fn an_outage_uses_up_none_of_the_attempts_at_the_recipient() {
+        let mut failures = Failures::default();
+        for _ in 0..100 {
+            let Disposition::Again { failures: more, .. } = of(ErrorClass::NotSent, failures, false) else {
+                panic!("nothing left: it must be tried again");
+            };
+            failures = more;
+        }
+        for attempt in 1..MAX_FAILURES {
+            let Disposition::Again {
+                failures: more, after, ..
+            } = of(ErrorClass::RecipientTemporary, failures, false)
+            else {
+                panic!("attempt {attempt} of {MAX_FAILURES} must not be the last");
+            };
+            assert_eq!(
+                after.as_secs(),
+                FIRST_WAIT.as_secs() * 3_u64.pow(attempt - 1),
+                "as without an outage"
+            );
+            failures = more;
+        }
+        assert_eq!(
+            of(ErrorClass::RecipientTemporary, failures, false),
+            Disposition::End(DeliveryState::Failed)
+        );
     }
 
     #[test]
@@ -167,13 +235,14 @@ mod tests {
                 ..SendError::default()
             };
             for failures in [0, MAX_FAILURES - 1, MAX_FAILURES * 10] {
+                let failures = after(failures);
                 let uncounted = match disposition(&error, failures, false, 128) {
                     Disposition::Again {
-                        after, counts: false, ..
-                    } => Some(after.as_secs()),
+                        after, failures: same, ..
+                    } if same == failures => Some(after.as_secs()),
                     _ => None,
                 };
-                assert_eq!(uncounted, waits, "{class:?} {reason:?} after {failures}");
+                assert_eq!(uncounted, waits, "{class:?} {reason:?} after {failures:?}");
             }
             assert_eq!(account_rests(&error), account, "{class:?} {reason:?}");
         }
@@ -181,7 +250,7 @@ mod tests {
 
     #[test]
     fn what_may_have_arrived_is_repeated_only_when_allowed() {
-        let repeated = of(ErrorClass::Ambiguous, 0, true);
+        let repeated = of(ErrorClass::Ambiguous, after(0), true);
         assert!(matches!(
             repeated,
             Disposition::Again {
@@ -193,7 +262,7 @@ mod tests {
 
     #[test]
     fn what_did_not_leave_is_tried_as_long_as_it_lives() {
-        let wait = |failures| match of(ErrorClass::NotSent, failures, false) {
+        let wait = |failures| match of(ErrorClass::NotSent, after(failures), false) {
             Disposition::Again { after, .. } => after.as_secs(),
             Disposition::End(_) => panic!("nothing left: it must be tried again"),
         };
@@ -204,10 +273,10 @@ mod tests {
     #[test]
     fn failures_are_bounded_and_waits_grow() {
         assert_eq!(
-            of(ErrorClass::RecipientTemporary, 4, false),
+            of(ErrorClass::RecipientTemporary, after(4), false),
             Disposition::End(DeliveryState::Failed)
         );
-        let wait = |failures| match of(ErrorClass::RecipientTemporary, failures, false) {
+        let wait = |failures| match of(ErrorClass::RecipientTemporary, after(failures), false) {
             Disposition::Again { after, .. } => after,
             Disposition::End(_) => panic!("must be tried again"),
         };
@@ -221,6 +290,8 @@ mod tests {
             retry_after_ms: 35_000,
             ..SendError::default()
         };
-        assert!(matches!(disposition(&error, 0, false, 0), Disposition::Again { after, .. } if after.as_secs() == 35));
+        assert!(
+            matches!(disposition(&error, after(0), false, 0), Disposition::Again { after, .. } if after.as_secs() == 35)
+        );
     }
 }

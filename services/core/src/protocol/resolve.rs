@@ -94,6 +94,12 @@ pub async fn known(context: &Context<'_>, asking: &Asking<'_>, named: &Named) ->
     Ok(Some(owner))
 }
 
+/// True when this process remembers the owner of an identifier, so that [`owner`] neither reads nor makes one.
+pub(super) fn is_owned(context: &Context<'_>, tenant_id: &str, named: &Named) -> bool {
+    let key = identifier::key(tenant_id, &named.identifier);
+    context.cache.owner(key).is_some()
+}
+
 /// The present claim of an identifier; changes nothing.
 pub async fn claimed(context: &Context<'_>, key: IdentifierKey) -> Result<Option<Claim>, StoreError> {
     let loaded: Loaded<Claim> = context.record(key.shard(), keys::claim(key), "claim").await?;

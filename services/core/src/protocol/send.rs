@@ -2,11 +2,11 @@
 
 pub use super::destination::{Target, thread_of_customer};
 
-use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop};
+use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop, found_record};
 use super::delivery::{entry_event, move_timer, remember};
 use super::destination::{Destination, find, place_of};
 use super::outbox::Outgoing;
-use super::resolve::{expect_record, insert_outgoing, put, to_outbox};
+use super::resolve::{expect_record, insert_outgoing, is_owned, put, to_outbox};
 use crate::append::{ThreadKey, thread_of};
 use crate::customer_event::Happened;
 use crate::delivery::{self, Plan};
@@ -109,14 +109,15 @@ pub async fn is_known(context: &Context<'_>, request: &Request) -> Result<bool, 
 pub async fn accept(context: &Context<'_>, request: &Request) -> Result<Accepted, NotAccepted> {
     let (shard, key) = request_place(request);
     let mut outgoing = Vec::new();
+    let mut known = first_look(context, request, shard, &key).await?;
     for _ in 0..MAX_TRIES {
-        let known: Loaded<RequestRecord> = context.record(shard, key.clone(), "request").await?;
-        let (record, place, is_new) = match known.value {
+        match known.value {
             Some(record) if record.body_hash.as_ref() != request.body_hash => return Err(NotAccepted::RequestIdReused),
             Some(record) => {
                 let thread = record.thread_id.parse().map_err(|_| NotAccepted::NoSuchThread)?;
                 let place = place_of(context, thread, &record.account_id, &record.channel).await?;
-                (record, place, false)
+                let record = create(context, request, (id_of(&record)?, false), &place, &mut outgoing).await?;
+                return Ok(Accepted { record, outgoing });
             }
             None => {
                 let place = find(context, request, &mut outgoing).await?;
@@ -127,20 +128,48 @@ pub async fn accept(context: &Context<'_>, request: &Request) -> Result<Accepted
                     key: key.clone(),
                     after: REQUEST_KEPT,
                 };
-                match context
-                    .commit(shard, expect, vec![put(key.clone(), &record), expire])
-                    .await?
-                {
-                    Ended::Committed(_) => (record, place, true),
-                    Ended::Conflict(_) | Ended::Unknown => continue,
-                }
+                let write = vec![put(key.clone(), &record), expire];
+                let found = match context.commit(shard, expect, write).await? {
+                    Ended::Committed(_) => {
+                        let record = create(context, request, (id_of(&record)?, true), &place, &mut outgoing).await?;
+                        return Ok(Accepted { record, outgoing });
+                    }
+                    Ended::Conflict(found) => found_record(&found, 0),
+                    Ended::Unknown => None,
+                };
+                known = match found {
+                    Some(found) => Loaded::decode(found, "request")?,
+                    None => context.record(shard, key.clone(), "request").await?,
+                };
             }
-        };
-        let id = MessageId::from_bytes(&record.created_id).ok_or(NotAccepted::NoSuchThread)?;
-        let record = create(context, request, (id, is_new), &place, &mut outgoing).await?;
-        return Ok(Accepted { record, outgoing });
+        }
     }
     Err(Stop::Contended(MAX_TRIES).into())
+}
+
+fn id_of(record: &RequestRecord) -> Result<MessageId, NotAccepted> {
+    MessageId::from_bytes(&record.created_id).ok_or(NotAccepted::NoSuchThread)
+}
+
+/// What is known of a request before anything is tried. A request is seldom repeated: where finding its thread can change
+/// nothing it is taken to be new, and the conflict tells when it is not.
+async fn first_look(
+    context: &Context<'_>,
+    request: &Request,
+    shard: Shard,
+    key: &bytes::Bytes,
+) -> Result<Loaded<RequestRecord>, Stop> {
+    let changes_nothing = match &request.target {
+        Target::Identifier { named, .. } => is_owned(context, &request.tenant_id, named),
+        Target::Thread { .. } | Target::Customer { .. } => false,
+    };
+    if changes_nothing {
+        return Ok(Loaded {
+            stamp: None,
+            value: None,
+        });
+    }
+    Ok(context.record(shard, key.clone(), "request").await?)
 }
 
 fn request_record(request: &Request, place: &Destination, now: Moment) -> RequestRecord {
