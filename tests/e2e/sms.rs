@@ -427,6 +427,7 @@ async fn what_may_be_repeated_is_repeated_once(world: &World) -> anyhow::Result<
     };
     let sent = send(world, request).await?;
     let ended = reaches(world, &sent.message_id, &[DeliveryState::Unknown]).await?;
-    ensure!(ended.possible_duplicate && ended.attempts == 2, "{ended:?}");
+    // An attempt while the bind is being made again does not leave, and counts as one nevertheless.
+    ensure!(ended.possible_duplicate && ended.attempts >= 2, "{ended:?}");
     got_once(world, TO, &["Ma OTP: 99".to_owned(), "Ma OTP: 99".to_owned()])
 }

@@ -1,13 +1,13 @@
 //! Builds CustomerEvents, and reads them. An event's bytes are spliced in as they travelled, so that a process that does
 //! not know a field does not strip it.
 
-use crate::id::{CustomerId, EntryId, EventId, MessageId};
+use crate::id::{CustomerId, EntryId, EventId, MessageId, TransactionId};
 use crate::time::Moment;
 use bytes::{Bytes, BytesMut};
 use omnigate_proto::state::v1::EntryRecord;
 use omnigate_proto::v1::{
-    CustomerCreated, CustomerEvent, Delivery, DeliveryChanged, Entry, EntryReaction, Event, IdentifierAttached,
-    IdentifierEvidence, Profile, Unsupported, customer_event::Kind, event,
+    CustomerCreated, CustomerEvent, CustomerMerged, CustomerSplit, Delivery, DeliveryChanged, Entry, EntryReaction,
+    Event, Identifier, IdentifierAttached, IdentifierEvidence, Profile, Unsupported, customer_event::Kind, event,
 };
 use prost::DecodeError;
 use prost::Message as _;
@@ -61,6 +61,24 @@ impl Happened<'_> {
             identifier: Some(identifier),
         };
         encode(&self.event(Some(Kind::IdentifierAttached(attached))))
+    }
+
+    /// Another customer was merged into this one.
+    #[must_use]
+    pub fn customer_merged(&self, loser: CustomerId, transaction: TransactionId) -> Bytes {
+        encode(&self.event(Some(Kind::CustomerMerged(CustomerMerged {
+            merged_customer_id: loser.to_string(),
+            merge_id: transaction.to_string(),
+        }))))
+    }
+
+    /// Identifiers went to another customer.
+    #[must_use]
+    pub fn customer_split(&self, gets: CustomerId, identifiers: Vec<Identifier>) -> Bytes {
+        encode(&self.event(Some(Kind::CustomerSplit(CustomerSplit {
+            split_customer_id: gets.to_string(),
+            identifiers,
+        }))))
     }
 
     /// A delivery changed its state; the content stays out.

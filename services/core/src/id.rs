@@ -105,6 +105,10 @@ id!(
     Birth, 16, "birth", "bir_"
 );
 id!(
+    /// A merge or one attempt at a split: random.
+    TransactionId, 16, "transaction", "txn_"
+);
+id!(
     /// Lease of a worker on a delivery: random.
     LeaseToken, 16, "lease", "lea_"
 );

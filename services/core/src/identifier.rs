@@ -5,6 +5,11 @@ use omnigate_proto::v1::{Evidence, Identifier};
 use std::cmp::Reverse;
 use unicode_normalization::UnicodeNormalization as _;
 
+/// Type of the identifier that every customer has from birth; nobody gives it one.
+pub const BUILT_IN: &str = "self";
+/// Type of the ids of a system of record: two that differ prove two people.
+pub const AUTHORITATIVE: &str = "crm";
+
 /// Longest type and scope, in bytes.
 const MAX_NAME: usize = 128;
 /// Longest value, in bytes.
@@ -16,6 +21,9 @@ pub enum NotAnIdentifier {
     /// The type is missing, too long or not lower case.
     #[error("type {0:?} must be 1 to 128 of a-z, 0-9 and _")]
     Type(String),
+    /// The type is the gateway's own.
+    #[error("type \"self\" is the gateway's own")]
+    BuiltIn,
     /// The scope is too long.
     #[error("scope is longer than 128 bytes")]
     Scope,
@@ -54,6 +62,9 @@ pub fn canonical(identifier: &Identifier) -> Result<Identifier, NotAnIdentifier>
     let named = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
     if kind.is_empty() || kind.len() > MAX_NAME || !kind.bytes().all(named) {
         return Err(NotAnIdentifier::Type(kind.chars().take(40).collect()));
+    }
+    if kind == BUILT_IN {
+        return Err(NotAnIdentifier::BuiltIn);
     }
     let scope = identifier.scope.trim();
     if scope.len() > MAX_NAME {
@@ -147,6 +158,7 @@ pub fn cap(kind: &str) -> usize {
         "phone" | "email" => 3,
         "wa_id" | "wa_bsuid" => 2,
         "web_visitor" | "device_push" => 5,
+        BUILT_IN => crate::identity::MAX_MERGED,
         _ => 1,
     }
 }

@@ -1,20 +1,22 @@
-//! Who owns an identifier: the claim and attach half of the identity protocol. Merge, split and erasure belong here too;
-//! their states are known, so that records written by a later version are refused and not misread.
+//! Who owns an identifier, and which customers are one.
 //!
 //! Membership of an identifier is decided once, in the customer's record; the claim in the identifier's own shard only
-//! points. A refused reservation stays refused for ever, whatever room is made later: a slow worker may still hold it.
+//! points. A merge is decided once, in the older customer's record, a split once, in the present owner's. What was decided
+//! stays decided for as long as a slow worker may still ask.
 
-use crate::id::{Birth, CustomerId};
-use crate::identifier::cap;
-use crate::time::Moment;
-use omnigate_proto::state::v1::{Claim, CustomerRecord, CustomerState, Membership, RejectedToken};
+mod claim;
+mod membership;
+pub mod merge;
+pub mod split;
+mod whereabouts;
+
+pub use claim::{Claimed, erased, new_claim, pointed, read_claim};
+pub use membership::{
+    Attach, MAX_MEMBERS, MAX_MERGED, attach, built_in, built_in_of, is_held, member, new_customer, own, whole,
+};
+pub use whereabouts::{Shown, Whereabouts, shown, verdict, whereabouts};
+
 use omnigate_proto::v1::{Evidence, Identifier};
-use std::time::Duration;
-
-/// Most identifiers one customer may have.
-const MAX_MEMBERS: usize = 1000;
-/// How long a refused reservation is remembered: longer than any worker can sleep on it.
-const REJECTED_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// An identifier as an event names it.
 #[derive(Clone, PartialEq, Debug)]
@@ -25,160 +27,6 @@ pub struct Named {
     pub evidence: Evidence,
     /// As the provider writes it, when different.
     pub provider_form: String,
-}
-
-/// What a claim says.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Claimed {
-    /// Nobody has it.
-    Free,
-    /// Reserved for a customer; not yet known to be a member.
-    Reserved {
-        /// Customer it is reserved for.
-        customer: CustomerId,
-        /// Reservation token.
-        birth: Birth,
-    },
-    /// A member was accepted in `home`; `customer` leads to its present owner.
-    Settled {
-        /// Record from which the way to the owner begins.
-        customer: CustomerId,
-        /// Reservation token.
-        birth: Birth,
-        /// Record in which its threads live.
-        home: CustomerId,
-    },
-    /// The event is older than an erasure of this identifier.
-    Erased,
-}
-
-/// Reads a claim for an event received at `received_at`.
-#[must_use]
-pub fn read_claim(claim: Option<&Claim>, received_at: Moment) -> Claimed {
-    let Some(claim) = claim else {
-        return Claimed::Free;
-    };
-    if received_at.0 < claim.erased_at_ms {
-        return Claimed::Erased;
-    }
-    match (
-        CustomerId::from_bytes(&claim.customer),
-        Birth::from_bytes(&claim.birth),
-        CustomerId::from_bytes(&claim.home),
-    ) {
-        (Some(customer), Some(birth), Some(home)) => Claimed::Settled { customer, birth, home },
-        (Some(customer), Some(birth), None) => Claimed::Reserved { customer, birth },
-        _ => Claimed::Free,
-    }
-}
-
-/// A claim for a customer; `home` is known at once only at first contact, where claim and member are one commit.
-#[must_use]
-pub fn new_claim(
-    before: Option<&Claim>,
-    identifier: &Identifier,
-    customer: CustomerId,
-    birth: Birth,
-    home: Option<CustomerId>,
-) -> Claim {
-    Claim {
-        customer: customer.to_bytes(),
-        birth: birth.to_bytes(),
-        home: home.map(CustomerId::to_bytes).unwrap_or_default(),
-        erased_at_ms: before.map_or(0, |claim| claim.erased_at_ms),
-        identifier: Some(identifier.clone()),
-    }
-}
-
-/// A new customer with its first identifier.
-#[must_use]
-pub fn new_customer(tenant_id: &str, id: CustomerId, named: &Named, birth: Birth, now: Moment) -> CustomerRecord {
-    CustomerRecord {
-        tenant_id: tenant_id.to_owned(),
-        state: CustomerState::Active.into(),
-        members: vec![membership(id, named, birth, now)],
-        created_at_ms: now.0,
-        ..CustomerRecord::default()
-    }
-}
-
-fn membership(home: CustomerId, named: &Named, birth: Birth, now: Moment) -> Membership {
-    Membership {
-        identifier: Some(named.identifier.clone()),
-        evidence: named.evidence.into(),
-        provider_form: named.provider_form.clone(),
-        home: home.to_bytes(),
-        birth: birth.to_bytes(),
-        since_ms: now.0,
-        ..Membership::default()
-    }
-}
-
-/// How a reservation was decided.
-#[derive(Clone, PartialEq, Debug)]
-pub enum Attach {
-    /// Accepted, now or before; the record to write when now.
-    Accepted(Option<CustomerRecord>),
-    /// Refused for ever, now or before; the record to write when now.
-    Rejected(Option<CustomerRecord>),
-    /// A merge or split is being decided; try again.
-    Busy,
-}
-
-/// Decides a reservation of `named` in the record of customer `id`. The same token always gets the same answer. When the
-/// provider moved the peer, `replaces` names the member that the new one stands in for.
-#[must_use]
-pub fn attach(
-    record: &CustomerRecord,
-    id: CustomerId,
-    named: &Named,
-    birth: Birth,
-    replaces: Option<&Identifier>,
-    now: Moment,
-) -> Attach {
-    let token = birth.to_bytes();
-    if record.members.iter().any(|member| member.birth == token) || record.departed.contains(&token) {
-        return Attach::Accepted(None);
-    }
-    if record.rejected.iter().any(|rejected| rejected.birth == token) {
-        return Attach::Rejected(None);
-    }
-    if record.state() == CustomerState::Frozen {
-        return Attach::Busy;
-    }
-    let mut next = record.clone();
-    if let Some(replaced) = replaces {
-        for member in &mut next.members {
-            member.retired |= member.identifier.as_ref() == Some(replaced);
-        }
-    }
-    if record.state() == CustomerState::Active && has_room(&next, &named.identifier) {
-        next.members.push(membership(id, named, birth, now));
-        Attach::Accepted(Some(next))
-    } else {
-        next.members.clone_from(&record.members);
-        next.rejected
-            .retain(|rejected| now.since(Moment(rejected.at_ms)) < REJECTED_KEPT);
-        next.rejected.push(RejectedToken {
-            birth: token,
-            at_ms: now.0,
-        });
-        Attach::Rejected(Some(next))
-    }
-}
-
-/// Whether one more identifier of this type fits; caps count per type and, for scoped types, per scope.
-fn has_room(record: &CustomerRecord, identifier: &Identifier) -> bool {
-    let counted = record.members.iter().filter(|member| !member.retired);
-    let same = counted
-        .filter_map(|member| member.identifier.as_ref())
-        .filter(|other| other.r#type == identifier.r#type && other.scope == identifier.scope);
-    record.members.len() < MAX_MEMBERS
-        && !record
-            .members
-            .iter()
-            .any(|member| member.identifier.as_ref() == Some(identifier))
-        && same.count() < cap(&identifier.r#type)
 }
 
 /// The identifiers of an event that may own or link, in the fixed order in which they are tried; the peer is always among
@@ -199,7 +47,10 @@ pub fn candidates(peer: &Named, others: &[Named]) -> Vec<Named> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::id::{Birth, CustomerId};
     use crate::shard::Shard;
+    use crate::time::Moment;
+    use omnigate_proto::state::v1::{Claim, CustomerRecord, CustomerState};
 
     fn named(kind: &str, value: &str) -> Named {
         Named {

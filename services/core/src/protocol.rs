@@ -15,6 +15,7 @@ pub mod echo;
 pub mod entries;
 pub mod gateway;
 pub mod hasten;
+pub mod identity;
 pub mod lease;
 pub mod outbox;
 pub mod pace;

@@ -2,11 +2,13 @@
 
 use super::confirm::Due;
 use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop, found_record};
+use super::identity::{Merged, Person, find, merge};
 use super::outbox::Outgoing;
 use super::resolve::{Asking, Owner, expect_record, insert_outgoing, known, owner, put, to_outbox};
 use crate::append::{self as decide, Appended, Arrival, ThreadKey, append};
 use crate::id::{CustomerId, EventId, ThreadId};
 use crate::identifier;
+use crate::identity::merge::{Word, survivor_and_loser};
 use crate::identity::{Named, candidates};
 use crate::keys::{self, Timer};
 use crate::port::store::{Expect, Found, StoreError, Write};
@@ -14,7 +16,7 @@ use crate::time::Moment;
 use crate::timeline::{Place, Spot};
 use bytes::Bytes;
 use omnigate_proto::state::v1::{EntryRecord, HomeRecord};
-use omnigate_proto::v1::{Event, Identifier, event::Kind};
+use omnigate_proto::v1::{Event, Evidence, Identifier, event::Kind};
 use prost::Message as _;
 use std::sync::Arc;
 
@@ -61,10 +63,10 @@ pub async fn apply(context: &Context<'_>, arrivals: &[Arrival]) -> Result<Applie
         };
         let appended = append_at(context, &first.event.tenant_id, owner.home, &thread, arrivals).await?;
         let Some(appended) = appended else {
-            // The cached owner was erased since: ask again.
-            context
-                .cache
-                .forget_owner(identifier::key(&first.event.tenant_id, &peer.identifier));
+            // Its owner was erased since: that is carried out, and the owner asked for again.
+            let tenant_id = &first.event.tenant_id;
+            find(context, tenant_id, &peer.identifier, owner.customer).await?;
+            context.cache.forget_owner(identifier::key(tenant_id, &peer.identifier));
             continue;
         };
         let due = |confirmation| Due {
@@ -101,13 +103,13 @@ pub fn peer_of(event: &Event) -> Option<Named> {
         .find(|said| said.identifier.as_ref() == Some(peer));
     Some(Named {
         identifier: peer.clone(),
-        evidence: said.map_or(omnigate_proto::v1::Evidence::Stated, |said| said.evidence()),
+        evidence: said.map_or(Evidence::Stated, |said| said.evidence()),
         provider_form: said.map(|said| said.provider_form.clone()).unwrap_or_default(),
     })
 }
 
-/// Makes everything the events vouch for belong to one customer where that can be, and gives the peer's owner. Identifiers
-/// that already belong to different customers stay apart: bringing them together is a merge.
+/// Makes everything the events vouch for belong to one customer where that can be, and gives the peer's owner. Customers
+/// that turn out to be one person are merged.
 async fn link(
     context: &Context<'_>,
     arrivals: &[Arrival],
@@ -138,17 +140,24 @@ async fn link(
         prefer = settled(context, &asking, &candidates).await?;
     }
     let mut of_peer = None;
+    let mut before: Option<(Named, Owner)> = None;
     for named in candidates {
         let is_peer = named.identifier == peer.identifier;
         let asking = Asking {
             replaces: came_from.as_ref().filter(|_| is_peer).map(|old| &old.identifier),
             ..asking.clone()
         };
-        let found = owner(context, &asking, &named, prefer, outgoing).await?;
-        prefer = prefer.or(found.map(|owner| owner.customer));
+        let Some(found) = owner(context, &asking, &named, prefer, outgoing).await? else {
+            continue;
+        };
+        prefer = prefer.or(Some(found.customer));
         if is_peer {
-            of_peer = found;
+            of_peer = Some(found);
         }
+        if let Some(before) = &before {
+            join(context, &asking, before, (&named, found), outgoing).await?;
+        }
+        before = Some((named, found));
     }
     let Some(of_peer) = of_peer else {
         return Ok(None);
@@ -161,6 +170,30 @@ async fn link(
         owner(context, &asking, &moved, Some(of_peer.customer), outgoing).await?;
     }
     Ok(Some(of_peer))
+}
+
+/// Merges the owners of two identifiers that one event gives, unless they are one, or are known to stay apart.
+async fn join(
+    context: &Context<'_>,
+    asking: &Asking<'_>,
+    (one, of_one): &(Named, Owner),
+    (other, of_other): (&Named, Owner),
+    outgoing: &mut Vec<Outgoing>,
+) -> Result<(), Stop> {
+    let pair = survivor_and_loser(of_one.customer, of_other.customer);
+    if pair.0 == pair.1 || context.cache.is_apart(pair, context.now()) {
+        return Ok(());
+    }
+    // A stated identifier is enough for a thread of one's own, not for anybody else's.
+    if one.evidence < Evidence::Verified || other.evidence < Evidence::Verified {
+        return Ok(());
+    }
+    let people = [Person::Named(one.clone()), Person::Named(other.clone())];
+    let merged = merge(context, asking, [&people[0], &people[1]], Word::Strong, outgoing).await?;
+    if let Merged::Apart { .. } = merged {
+        context.cache.keep_apart(pair, context.now());
+    }
+    Ok(())
 }
 
 /// The customer that the strongest of several identifiers with an owner belongs to; new ones go there too, also when they
@@ -209,7 +242,7 @@ fn moved_from(event: &Event) -> Option<Named> {
 fn vouched(identifier: Identifier) -> Named {
     Named {
         identifier,
-        evidence: omnigate_proto::v1::Evidence::Vouched,
+        evidence: Evidence::Vouched,
         provider_form: String::new(),
     }
 }

@@ -4,11 +4,13 @@
 use super::context::Loaded;
 use super::resolve::Owner;
 use crate::id::{CustomerId, IdentifierKey, MessageId};
+use crate::time::Moment;
 use omnigate_proto::state::v1::{DeliveryRecord, HomeRecord};
 use prost::Message as _;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// Most threads a home may have to be worth keeping; larger ones would make the cache's size unbounded.
 const SMALL_HOME: usize = 16;
@@ -18,11 +20,15 @@ const SMALL_DELIVERY: usize = 4096;
 /// A delivery is worked on for seconds, so fewer of them are kept than homes.
 const FEWER: usize = 4;
 
+/// How long two customers that rules keep apart are not asked about again.
+const APART_KEPT: Duration = Duration::from_secs(60);
+
 /// Owners by identifier, homes and deliveries by id. Records are shared with whoever looks at them, not copied.
 pub struct Cache {
     owners: Mutex<Recent<IdentifierKey, Owner>>,
     homes: Mutex<Recent<CustomerId, Loaded<Arc<HomeRecord>>>>,
     deliveries: Mutex<Recent<MessageId, Loaded<Arc<DeliveryRecord>>>>,
+    apart: Mutex<Recent<(CustomerId, CustomerId), Moment>>,
 }
 
 impl Cache {
@@ -33,6 +39,7 @@ impl Cache {
             owners: Mutex::new(Recent::new(capacity)),
             homes: Mutex::new(Recent::new(capacity)),
             deliveries: Mutex::new(Recent::new(capacity.div_ceil(FEWER))),
+            apart: Mutex::new(Recent::new(capacity.div_ceil(FEWER))),
         }
     }
 
@@ -52,6 +59,17 @@ impl Cache {
     /// Forgets an owner that turned out to be wrong.
     pub(super) fn forget_owner(&self, key: IdentifierKey) {
         self.owners.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+    }
+
+    /// True when these two were kept apart a short while ago: asking again for each event would freeze one of them each time.
+    pub(super) fn is_apart(&self, pair: (CustomerId, CustomerId), now: Moment) -> bool {
+        let apart = self.apart.lock().unwrap_or_else(PoisonError::into_inner).get(&pair);
+        apart.is_some_and(|since| now.since(since) < APART_KEPT)
+    }
+
+    /// Keeps in mind that these two are kept apart.
+    pub(super) fn keep_apart(&self, pair: (CustomerId, CustomerId), now: Moment) {
+        self.apart.lock().unwrap_or_else(PoisonError::into_inner).put(pair, now);
     }
 
     /// The home as it was.

@@ -1,15 +1,14 @@
 //! Finds the thread through which a message goes.
 
-use super::context::{Context, Loaded};
+use super::context::Context;
 use super::outbox::Outgoing;
+use super::read;
 use super::resolve::{Asking, Owner, claimed, owner};
 use super::send::{NotAccepted, Request};
 use crate::append::ThreadKey;
 use crate::id::{Birth, CustomerId, ThreadId};
 use crate::identifier;
 use crate::identity::Named;
-use crate::keys;
-use omnigate_proto::state::v1::{CustomerRecord, HomeRecord};
 
 /// Whom to reach.
 #[derive(Clone, Debug)]
@@ -146,39 +145,27 @@ async fn last_written_to(
     id: CustomerId,
     account_id: Option<&str>,
 ) -> Result<Destination, NotAccepted> {
-    let customer: Loaded<CustomerRecord> = context.record(id.shard(), keys::customer(id), "customer").await?;
-    let customer = customer.value.filter(|record| record.tenant_id == tenant_id);
-    let members = customer.ok_or(NotAccepted::NoSuchCustomer)?.members;
+    let whole = read::customer(context, tenant_id, id).await?;
+    let whole = whole.ok_or(NotAccepted::NoSuchCustomer)?;
     let mut best: Option<(i64, Destination)> = None;
-    let homes: std::collections::BTreeSet<_> = members
-        .iter()
-        .filter_map(|member| CustomerId::from_bytes(&member.home))
-        .collect();
-    for home_id in homes {
-        let home: Loaded<HomeRecord> = context.record(home_id.shard(), keys::home(home_id), "home").await?;
-        for thread in home.value.unwrap_or_default().threads {
-            let member = members.iter().find(|member| member.birth == thread.birth);
-            let wanted = account_id.is_none_or(|account| account == thread.account_id);
-            let (Some(member), Some(birth)) = (member, Birth::from_bytes(&thread.birth)) else {
-                continue;
-            };
-            let newer = best.as_ref().is_none_or(|(at, _)| *at < thread.last_inbound_ms);
-            if thread.unreachable || !wanted || !newer {
-                continue;
-            }
-            let named = Named {
-                identifier: member.identifier.clone().unwrap_or_default(),
-                evidence: member.evidence(),
-                provider_form: thread.peer_provider_form.clone(),
-            };
-            let owner = Owner {
-                customer: id,
-                home: home_id,
-                birth,
-            };
-            let found = destination(tenant_id, owner, &named, &thread.account_id, &thread.channel);
-            best = Some((thread.last_inbound_ms, found));
+    for (member, thread) in whole.threads() {
+        let (Some(home), Some(birth)) = (CustomerId::from_bytes(&member.home), Birth::from_bytes(&member.birth)) else {
+            continue;
+        };
+        let wanted = account_id.is_none_or(|account| account == thread.account_id);
+        let newer = best.as_ref().is_none_or(|(at, _)| *at < thread.last_inbound_ms);
+        if thread.unreachable || !wanted || !newer {
+            continue;
         }
+        let named = Named {
+            identifier: member.identifier.clone().unwrap_or_default(),
+            evidence: member.evidence(),
+            provider_form: thread.peer_provider_form.clone(),
+        };
+        let customer = whole.id;
+        let owner = Owner { customer, home, birth };
+        let found = destination(tenant_id, owner, &named, &thread.account_id, &thread.channel);
+        best = Some((thread.last_inbound_ms, found));
     }
     best.map(|(_, found)| found).ok_or(NotAccepted::NoThread)
 }

@@ -2,15 +2,16 @@
 
 use super::context::{Context, Loaded, as_range};
 use super::entries::{Interval, View};
+use super::identity::load;
 use crate::append::learn;
 use crate::id::{Birth, CustomerId, ThreadId};
 use crate::identifier;
-use crate::identity;
+use crate::identity::{self, Shown};
 use crate::keys;
 use crate::port::store::{Query, StoreError};
 use crate::shard::Shard;
 use crate::time::Moment;
-use omnigate_proto::state::v1::{CustomerRecord, CustomerState, HomeRecord, Membership, ThreadRecord};
+use omnigate_proto::state::v1::{CustomerRecord, HomeRecord, Membership, ThreadRecord, Verdict};
 use omnigate_proto::v1::{Customer, CustomerIdentifier, Evidence, Identifier, Profile, ReplyWindow, Thread};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -28,30 +29,55 @@ pub struct Whole {
     homes: BTreeMap<CustomerId, HomeRecord>,
 }
 
-/// The present customer behind an id of the tenant; `None` when there is none.
+/// The present customer behind an id of the tenant; `None` when there is none. It is seen as it was at one moment, also
+/// while a merge or a split is under way.
 pub async fn customer(context: &Context<'_>, tenant_id: &str, id: CustomerId) -> Result<Option<Whole>, StoreError> {
-    let mut id = id;
+    owner(context, tenant_id, &identity::built_in(id), id).await
+}
+
+/// The owner of an identifier, looked for from a record that once owned it.
+async fn owner(
+    context: &Context<'_>,
+    tenant_id: &str,
+    identifier: &Identifier,
+    from: CustomerId,
+) -> Result<Option<Whole>, StoreError> {
+    let mut at = from;
     for _ in 0..MAX_FORWARDS {
-        let loaded: Loaded<CustomerRecord> = context.record(id.shard(), keys::customer(id), "customer").await?;
+        let loaded = load(context, at).await?;
         let Some(record) = loaded.value.filter(|record| record.tenant_id == tenant_id) else {
             return Ok(None);
         };
-        if record.state() == CustomerState::Merged
-            && let Some(into) = CustomerId::from_bytes(&record.into)
-        {
-            id = into;
-            continue;
+        let decided = decided(context, &record).await?;
+        match identity::shown(&record, identifier, decided.as_ref()) {
+            Shown::Gone(next) => at = next,
+            Shown::Nothing => return Ok(None),
+            Shown::Here(members) => {
+                let record = CustomerRecord { members, ..record };
+                let version = loaded.stamp.map(|stamp| data_encoding::HEXLOWER.encode(&stamp.0));
+                let homes = homes(context, &record).await?;
+                return Ok(Some(Whole {
+                    id: at,
+                    record,
+                    version: version.unwrap_or_default(),
+                    homes,
+                }));
+            }
         }
-        let version = loaded.stamp.map(|stamp| data_encoding::HEXLOWER.encode(&stamp.0));
-        let homes = homes(context, &record).await?;
-        return Ok(Some(Whole {
-            id,
-            record,
-            version: version.unwrap_or_default(),
-            homes,
-        }));
     }
-    Err(StoreError::Corrupt(format!("{id} forwards without end")))
+    Err(StoreError::Corrupt(format!("{from} forwards without end")))
+}
+
+/// The verdict that a record is frozen for, if it has been given.
+async fn decided(context: &Context<'_>, record: &CustomerRecord) -> Result<Option<Verdict>, StoreError> {
+    let Some(freeze) = &record.freeze else {
+        return Ok(None);
+    };
+    let Some(decider) = CustomerId::from_bytes(&freeze.decider) else {
+        return Ok(None);
+    };
+    let decider = load(context, decider).await?.value.unwrap_or_default();
+    Ok(identity::verdict(&decider, &freeze.transaction).cloned())
 }
 
 /// The customer who has an identifier; `None` when nobody has.
@@ -63,7 +89,7 @@ pub async fn resolve(
     let key = identifier::key(tenant_id, identifier);
     let claim = super::resolve::claimed(context, key).await?;
     match identity::read_claim(claim.as_ref(), context.now()) {
-        identity::Claimed::Settled { customer: id, .. } => customer(context, tenant_id, id).await,
+        identity::Claimed::Settled { customer, .. } => owner(context, tenant_id, identifier, customer).await,
         _ => Ok(None),
     }
 }
@@ -137,20 +163,32 @@ impl Whole {
             customer_id: self.id.to_string(),
             tenant_id: self.record.tenant_id.clone(),
             profile: newest_profile(&by_age),
-            identifiers: self.record.members.iter().map(to_identifier).collect(),
+            identifiers: self.identifiers().map(to_identifier).collect(),
             threads: threads
                 .iter()
                 .map(|(_, thread)| to_thread(&self.record.tenant_id, thread))
                 .collect(),
             created_at: Some(Moment(self.record.created_at_ms).to_timestamp()),
             last_inbound_at: (newest > 0).then(|| Moment(newest).to_timestamp()),
-            entry_count: self.homes.values().map(|home| home.entry_count).sum(),
+            entry_count: threads.iter().map(|(_, thread)| thread.thread_seq).sum(),
             etag: self.version.clone(),
         }
     }
 
-    fn threads(&self) -> impl Iterator<Item = (&Membership, &ThreadRecord)> {
-        self.record.members.iter().flat_map(|member| {
+    /// Identifiers that are owned, without the built-in ones.
+    fn identifiers(&self) -> impl Iterator<Item = &Membership> {
+        let held = self.record.members.iter().filter(|member| identity::is_held(member));
+        held.filter(|member| {
+            member
+                .identifier
+                .as_ref()
+                .is_none_or(|identifier| identity::built_in_of(identifier).is_none())
+        })
+    }
+
+    /// Threads, each with the identifier that it is of.
+    pub(super) fn threads(&self) -> impl Iterator<Item = (&Membership, &ThreadRecord)> {
+        self.identifiers().flat_map(|member| {
             let home = CustomerId::from_bytes(&member.home).and_then(|id| self.homes.get(&id));
             let threads = home.map(|home| home.threads.as_slice()).unwrap_or_default();
             let of_member = threads.iter().filter(move |thread| thread.birth == member.birth);

@@ -4,16 +4,17 @@
 //! takes three: reserve it in its own shard, have it accepted in the customer's, confirm its home in its own.
 
 use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop, found_record};
+use super::identity::{PATIENCE, find, load, recover};
 use super::outbox::Outgoing;
 use crate::customer_event::Happened;
 use crate::id::{Birth, CustomerId, IdentifierKey};
 use crate::identifier;
-use crate::identity::{self, Attach, Claimed, Named};
+use crate::identity::{self, Attach, Claimed, Named, built_in};
 use crate::keys;
 use crate::port::store::{Expect, Query, StoreError, Write};
 use crate::time::Moment;
 use bytes::Bytes;
-use omnigate_proto::state::v1::{Claim, CustomerRecord, HomeRecord};
+use omnigate_proto::state::v1::{Claim, CustomerRecord, CustomerState, HomeRecord};
 use omnigate_proto::v1::{Identifier, IdentifierEvidence};
 
 /// Where an identifier belongs.
@@ -64,6 +65,7 @@ pub async fn owner(
         outgoing,
     };
     let mut claim = steps.read().await?;
+    let mut waited = 0;
     for _ in 0..MAX_TRIES {
         claim = match identity::read_claim(claim.value.as_ref(), asking.received_at) {
             Claimed::Erased => return Ok(None),
@@ -73,7 +75,7 @@ pub async fn owner(
                 return Ok(Some(owner));
             }
             Claimed::Free => steps.reserve(&claim).await?,
-            Claimed::Reserved { customer, birth } => steps.attach(&claim, customer, birth).await?,
+            Claimed::Reserved { customer, birth } => steps.attach(&claim, customer, birth, &mut waited).await?,
         };
     }
     Err(Stop::Contended(MAX_TRIES))
@@ -175,9 +177,13 @@ impl Steps<'_, '_> {
         claim: &Loaded<Claim>,
         customer: CustomerId,
         birth: Birth,
+        waited: &mut u32,
     ) -> Result<Loaded<Claim>, Stop> {
         let Some(accepted) = self.decide(customer, birth).await? else {
-            // Frozen: whoever froze it, or a recovery, will settle it.
+            *waited += 1;
+            if *waited > PATIENCE {
+                recover(self.context, customer).await?;
+            }
             return Ok(self.read().await?);
         };
         if accepted {
@@ -185,13 +191,28 @@ impl Steps<'_, '_> {
             confirmed.home = customer.to_bytes();
             return self.write_claim(claim, confirmed, Vec::new()).await;
         }
+        // This reservation is dead for ever, and had no home.
         self.prefer = None;
-        let erased_at_ms = claim.value.as_ref().map_or(0, |claim| claim.erased_at_ms);
-        let cleared = Claim {
-            erased_at_ms,
-            ..Claim::default()
+        let next = match self.merged_into(customer).await? {
+            Some(owner) => {
+                let birth = Birth(self.context.entropy.bytes());
+                identity::new_claim(claim.value.as_ref(), &self.named.identifier, owner, birth, None)
+            }
+            None => Claim {
+                erased_at_ms: claim.value.as_ref().map_or(0, |claim| claim.erased_at_ms),
+                ..Claim::default()
+            },
         };
-        self.write_claim(claim, cleared, Vec::new()).await
+        self.write_claim(claim, next, Vec::new()).await
+    }
+
+    /// Where a customer that refused is to be found now, if it was merged.
+    async fn merged_into(&self, customer: CustomerId) -> Result<Option<CustomerId>, Stop> {
+        let record = load(self.context, customer).await?.value.unwrap_or_default();
+        if record.state() != CustomerState::Merged {
+            return Ok(None);
+        }
+        find(self.context, self.asking.tenant_id, &built_in(customer), customer).await
     }
 
     /// True or false once decided, `None` while the record is frozen.
@@ -208,7 +229,7 @@ impl Steps<'_, '_> {
             let home = super::context::as_record(answers.next())?;
             let home: Loaded<HomeRecord> = Loaded::decode(home, "home")?;
             let now = self.context.now();
-            let before = record.value.unwrap_or_default();
+            let before = identity::whole(record.value.unwrap_or_default(), customer);
             let (accepted, next) =
                 match identity::attach(&before, customer, self.named, birth, self.asking.replaces, now) {
                     Attach::Accepted(None) => return Ok(Some(true)),

@@ -4,9 +4,10 @@ use crate::oracle::{Oracle, key, read_member};
 use crate::pieces;
 use omnigate_core::append::Arrival;
 use omnigate_core::id::{CustomerId, EntryId, EventId};
+use omnigate_core::identity::built_in_of;
 use omnigate_core::time::Moment;
 use omnigate_core::{identifier, keys};
-use omnigate_proto::state::v1::EntryRecord;
+use omnigate_proto::state::v1::{CustomerRecord, CustomerState, EntryRecord};
 use omnigate_proto::v1::{Evidence, Identifier, Message, customer_event, event::Kind};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -53,21 +54,27 @@ fn owner_of(oracle: &Oracle, identifier: &Identifier) -> Result<CustomerId, Stri
         .claims
         .get(&key(identifier))
         .ok_or_else(|| format!("nobody has {text}"))?;
-    CustomerId::from_bytes(&claim.home).ok_or_else(|| format!("{text} is not settled"))
+    let mut owner = CustomerId::from_bytes(&claim.home).ok_or_else(|| format!("{text} is not settled"))?;
+    while let Some(into) = CustomerId::from_bytes(&oracle.customers[&owner].into) {
+        owner = into;
+    }
+    Ok(owner)
 }
 
 fn claims_and_members_agree(oracle: &Oracle) -> Kept {
-    for (id, record) in &oracle.customers {
+    let owning = |record: &&CustomerRecord| record.state() == CustomerState::Active;
+    for record in oracle.customers.values().filter(owning) {
         for member in &record.members {
             let named = member.identifier.as_ref().unwrap();
+            if built_in_of(named).is_some() {
+                continue;
+            }
             let text = identifier::text(named);
             let claim = oracle.claims.get(&key(named)).cloned().unwrap_or_default();
             ensure(claim.birth == member.birth, || {
-                format!("the claim of {text} does not know its member in {id}")
+                format!("the claim of {text} does not know its member")
             })?;
-            ensure(claim.home == id.to_bytes() && member.home == claim.home, || {
-                format!("{text} has no home in {id}")
-            })?;
+            ensure(member.home == claim.home, || format!("{text} has another home"))?;
         }
     }
     for arrival in oracle.arrivals.values() {
@@ -78,35 +85,43 @@ fn claims_and_members_agree(oracle: &Oracle) -> Kept {
     Ok(())
 }
 
-/// Identifiers that events tie together belong to one customer, where all those events have the same strongest one: with
-/// several, two workers may begin with different ones, and bringing their customers together is a merge.
+/// Identifiers that events tie together, the strongest of each event, and whether any event moves a peer.
+struct Tied {
+    group: BTreeMap<String, Identifier>,
+    begins: BTreeSet<String>,
+    moved: bool,
+}
+
+/// Identifiers that events tie together belong to one customer. Where the provider moves a peer, only if all those events
+/// have the same strongest identifier: whether the new name was free depends on who came first.
 fn linked(oracle: &Oracle) -> Kept {
     if oracle.refused {
         return Ok(());
     }
-    let mut tied: Vec<(BTreeMap<String, Identifier>, BTreeSet<String>)> = Vec::new();
+    let mut tied: Vec<Tied> = Vec::new();
     for arrival in oracle.arrivals.values() {
         let named = linking(arrival);
         let strongest = identifier::text(&named[0]);
         let mut group: BTreeMap<String, Identifier> =
             named.into_iter().map(|one| (identifier::text(&one), one)).collect();
+        let mut moved = false;
         if let Some(Kind::ProfileUpdate(update)) = &arrival.event.kind {
-            // Whether the new name was free depends on who came first.
+            moved = true;
             group.extend(update.moved_to.clone().map(|to| (identifier::text(&to), to)));
         }
         let mut begins = BTreeSet::from([strongest]);
-        let overlaps = |other: &(BTreeMap<String, Identifier>, BTreeSet<String>)| {
-            other.0.keys().any(|one| group.contains_key(one))
-        };
+        let overlaps = |other: &Tied| other.group.keys().any(|one| group.contains_key(one));
         let (joined, apart): (Vec<_>, Vec<_>) = std::mem::take(&mut tied).into_iter().partition(overlaps);
         tied = apart;
-        for (more, begun) in joined {
-            group.extend(more);
-            begins.extend(begun);
+        for more in joined {
+            group.extend(more.group);
+            begins.extend(more.begins);
+            moved |= more.moved;
         }
-        tied.push((group, begins));
+        tied.push(Tied { group, begins, moved });
     }
-    for (group, begins) in tied.into_iter().filter(|(_, begins)| begins.len() == 1) {
+    let certain = tied.into_iter().filter(|tied| !tied.moved || tied.begins.len() == 1);
+    for Tied { group, begins, .. } in certain {
         let first = owner_of(oracle, &group[begins.first().unwrap()])?;
         for (text, identifier) in &group {
             ensure(owner_of(oracle, identifier)? == first, || {

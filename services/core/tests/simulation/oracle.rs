@@ -7,7 +7,7 @@ use omnigate_core::id::{CustomerId, EventId, IdentifierKey};
 use omnigate_core::identifier;
 use omnigate_core::port::store::{Commit, Write};
 use omnigate_core::shard::Shard;
-use omnigate_proto::state::v1::{Claim, CustomerRecord, EntryRecord, HomeRecord};
+use omnigate_proto::state::v1::{Claim, CustomerRecord, CustomerState, EntryRecord, HomeRecord};
 use omnigate_proto::v1::{CustomerEvent, Identifier};
 use prost::Message as _;
 use std::collections::btree_map::Entry;
@@ -168,7 +168,9 @@ impl Oracle {
 
     fn customer(&mut self, id: CustomerId, record: CustomerRecord) {
         let mut counted: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-        for member in &record.members {
+        self.refused |= record.verdicts.iter().any(|verdict| !verdict.forbidden_by.is_empty());
+        let owns = record.state() == CustomerState::Active;
+        for member in record.members.iter().filter(|_| owns) {
             let named = member.identifier.as_ref().unwrap();
             if !member.retired {
                 *counted.entry((&named.r#type, &named.scope)).or_default() += 1;
@@ -176,6 +178,7 @@ impl Oracle {
             let text = identifier::text(named);
             if let Some(other) = self.owners.insert(text.clone(), id)
                 && other != id
+                && self.customers[&other].state() == CustomerState::Active
             {
                 self.complaint
                     .get_or_insert(format!("{text} belongs to {other} and to {id}"));

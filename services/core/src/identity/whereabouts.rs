@@ -1,0 +1,98 @@
+//! Where a record says that an identifier is, and what it shows of itself.
+
+use super::membership::member;
+use crate::id::CustomerId;
+use omnigate_proto::state::v1::{CustomerRecord, CustomerState, Forward, Freeze, Membership, Verdict};
+use omnigate_proto::v1::Identifier;
+
+/// What a record says about an identifier.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Whereabouts {
+    /// It is owned here.
+    Here(Membership),
+    /// It went there, perhaps further since.
+    Gone(CustomerId),
+    /// A split is giving this record identifiers: whether this one is among them is being decided.
+    Wait(Freeze),
+    /// Its owner is being erased.
+    Erased,
+    /// It was never here.
+    Lost,
+}
+
+/// Where an identifier is that the record once owned, or has been promised.
+#[must_use]
+pub fn whereabouts(record: &CustomerRecord, identifier: &Identifier) -> Whereabouts {
+    if let Some(freeze) = record.freeze.as_ref().filter(|freeze| freeze.split)
+        && record.state() == CustomerState::Frozen
+    {
+        return Whereabouts::Wait(freeze.clone());
+    }
+    let Some(member) = member(&record.members, identifier) else {
+        return forward(&record.out, identifier).map_or(Whereabouts::Lost, Whereabouts::Gone);
+    };
+    match record.state() {
+        CustomerState::Merged => CustomerId::from_bytes(&record.into).map_or(Whereabouts::Lost, Whereabouts::Gone),
+        CustomerState::Erased => Whereabouts::Erased,
+        _ => Whereabouts::Here(member.clone()),
+    }
+}
+
+pub(super) fn forward(out: &[Forward], identifier: &Identifier) -> Option<CustomerId> {
+    let forward = out
+        .iter()
+        .find(|forward| forward.identifier.as_ref() == Some(identifier))?;
+    CustomerId::from_bytes(&forward.customer)
+}
+
+/// The verdict on a transaction, where there is one.
+#[must_use]
+pub fn verdict<'a>(record: &'a CustomerRecord, transaction: &[u8]) -> Option<&'a Verdict> {
+    record
+        .verdicts
+        .iter()
+        .find(|verdict| verdict.transaction == transaction)
+}
+
+/// What a reader who looks for the owner of an identifier sees in a record on the way to it.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Shown {
+    /// The owner, with these members.
+    Here(Vec<Membership>),
+    /// It is to be looked for there.
+    Gone(CustomerId),
+    /// It was erased, or never came to be.
+    Nothing,
+}
+
+/// What a record shows of the owner of an identifier; a former id leads by its built-in one. `decided` is the verdict that the record is frozen for, if it has been given.
+#[must_use]
+pub fn shown(record: &CustomerRecord, identifier: &Identifier, decided: Option<&Verdict>) -> Shown {
+    let freeze = record
+        .freeze
+        .as_ref()
+        .filter(|_| record.state() == CustomerState::Frozen);
+    let committed = decided.filter(|verdict| verdict.commit);
+    let mut state = record.state();
+    let mut members = &record.members;
+    if let Some(freeze) = freeze {
+        match committed {
+            Some(verdict) if freeze.split && member(&verdict.members, identifier).is_some() => {
+                (state, members) = (CustomerState::Active, &verdict.members);
+            }
+            Some(_) if !freeze.split && member(members, identifier).is_some() => {
+                return CustomerId::from_bytes(&freeze.decider).map_or(Shown::Nothing, Shown::Gone);
+            }
+            _ if freeze.split => state = CustomerState::Merged,
+            _ => {}
+        }
+    }
+    if member(members, identifier).is_none() {
+        return forward(&record.out, identifier).map_or(Shown::Nothing, Shown::Gone);
+    }
+    match state {
+        CustomerState::Merged => CustomerId::from_bytes(&record.into).map_or(Shown::Nothing, Shown::Gone),
+        CustomerState::Erased => Shown::Nothing,
+        _ => Shown::Here(members.clone()),
+    }
+}

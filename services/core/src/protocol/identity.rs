@@ -1,0 +1,19 @@
+//! Who is one customer: finding, merging, taking apart and erasing, in steps of which each is one commit in one shard.
+//!
+//! Every step may be repeated and may be the last one of its process: whoever meets a frozen record for long has the
+//! verdict given, and settles it.
+
+mod erase;
+mod find;
+mod merge;
+mod record;
+mod split;
+
+pub use erase::erase;
+pub use find::{Person, find, present};
+pub use merge::{Merged, attempt, check, merge, recover};
+pub use record::load;
+pub use split::{Command, Outcome, split};
+
+/// How often a frozen record is looked at before its transaction is ended by who waits: a merge is three calls of the store.
+pub(super) const PATIENCE: u32 = 5;

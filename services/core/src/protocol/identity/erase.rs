@@ -1,0 +1,182 @@
+//! Erasure of a customer's identity and entries: marked once in the record, then carried out by anybody who meets it.
+
+use super::find::find;
+use super::merge::recover;
+use super::record::{change, load};
+use crate::id::{Birth, CustomerId};
+use crate::identifier;
+use crate::identity::{self, built_in, built_in_of, is_held};
+use crate::keys;
+use crate::port::store::{Expect, Query, StoreError, Write};
+use crate::protocol::context::{Context, Ended, Loaded, MAX_TRIES, Stop, as_range};
+use crate::protocol::resolve::{expect_record, put};
+use crate::time::Moment;
+use omnigate_proto::state::v1::{Claim, CustomerRecord, CustomerState, EntryRecord, HomeRecord, Membership, Wiped};
+use omnigate_proto::v1::Identifier;
+use prost::Message as _;
+use std::ops::Bound;
+
+/// Entries looked at in one step.
+const AT_ONCE: u32 = 100;
+
+/// Erases the present customer behind an id: identifiers, entries, and the way to them. True when there was one.
+pub async fn erase(context: &Context<'_>, tenant_id: &str, id: CustomerId) -> Result<bool, Stop> {
+    for _ in 0..MAX_TRIES {
+        let found = find(context, tenant_id, &built_in(id), id).await?;
+        let present = found.unwrap_or(id);
+        let marked = change(context, present, |record, _| {
+            let record = record.cloned().unwrap_or_default();
+            match record.state() {
+                CustomerState::Active => {
+                    let mut next = record;
+                    next.set_state(CustomerState::Erased);
+                    (CustomerState::Erased, Some(next))
+                }
+                state => (state, None),
+            }
+        });
+        match marked.await? {
+            CustomerState::Erased => {
+                let record = load(context, present).await?.value.unwrap_or_default();
+                sweep(context, tenant_id, &record, None).await?;
+                return Ok(true);
+            }
+            CustomerState::Frozen => recover(context, present).await?,
+            // Erased with the one it was merged into.
+            CustomerState::Merged if found.is_none() => return Ok(true),
+            // Merged since: its new owner is looked for again.
+            CustomerState::Merged => {}
+            CustomerState::Unspecified | CustomerState::Active | CustomerState::Prepared => {
+                if present == id {
+                    return Ok(false);
+                }
+            }
+        }
+    }
+    Err(Stop::Contended(MAX_TRIES))
+}
+
+/// Carries out what an erased record says: for all it owned, or for one identifier.
+pub(super) async fn sweep(
+    context: &Context<'_>,
+    tenant_id: &str,
+    record: &CustomerRecord,
+    only: Option<&Identifier>,
+) -> Result<(), Stop> {
+    for member in &record.members {
+        let Some(identifier) = member.identifier.as_ref() else {
+            continue;
+        };
+        if only.is_some_and(|only| only != identifier) {
+            continue;
+        }
+        wipe(context, member).await?;
+        if built_in_of(identifier).is_none() && is_held(member) {
+            clear(context, tenant_id, identifier, &member.birth).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Marks what is erased in a home, so that nothing of it comes again, and deletes its entries.
+async fn wipe(context: &Context<'_>, member: &Membership) -> Result<(), Stop> {
+    let (Some(home), Some(birth)) = (CustomerId::from_bytes(&member.home), Birth::from_bytes(&member.birth)) else {
+        return Ok(());
+    };
+    for attempt in 0..=MAX_TRIES {
+        let loaded: Loaded<HomeRecord> = context.record(home.shard(), keys::home(home), "home").await?;
+        let mut record = loaded.value.unwrap_or_default();
+        let is_known = |wiped: &Wiped| wiped.birth == member.birth && wiped.from_ms == member.from_ms;
+        if record.wiped.iter().any(is_known) {
+            break;
+        }
+        record.wiped.push(Wiped {
+            birth: member.birth.clone(),
+            from_ms: member.from_ms,
+            to_ms: member.to_ms,
+        });
+        record
+            .threads
+            .retain(|thread| thread.birth != member.birth || member.to_ms != 0);
+        let expect = vec![expect_record(keys::home(home), loaded.stamp)];
+        let ended = context
+            .commit(home.shard(), expect, vec![put(keys::home(home), &record)])
+            .await?;
+        context.cache.forget_home(home);
+        if let Ended::Committed(_) = ended {
+            break;
+        }
+        if attempt == MAX_TRIES {
+            return Err(Stop::Contended(MAX_TRIES));
+        }
+    }
+    delete_entries(context, home, birth, member).await
+}
+
+async fn delete_entries(
+    context: &Context<'_>,
+    home: CustomerId,
+    birth: Birth,
+    member: &Membership,
+) -> Result<(), Stop> {
+    let mut edge = Bound::Unbounded;
+    loop {
+        let query = Query::Range {
+            key: keys::timeline(home),
+            from: edge,
+            to: Bound::Unbounded,
+            limit: AT_ONCE,
+            reverse: false,
+        };
+        let members = as_range(context.store.read(home.shard(), vec![query]).await?.into_iter().next())?;
+        let Some((last, _)) = members.last() else {
+            return Ok(());
+        };
+        edge = Bound::Excluded(last.clone());
+        let (mut expect, mut write) = (Vec::new(), Vec::new());
+        for (name, value) in members {
+            let entry = EntryRecord::decode(value).map_err(|error| StoreError::Corrupt(format!("entry: {error}")))?;
+            let after = entry.received_at_ms >= member.from_ms;
+            let before = member.to_ms == 0 || entry.received_at_ms < member.to_ms;
+            if entry.birth != birth.to_bytes() || !after || !before {
+                continue;
+            }
+            expect.push(Expect::Member {
+                key: keys::timeline(home),
+                member: name.clone(),
+                present: true,
+            });
+            write.push(Write::Remove {
+                key: keys::timeline(home),
+                member: name,
+            });
+        }
+        // Others may delete the same: what is gone is gone.
+        if !write.is_empty() && !matches!(context.commit(home.shard(), expect, write).await?, Ended::Committed(_)) {
+            edge = Bound::Unbounded;
+        }
+    }
+}
+
+/// Frees an identifier, unless it has been born anew since; what was received before is dropped from now on.
+async fn clear(context: &Context<'_>, tenant_id: &str, identifier: &Identifier, birth: &[u8]) -> Result<(), Stop> {
+    let key = identifier::key(tenant_id, identifier);
+    context.cache.forget_owner(key);
+    for _ in 0..MAX_TRIES {
+        let loaded: Loaded<Claim> = context.record(key.shard(), keys::claim(key), "claim").await?;
+        if loaded.value.as_ref().is_none_or(|claim| claim.birth != birth) {
+            return Ok(());
+        }
+        let expect = vec![expect_record(keys::claim(key), loaded.stamp)];
+        let write = vec![put(keys::claim(key), &identity::erased(later(context.now())))];
+        if let Ended::Committed(_) = context.commit(key.shard(), expect, write).await? {
+            return Ok(());
+        }
+    }
+    Err(Stop::Contended(MAX_TRIES))
+}
+
+/// What was received in the same millisecond is older, too.
+fn later(now: Moment) -> Moment {
+    Moment(now.0 + 1)
+}

@@ -1,0 +1,244 @@
+//! Splits: undoing a merge, giving identifiers a customer of their own, cutting an address that got a new holder.
+
+use super::PATIENCE;
+use super::find::find;
+use super::merge::recover;
+use super::record::{News, change, change_and_tell};
+use crate::customer_event::Happened;
+use crate::id::{Birth, CustomerId, TransactionId};
+use crate::identifier;
+use crate::identity::merge::{Decided, Freezing};
+use crate::identity::split::{self as decide, Split, What};
+use crate::identity::{self, built_in, built_in_of, is_held};
+use crate::keys;
+use crate::port::store::Write;
+use crate::protocol::context::{Context, Ended, Loaded, MAX_TRIES, Stop};
+use crate::protocol::outbox::Outgoing;
+use crate::protocol::resolve::{expect_record, put};
+use bytes::Bytes;
+use omnigate_proto::state::v1::{Claim, CustomerRecord, Verdict};
+use omnigate_proto::v1::Identifier;
+
+/// A command to take a customer apart.
+#[derive(Clone, Debug)]
+pub struct Command {
+    /// Names it; the same command is carried out once.
+    pub name: String,
+    /// Tenant.
+    pub tenant_id: String,
+    /// The record that gets identifiers: one that was merged, or a new one, chosen with the command.
+    pub gets: CustomerId,
+    /// What it gets.
+    pub what: What,
+    /// Reservation token of the first identifier: one that was erased and born anew since belongs to somebody else. For a
+    /// merge that of the old id, which never changes.
+    pub birth: Birth,
+    /// Trace id of the call.
+    pub trace_id: String,
+}
+
+/// How a split ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// It is done, now or since before.
+    Done,
+    /// There is nothing to take apart: the merge has been undone, or nobody has the identifiers.
+    Nothing,
+}
+
+/// Takes a customer apart. `from` is a record that once owned what the way begins with: the old id for a merge, else the
+/// first of the identifiers.
+pub async fn split(
+    context: &Context<'_>,
+    command: &Command,
+    from: CustomerId,
+    outgoing: &mut Vec<Outgoing>,
+) -> Result<Outcome, Stop> {
+    let lead = match &command.what {
+        What::Merge { .. } => built_in(command.gets),
+        What::Unlink(identifiers) => identifiers.first().cloned().unwrap_or_default(),
+        What::NewHolder(identifier) => identifier.clone(),
+    };
+    let mut waited = 0;
+    for _ in 0..MAX_TRIES {
+        let Some(owner) = find(context, &command.tenant_id, &lead, from).await? else {
+            return Ok(Outcome::Nothing);
+        };
+        let record = super::load(context, owner).await?.value.unwrap_or_default();
+        if let Some(outcome) = ended(command, owner, &record, &lead) {
+            return Ok(outcome);
+        }
+        if owner == command.gets {
+            // Its merge is not settled yet.
+            recover(context, owner).await?;
+            continue;
+        }
+        let split = Split {
+            transaction: TransactionId(context.entropy.bytes()),
+            command: command.name.clone(),
+            gets: command.gets,
+            owner,
+            what: command.what.clone(),
+        };
+        match prepare(context, command, &split).await? {
+            Prepared::Yes => {}
+            Prepared::Busy => {
+                recover(context, command.gets).await?;
+                continue;
+            }
+            Prepared::No => return Ok(Outcome::Nothing),
+        }
+        let transaction = split.transaction.to_bytes();
+        let verdict = verdict_of(context, &split, &command.trace_id, &mut waited, outgoing).await?;
+        settle(context, &command.tenant_id, command.gets, &transaction, &verdict).await?;
+        if verdict.commit {
+            return Ok(Outcome::Done);
+        }
+    }
+    Err(Stop::Contended(MAX_TRIES))
+}
+
+/// Whether the command has been carried out, or there is nothing to carry out.
+fn ended(command: &Command, owner: CustomerId, record: &CustomerRecord, lead: &Identifier) -> Option<Outcome> {
+    let of_lead = identity::member(&record.members, lead)?;
+    if of_lead.tags.iter().any(|tag| tag.split == command.name) {
+        return Some(Outcome::Done);
+    }
+    let born_anew = of_lead.birth != command.birth.to_bytes();
+    let is_back = owner == command.gets && record.freeze.is_none();
+    (born_anew || is_back).then_some(Outcome::Nothing)
+}
+
+/// Whether the record that gets identifiers is frozen for it.
+enum Prepared {
+    Yes,
+    Busy,
+    No,
+}
+
+async fn prepare(context: &Context<'_>, command: &Command, split: &Split) -> Result<Prepared, Stop> {
+    change(context, command.gets, |record, now| {
+        match decide::prepare(record, &command.tenant_id, split, now) {
+            Freezing::Frozen(next) => (Prepared::Yes, next.map(|next| *next)),
+            Freezing::Busy(_) => (Prepared::Busy, None),
+            Freezing::Changed => (Prepared::No, None),
+        }
+    })
+    .await
+}
+
+/// Has the present owner decide; waits while it is frozen itself.
+async fn verdict_of(
+    context: &Context<'_>,
+    split: &Split,
+    trace_id: &str,
+    waited: &mut u32,
+    outgoing: &mut Vec<Outgoing>,
+) -> Result<Verdict, Stop> {
+    let gets = split.gets;
+    for _ in 0..MAX_TRIES {
+        let decided = change_and_tell(
+            context,
+            split.owner,
+            trace_id,
+            outgoing,
+            |record, now| match decide::decide(record, split, now) {
+                Decided::Busy(_) => News {
+                    answer: None,
+                    next: None,
+                    tells: None,
+                },
+                Decided::Verdict(verdict, next) => {
+                    let went = visible(&verdict);
+                    News {
+                        tells: verdict.commit.then(|| {
+                            Box::new(move |happened: &Happened<'_>| happened.customer_split(gets, went.clone())) as _
+                        }),
+                        answer: Some(*verdict),
+                        next: next.map(|next| *next),
+                    }
+                }
+            },
+        );
+        if let Some(verdict) = decided.await? {
+            return Ok(verdict);
+        }
+        *waited += 1;
+        if *waited > PATIENCE {
+            recover(context, split.owner).await?;
+        }
+    }
+    Err(Stop::Contended(MAX_TRIES))
+}
+
+/// Identifiers that went, without the built-in ones.
+fn visible(verdict: &Verdict) -> Vec<Identifier> {
+    let held = verdict.members.iter().filter(|member| is_held(member));
+    let identifiers = held.filter_map(|member| member.identifier.clone());
+    identifiers
+        .filter(|identifier| built_in_of(identifier).is_none())
+        .collect()
+}
+
+/// Settles the record that gets identifiers, and shortens the way to it.
+pub(super) async fn settle(
+    context: &Context<'_>,
+    tenant_id: &str,
+    id: CustomerId,
+    transaction: &[u8],
+    verdict: &Verdict,
+) -> Result<(), Stop> {
+    for attempt in 0..MAX_TRIES {
+        let loaded = super::load(context, id).await?;
+        let settled = loaded
+            .value
+            .as_ref()
+            .and_then(|record| decide::settle(record, id, transaction, verdict));
+        let Some(next) = settled else { break };
+        let expect = vec![expect_record(keys::customer(id), loaded.stamp)];
+        let mut write = vec![put(keys::customer(id), &next)];
+        if verdict.commit {
+            write.push(Write::Insert {
+                key: keys::customers(tenant_id),
+                member: id.to_bytes(),
+                value: Bytes::new(),
+            });
+        }
+        if let Ended::Committed(_) = context.commit(id.shard(), expect, write).await? {
+            break;
+        }
+        if attempt + 1 == MAX_TRIES {
+            return Err(Stop::Contended(MAX_TRIES));
+        }
+    }
+    for member in verdict.members.iter().filter(|member| is_held(member)) {
+        let identifier = member.identifier.clone().unwrap_or_default();
+        if built_in_of(&identifier).is_none() {
+            point(context, tenant_id, &identifier, &member.birth, id).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Lets a claim lead to a customer directly, unless the identifier has been born anew since.
+async fn point(
+    context: &Context<'_>,
+    tenant_id: &str,
+    identifier: &Identifier,
+    birth: &[u8],
+    to: CustomerId,
+) -> Result<(), Stop> {
+    let key = identifier::key(tenant_id, identifier);
+    context.cache.forget_owner(key);
+    let loaded: Loaded<Claim> = context.record(key.shard(), keys::claim(key), "claim").await?;
+    if let Some(claim) = loaded.value
+        && claim.birth == birth
+        && claim.customer != to.to_bytes()
+    {
+        let expect = vec![expect_record(keys::claim(key), loaded.stamp)];
+        let write = vec![put(keys::claim(key), &identity::pointed(&claim, to))];
+        // The way is only shortened: without it the old one leads there too.
+        context.commit(key.shard(), expect, write).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,375 @@
+//! The store of a schedule: one memory store behind every worker's connection, with what goes wrong in between, and with the
+//! rule that a breakage drops.
+
+use crate::breakage::Breakage;
+use crate::oracle::Oracle;
+use crate::rng::Rng;
+use crate::time::{SimClock, pause};
+use omnigate_core::id::CustomerId;
+use omnigate_core::port::store::{Answer, Commit, Expect, Outcome, Query, Store, StoreError, Write};
+use omnigate_core::port::{Clock, Entropy};
+use omnigate_core::shard::Shard;
+use omnigate_proto::state::v1::{Claim, CustomerRecord, CustomerState, Freeze, HomeRecord, Verdict};
+use omnigate_store::memory::MemoryStore;
+use prost::Message as _;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// What all workers of a schedule share.
+pub(crate) struct Sim {
+    pub clock: Arc<SimClock>,
+    pub memory: MemoryStore,
+    pub rng: Mutex<Rng>,
+    pub oracle: Mutex<Oracle>,
+    pub breakage: Breakage,
+    /// Answers that get lost, in a thousand.
+    pub unknown: Mutex<usize>,
+    pub verbose: bool,
+}
+
+impl Sim {
+    pub(crate) fn new(rng: Rng, breakage: Breakage, unknown: usize, verbose: bool) -> Arc<Self> {
+        let clock = Arc::new(SimClock::default());
+        Arc::new(Self {
+            memory: MemoryStore::new(clock.clone()),
+            clock,
+            rng: Mutex::new(rng),
+            oracle: Mutex::default(),
+            breakage,
+            unknown: Mutex::new(unknown),
+            verbose,
+        })
+    }
+
+    pub(crate) fn rng(&self) -> MutexGuard<'_, Rng> {
+        self.rng.lock().unwrap()
+    }
+
+    pub(crate) fn oracle(&self) -> MutexGuard<'_, Oracle> {
+        self.oracle.lock().unwrap()
+    }
+
+    pub(crate) fn say(&self, what: impl FnOnce() -> String) {
+        if self.verbose {
+            println!("{}: {}", self.clock.now().0 - crate::time::BEGINNING.0, what());
+        }
+    }
+}
+
+impl Entropy for Sim {
+    fn bytes(&self) -> [u8; 16] {
+        self.rng().bytes()
+    }
+}
+
+/// A worker's connection.
+pub(crate) struct SimStore {
+    pub sim: Arc<Sim>,
+    pub worker: String,
+    /// What it froze last, and what of: a breakage may be about the step that comes next.
+    froze: Mutex<Option<(CustomerId, Freeze)>>,
+    /// True while a reader asks.
+    pub reads: Mutex<bool>,
+}
+
+impl SimStore {
+    pub(crate) fn new(sim: Arc<Sim>, worker: &str) -> Self {
+        Self {
+            sim,
+            worker: worker.to_owned(),
+            froze: Mutex::default(),
+            reads: Mutex::default(),
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl Store for SimStore {
+    async fn read(&self, shard: Shard, queries: Vec<Query>) -> Result<Vec<Answer>, StoreError> {
+        pause().await;
+        let mut answers = self.sim.memory.read_now(shard, &queries);
+        self.distort(&queries, &mut answers);
+        Ok(answers)
+    }
+
+    async fn commit(&self, shard: Shard, mut commit: Commit) -> Result<Outcome, StoreError> {
+        assert!(commit.falsifies_itself(), "sent twice it would write twice: {commit:?}");
+        pause().await;
+        if self.is_left_out(&commit) {
+            return Ok(Outcome::Committed);
+        }
+        self.weaken(&mut commit);
+        let unknown = *self.sim.unknown.lock().unwrap();
+        let (lost, written) = {
+            let mut rng = self.sim.rng();
+            (rng.per_mille(unknown), rng.per_mille(500))
+        };
+        if lost && !written {
+            return Ok(Outcome::Unknown);
+        }
+        let outcome = self.sim.memory.commit_now(shard, &commit);
+        self.sim
+            .say(|| format!("{} {} {outcome:?}", self.worker, outline(&commit)));
+        if outcome == Outcome::Committed {
+            self.remember_frozen(&commit);
+            self.sim.oracle().observe(&commit, self.sim.clock.now());
+        }
+        Ok(if lost { Outcome::Unknown } else { outcome })
+    }
+
+    async fn probe(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+/// What a commit writes, for people.
+fn outline(commit: &Commit) -> String {
+    let mut parts = Vec::new();
+    for write in &commit.write {
+        match write {
+            Write::Put { key, value } if key[0] == b'c' => {
+                let record = CustomerRecord::decode(value.clone()).unwrap();
+                let members: Vec<_> = record
+                    .members
+                    .iter()
+                    .map(|member| {
+                        member
+                            .identifier
+                            .as_ref()
+                            .map(|of| format!("{}:{}", of.r#type, of.value))
+                    })
+                    .map(Option::unwrap_or_default)
+                    .collect();
+                let id = CustomerId::from_bytes(&key[1..]).unwrap();
+                parts.push(format!("{id} {:?} {members:?}", record.state()));
+            }
+            Write::Put { key, .. } => parts.push(format!("put {}", char::from(key[0]))),
+            Write::Insert { key, .. } => parts.push(format!("insert {}", char::from(key[0]))),
+            Write::Remove { key, .. } => parts.push(format!("remove {}", char::from(key[0]))),
+            _ => {}
+        }
+    }
+    parts.join(", ")
+}
+
+/// A customer's record that a commit writes, with what stood there before.
+struct Change {
+    before: CustomerRecord,
+    after: CustomerRecord,
+}
+
+impl Change {
+    fn is_split(record: &CustomerRecord) -> bool {
+        record.freeze.as_ref().is_some_and(|freeze| freeze.split)
+    }
+
+    /// A verdict that is given now.
+    fn verdict(&self) -> Option<&Verdict> {
+        let known = &self.before.verdicts;
+        self.after.verdicts.iter().find(|verdict| !known.contains(verdict))
+    }
+
+    fn gives_away(&self) -> bool {
+        self.verdict().is_some_and(|verdict| !verdict.members.is_empty())
+    }
+
+    /// A record comes back, or begins, by a split.
+    fn comes_back(&self) -> bool {
+        Self::is_split(&self.before) && self.after.state() == CustomerState::Active
+    }
+}
+
+impl SimStore {
+    fn change(&self, commit: &Commit) -> Option<Change> {
+        commit.write.iter().find_map(|write| match write {
+            Write::Put { key, value } if key[0] == b'c' => {
+                let id = CustomerId::from_bytes(&key[1..]).unwrap();
+                Some(Change {
+                    before: self.sim.oracle().customers.get(&id).cloned().unwrap_or_default(),
+                    after: CustomerRecord::decode(value.clone()).unwrap(),
+                })
+            }
+            _ => None,
+        })
+    }
+
+    fn remember_frozen(&self, commit: &Commit) {
+        for write in &commit.write {
+            if let Write::Put { key, value } = write
+                && key[0] == b'c'
+                && let Some(freeze) = CustomerRecord::decode(value.clone()).unwrap().freeze
+            {
+                let id = CustomerId::from_bytes(&key[1..]).unwrap();
+                *self.froze.lock().unwrap() = Some((id, freeze));
+            }
+        }
+    }
+
+    fn froze(&self) -> Option<(CustomerId, Freeze)> {
+        self.froze.lock().unwrap().clone()
+    }
+
+    /// A recovery that says to have ended a transaction, and has not written so.
+    fn is_left_out(&self, commit: &Commit) -> bool {
+        let split = match self.sim.breakage {
+            Breakage::MergeAbortUnwritten => false,
+            Breakage::SplitAbortUnwritten => true,
+            _ => return false,
+        };
+        let Some(change) = self.change(commit) else {
+            return false;
+        };
+        let Some(verdict) = change.verdict() else { return false };
+        let own = self
+            .froze()
+            .is_some_and(|(_, freeze)| freeze.transaction == verdict.transaction);
+        let oracle = self.sim.oracle();
+        let mut frozen = oracle.customers.values().filter_map(|record| record.freeze.as_ref());
+        let kind = frozen.find(|freeze| freeze.transaction == verdict.transaction);
+        !own && !verdict.commit && kind.is_some_and(|freeze| freeze.split == split)
+    }
+
+    /// Breakages of what is written.
+    fn weaken(&self, commit: &mut Commit) {
+        let breakage = self.sim.breakage;
+        if breakage == Breakage::ClaimUnguarded {
+            let takes = commit.write.iter().any(|write| {
+                matches!(write, Write::Put { key, value } if key[0] == b'i'
+                    && !Claim::decode(value.clone()).unwrap().customer.is_empty())
+            });
+            if takes {
+                commit
+                    .expect
+                    .retain(|expect| !matches!(expect, Expect::Record { key, .. } if key[0] == b'i'));
+            }
+        }
+        let change = self.change(commit);
+        for write in &mut commit.write {
+            let Write::Put { key, value } = write else { continue };
+            match key[0] {
+                b'c' => {
+                    let change = change.as_ref().unwrap();
+                    let mut record = change.after.clone();
+                    self.weaken_customer(change, &mut record);
+                    *value = record.encode_to_vec().into();
+                }
+                b'i' if breakage == Breakage::HomeFollowsTheClaim => {
+                    let mut claim = Claim::decode(value.clone()).unwrap();
+                    if !claim.home.is_empty() {
+                        claim.home = claim.customer.clone();
+                    }
+                    *value = claim.encode_to_vec().into();
+                }
+                b'h' if breakage == Breakage::NothingMarkedErased => {
+                    let mut home = HomeRecord::decode(value.clone()).unwrap();
+                    home.wiped.clear();
+                    *value = home.encode_to_vec().into();
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn weaken_customer(&self, change: &Change, record: &mut CustomerRecord) {
+        let before = &change.before;
+        match self.sim.breakage {
+            Breakage::RejectionForgotten => record.rejected.clear(),
+            Breakage::FrozenTakesIdentifiers
+                if before.state() == CustomerState::Frozen
+                    && record.state() == CustomerState::Active
+                    && record.members.len() == before.members.len() + 1 =>
+            {
+                record.state = before.state;
+                record.freeze.clone_from(&before.freeze);
+            }
+            Breakage::FrozenIsSplit if before.state() == CustomerState::Frozen && change.verdict().is_some() => {
+                record.state = before.state;
+                record.freeze.clone_from(&before.freeze);
+            }
+            Breakage::CapsNotLookedAtAgain if change.verdict().is_some() => {
+                for member in &mut record.members {
+                    let known = before.members.iter().find(|known| known.birth == member.birth);
+                    member.retired = known.is_some_and(|known| known.retired);
+                }
+            }
+            Breakage::BackBeforeTheVerdict if before.state() == CustomerState::Merged && Change::is_split(record) => {
+                record.set_state(CustomerState::Active);
+                record.freeze = None;
+                record.into.clear();
+                record.merged_by.clear();
+            }
+            Breakage::BackWithTheOldList if change.comes_back() && !before.members.is_empty() => {
+                record.members.clone_from(&before.members);
+            }
+            Breakage::NoForwardAtASplit if change.gives_away() => record.out.clone_from(&before.out),
+            Breakage::LeftBehindForgotten if change.comes_back() => {
+                let back: Vec<_> = record.members.iter().map(|member| member.identifier.clone()).collect();
+                record.out.clone_from(&before.out);
+                record.out.retain(|forward| !back.contains(&forward.identifier));
+            }
+            Breakage::MarksNotWritten => {
+                let given = record.verdicts.iter_mut().flat_map(|verdict| &mut verdict.members);
+                given.for_each(|member| member.tags.clear());
+                record.members.iter_mut().for_each(|member| member.tags.clear());
+            }
+            _ => {}
+        }
+    }
+
+    /// Breakages of what is read.
+    fn distort(&self, queries: &[Query], answers: &mut [Answer]) {
+        let kinds: Vec<u8> = queries
+            .iter()
+            .map(|query| match query {
+                Query::Record(key) => key[0],
+                _ => b' ',
+            })
+            .collect();
+        for (query, answer) in queries.iter().zip(answers) {
+            let (Query::Record(key), Answer::Record(Some(found))) = (query, answer) else {
+                continue;
+            };
+            match key[0] {
+                b'c' => {
+                    let id = CustomerId::from_bytes(&key[1..]).unwrap();
+                    let mut record = CustomerRecord::decode(found.value.clone()).unwrap();
+                    self.distort_customer(&kinds, id, &mut record);
+                    found.value = record.encode_to_vec().into();
+                }
+                b'i' => {
+                    let mut claim = Claim::decode(found.value.clone()).unwrap();
+                    match self.sim.breakage {
+                        Breakage::AppendedAtTheOwner if !claim.home.is_empty() => claim.home = claim.customer.clone(),
+                        Breakage::ErasureTimeIgnored => claim.erased_at_ms = 0,
+                        _ => continue,
+                    }
+                    found.value = claim.encode_to_vec().into();
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn distort_customer(&self, kinds: &[u8], id: CustomerId, record: &mut CustomerRecord) {
+        let froze = self.froze();
+        let decides = |split| {
+            let of = froze.as_ref().filter(|(_, freeze)| freeze.split == split);
+            kinds == b"hc" && of.is_some_and(|(_, freeze)| freeze.decider == id.to_bytes())
+        };
+        let frozen = record.state() == CustomerState::Frozen;
+        match self.sim.breakage {
+            Breakage::FrozenTakesIdentifiers if frozen && kinds == b"ch" => record.set_state(CustomerState::Active),
+            Breakage::FrozenIsSplit if frozen && decides(true) => record.set_state(CustomerState::Active),
+            Breakage::CapsNotLookedAtAgain if decides(false) => {
+                record.members.iter_mut().for_each(|member| member.retired = true);
+            }
+            Breakage::SettledByAnother if frozen => {
+                if let Some((of, freeze)) = froze.filter(|(of, freeze)| *of == id && !freeze.split) {
+                    self.sim.say(|| format!("{} takes {of} for its own", self.worker));
+                    record.freeze = Some(freeze);
+                }
+            }
+            Breakage::VerdictIgnored if *self.reads.lock().unwrap() => record.verdicts.clear(),
+            _ => {}
+        }
+    }
+}
