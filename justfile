@@ -36,7 +36,7 @@ interop:
 
 # Play this many random schedules, with crashes, against the core
 sim-long schedules="100000":
-    OMNIGATE_SIM_SCHEDULES={{ schedules }} cargo test --release --locked -p omnigate-core --test simulation --test outbound
+    OMNIGATE_SIM_SCHEDULES={{ schedules }} cargo test --release --locked -p omnigate-core --test simulation --test outbound --test identity
 
 # Fuzz each target for so many seconds; needs the nightly compiler
 fuzz-long seconds="600":

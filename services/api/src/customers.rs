@@ -1,12 +1,20 @@
 //! CustomerService: customers and their identifiers.
 
+mod identity;
+
 use crate::{Api, as_limit, problems};
 use omnigate_core::id::CustomerId;
+use omnigate_core::protocol::identity::conflicts;
 use omnigate_core::time::Moment;
 use omnigate_core::{identifier, protocol::read, window};
+use omnigate_proto::v1::split_customer_request::What;
 use omnigate_proto::v1::{
-    Customer, GetCustomerRequest, GetCustomerResponse, ListCustomersRequest, ListCustomersResponse,
-    ResolveCustomerRequest, ResolveCustomerResponse,
+    Customer, GetCustomerRequest, GetCustomerResponse, LinkIdentifierRequest, LinkIdentifierResponse,
+    ListConflictsRequest, ListConflictsResponse, ListCustomersRequest, ListCustomersResponse,
+    ListIdentityEventsRequest, ListIdentityEventsResponse, MergeCustomersRequest, MergeCustomersResponse,
+    ResolveConflictRequest, ResolveConflictResponse, ResolveCustomerRequest, ResolveCustomerResponse,
+    SplitCustomerRequest, SplitCustomerResponse, UnlinkIdentifierRequest, UnlinkIdentifierResponse,
+    UnlinkedIdentifiers,
 };
 use omnigate_rpc::error::Problem;
 use omnigate_rpc::page;
@@ -66,6 +74,99 @@ impl CustomerService for Api {
             customers,
             next_page_token: next.unwrap_or_default(),
         }))
+    }
+
+    async fn merge_customers(
+        &self,
+        request: Request<MergeCustomersRequest>,
+    ) -> Result<Response<MergeCustomersResponse>, Status> {
+        let tenant_id = problems::tenant(&request)?;
+        Ok(Response::new(self.merge(&tenant_id, request.into_inner()).await?))
+    }
+
+    async fn split_customer(
+        &self,
+        request: Request<SplitCustomerRequest>,
+    ) -> Result<Response<SplitCustomerResponse>, Status> {
+        let tenant_id = problems::tenant(&request)?;
+        Ok(Response::new(self.split(&tenant_id, request.into_inner()).await?))
+    }
+
+    async fn link_identifier(
+        &self,
+        request: Request<LinkIdentifierRequest>,
+    ) -> Result<Response<LinkIdentifierResponse>, Status> {
+        let tenant_id = problems::tenant(&request)?;
+        let whole = self.link(&tenant_id, request.into_inner()).await?;
+        Ok(Response::new(LinkIdentifierResponse {
+            customer: Some(self.shown(&whole).await),
+        }))
+    }
+
+    async fn unlink_identifier(
+        &self,
+        request: Request<UnlinkIdentifierRequest>,
+    ) -> Result<Response<UnlinkIdentifierResponse>, Status> {
+        let tenant_id = problems::tenant(&request)?;
+        let asked = request.into_inner();
+        let unlink = UnlinkedIdentifiers {
+            identifiers: asked.identifier.into_iter().collect(),
+        };
+        let split = SplitCustomerRequest {
+            customer_id: asked.customer_id,
+            request_id: asked.request_id,
+            what: Some(What::Unlink(unlink)),
+        };
+        let split = self.split(&tenant_id, split).await?;
+        Ok(Response::new(UnlinkIdentifierResponse {
+            customer: split.customer,
+            unlinked_customer: split.split_customer,
+        }))
+    }
+
+    async fn list_conflicts(
+        &self,
+        request: Request<ListConflictsRequest>,
+    ) -> Result<Response<ListConflictsResponse>, Status> {
+        let tenant_id = problems::tenant(&request)?;
+        let request = request.into_inner();
+        let size = page::size(request.page_size)?;
+        let query: [&[u8]; 2] = [b"conflicts", tenant_id.as_bytes()];
+        let after = self.tokens.cursor(&query, &request.page_token)?;
+        let after = after.and_then(|cursor| {
+            let (one, other) = cursor.split_at_checked(16)?;
+            Some((CustomerId::from_bytes(one)?, CustomerId::from_bytes(other)?))
+        });
+        let found = conflicts(&self.context(), &tenant_id, after, size).await;
+        let found = found.map_err(|error| problems::store(&error))?;
+        let last = found.last().filter(|_| found.len() >= size);
+        let next = last.map(|(one, other, _)| self.tokens.token(&query, &[one.0, other.0].concat()));
+        Ok(Response::new(ListConflictsResponse {
+            next_page_token: next.unwrap_or_default(),
+            conflicts: found.into_iter().map(identity::to_conflict).collect(),
+        }))
+    }
+
+    async fn resolve_conflict(
+        &self,
+        request: Request<ResolveConflictRequest>,
+    ) -> Result<Response<ResolveConflictResponse>, Status> {
+        let tenant_id = problems::tenant(&request)?;
+        let whole = self.resolve_conflict_of(&tenant_id, request.into_inner()).await?;
+        Ok(Response::new(ResolveConflictResponse {
+            customer: Some(self.shown(&whole).await),
+        }))
+    }
+
+    async fn list_identity_events(
+        &self,
+        request: Request<ListIdentityEventsRequest>,
+    ) -> Result<Response<ListIdentityEventsResponse>, Status> {
+        let tenant_id = problems::tenant(&request)?;
+        let whole = self
+            .whole_customer(&tenant_id, &request.into_inner().customer_id)
+            .await?;
+        Ok(Response::new(self.identity_events(&whole).await?))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use omnigate_core::id::NotAnId;
 use omnigate_core::port::store::StoreError;
-use omnigate_core::protocol::{Stop, credential::NotTaken, send::NotAccepted};
+use omnigate_core::protocol::{Stop, credential::NotTaken, identity::NotDone, send::NotAccepted};
 use omnigate_rpc::auth::Caller;
 use omnigate_rpc::error::Problem;
 use std::str::FromStr;
@@ -46,6 +46,18 @@ pub(crate) fn not_accepted(refused: &NotAccepted) -> Problem {
         NotAccepted::NoThread => Problem::failed_precondition("NO_REACHABLE_THREAD", text),
         NotAccepted::ChainFull => Problem::exhausted("THREAD_FULL", text, LATER),
         NotAccepted::Stop(reason) => stop(reason),
+    }
+}
+
+/// A change of who is who was not made.
+pub(crate) fn not_done(refused: &NotDone) -> Problem {
+    let text = refused.to_string();
+    match refused {
+        NotDone::RequestIdReused => Problem::already_exists("REQUEST_ID_REUSED", text),
+        NotDone::NoSuchCustomer => Problem::not_found("CUSTOMER_NOT_FOUND", text),
+        NotDone::NotTwo => Problem::failed_precondition("NOT_TWO_CUSTOMERS", text),
+        NotDone::Apart(_) => Problem::failed_precondition("APART", text),
+        NotDone::Stop(reason) => stop(reason),
     }
 }
 

@@ -5,6 +5,7 @@
 //! stays decided for as long as a slow worker may still ask.
 
 mod claim;
+pub mod log;
 mod membership;
 pub mod merge;
 pub mod split;
@@ -12,7 +13,7 @@ mod whereabouts;
 
 pub use claim::{Claimed, erased, new_claim, pointed, read_claim};
 pub use membership::{
-    Attach, MAX_MEMBERS, MAX_MERGED, attach, built_in, built_in_of, is_held, member, new_customer, own, whole,
+    Attach, MAX_MEMBERS, MAX_MERGED, attach, built_in, built_in_of, has_room, is_held, member, new_customer, own, whole,
 };
 pub use whereabouts::{Shown, Whereabouts, shown, verdict, whereabouts};
 

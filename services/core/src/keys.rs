@@ -80,6 +80,27 @@ pub fn customers(tenant_id: &str) -> Key {
     key(b'l', tenant_id.as_bytes())
 }
 
+/// Index of a customer: number → `state.v1.IdentityEventRecord`.
+#[must_use]
+pub fn identity_log(id: CustomerId) -> Key {
+    key(b'u', &id.0)
+}
+
+/// Index of a shard: a tenant's conflicts, by survivor and other customer → `state.v1.ConflictRecord`.
+#[must_use]
+pub fn conflicts(tenant_id: &str) -> Key {
+    key(b'f', tenant_id.as_bytes())
+}
+
+/// Member of [`conflicts`].
+#[must_use]
+pub fn conflict_member(survivor: CustomerId, loser: CustomerId) -> Bytes {
+    let mut member = BytesMut::with_capacity(32);
+    member.put_slice(&survivor.0);
+    member.put_slice(&loser.0);
+    member.freeze()
+}
+
 /// Record `state.v1.DeliveryRecord`.
 #[must_use]
 pub fn delivery(id: MessageId) -> Key {
@@ -90,6 +111,12 @@ pub fn delivery(id: MessageId) -> Key {
 #[must_use]
 pub fn request(hash: [u8; 32]) -> Key {
     key(b'q', &hash[..16])
+}
+
+/// Record `state.v1.CommandRecord`, by hash of tenant and request id.
+#[must_use]
+pub fn command(hash: [u8; 32]) -> Key {
+    key(b'j', &hash[..16])
 }
 
 /// Record `state.v1.ProviderPointer`, by hash of account, peer and provider id.

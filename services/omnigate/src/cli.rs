@@ -2,9 +2,11 @@
 
 mod accounts;
 mod bench;
+mod customers;
 
 pub use accounts::{Accounts, Authorize};
 pub use bench::{Bench, BenchInbound, BenchOutbound};
+pub use customers::Customers;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use omnigate_runtime::role::Role;
@@ -243,46 +245,6 @@ pub struct Send {
     pub wait: bool,
     /// What to say.
     pub text: String,
-}
-
-/// `customers …`
-#[derive(Debug, Subcommand)]
-pub enum Customers {
-    /// Lists customers.
-    #[command(after_help = "Example: omnigate customers list --limit 20 --output json")]
-    List {
-        /// Where the gateway is.
-        #[command(flatten)]
-        remote: Remote,
-        /// At most this many; without it all.
-        #[arg(long)]
-        limit: Option<usize>,
-    },
-    /// Shows one customer.
-    #[command(after_help = "Example: omnigate customers get cus_…\n         omnigate customers get phone/+84912345678")]
-    Get {
-        /// Where the gateway is.
-        #[command(flatten)]
-        remote: Remote,
-        /// Customer id, or an identifier `type/scope/value` or `type/value`.
-        customer: String,
-    },
-    /// Shows a customer's timeline, oldest first.
-    #[command(after_help = "Example: omnigate customers timeline cus_… --limit 50\n         \
-        omnigate customers timeline phone/+84912345678 --follow")]
-    Timeline {
-        /// Where the gateway is.
-        #[command(flatten)]
-        remote: Remote,
-        /// Customer id, or an identifier.
-        customer: String,
-        /// The newest so many entries; without it all.
-        #[arg(long)]
-        limit: Option<usize>,
-        /// Goes on with what comes.
-        #[arg(long, short)]
-        follow: bool,
-    },
 }
 
 /// `parked …`

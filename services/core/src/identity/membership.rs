@@ -176,7 +176,8 @@ pub fn attach(
 }
 
 /// Whether one more identifier of this type fits; caps count per type and, for scoped types, per scope.
-fn has_room(members: &[Membership], identifier: &Identifier) -> bool {
+#[must_use]
+pub fn has_room(members: &[Membership], identifier: &Identifier) -> bool {
     let counted = members.iter().filter(|member| is_held(member) && !member.retired);
     let same = counted
         .filter_map(|member| member.identifier.as_ref())

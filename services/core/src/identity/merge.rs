@@ -75,6 +75,12 @@ impl Rule {
         Self::Burst,
     ];
 
+    /// The rule of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|rule| rule.name() == name)
+    }
+
     /// Its stable name.
     #[must_use]
     pub const fn name(self) -> &'static str {

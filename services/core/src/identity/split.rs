@@ -187,7 +187,8 @@ fn is_chosen(member: &Membership, what: &What) -> bool {
     }
 }
 
-fn mark(members: &mut [Membership], command: &str, side: u32) {
+/// Marks one side of what stays apart.
+pub fn mark(members: &mut [Membership], command: &str, side: u32) {
     for member in members {
         member.tags.push(DoNotLink {
             split: command.to_owned(),

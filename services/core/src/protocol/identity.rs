@@ -3,14 +3,22 @@
 //! Every step may be repeated and may be the last one of its process: whoever meets a frozen record for long has the
 //! verdict given, and settles it.
 
+mod apart;
+mod command;
 mod erase;
+mod events;
 mod find;
+mod link;
 mod merge;
 mod record;
 mod split;
 
+pub use apart::{Conflict, conflicts, keep_apart};
+pub use command::{NotDone, known, remember};
 pub use erase::erase;
+pub use events::{Chained, events};
 pub use find::{Person, find, present};
+pub use link::link;
 pub use merge::{Merged, attempt, check, merge, recover};
 pub use record::load;
 pub use split::{Command, Outcome, split};

@@ -4,15 +4,17 @@ use super::context::{Context, Loaded, as_range};
 use super::entries::{Interval, View};
 use super::identity::load;
 use crate::append::learn;
-use crate::id::{Birth, CustomerId, ThreadId};
+use crate::id::{Birth, CustomerId, ThreadId, TransactionId};
 use crate::identifier;
 use crate::identity::{self, Shown};
 use crate::keys;
 use crate::port::store::{Query, StoreError};
 use crate::shard::Shard;
 use crate::time::Moment;
-use omnigate_proto::state::v1::{CustomerRecord, HomeRecord, Membership, ThreadRecord, Verdict};
-use omnigate_proto::v1::{Customer, CustomerIdentifier, Evidence, Identifier, Profile, ReplyWindow, Thread};
+use omnigate_proto::state::v1::{CustomerRecord, HomeRecord, Membership, MergeStep, ThreadRecord, Verdict};
+use omnigate_proto::v1::{
+    Customer, CustomerIdentifier, Evidence, Identifier, MergedCustomer, Profile, ReplyWindow, Thread,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
@@ -172,7 +174,15 @@ impl Whole {
             last_inbound_at: (newest > 0).then(|| Moment(newest).to_timestamp()),
             entry_count: threads.iter().map(|(_, thread)| thread.thread_seq).sum(),
             etag: self.version.clone(),
+            merged: self.merges().map(|step| to_merged(&step)).collect(),
         }
+    }
+
+    /// Merges that made the customer what it is; each can be undone.
+    pub fn merges(&self) -> impl Iterator<Item = MergeStep> {
+        let steps = self.record.members.iter().flat_map(|member| &member.path);
+        let by_transaction: BTreeMap<_, _> = steps.map(|step| (step.transaction.clone(), step.clone())).collect();
+        by_transaction.into_values()
     }
 
     /// Identifiers that are owned, without the built-in ones.
@@ -227,6 +237,15 @@ fn newest_profile(by_age: &[(&Membership, &ThreadRecord)]) -> Option<Profile> {
         learn(whole.get_or_insert_default(), said);
     }
     whole
+}
+
+fn to_merged(step: &MergeStep) -> MergedCustomer {
+    let of = CustomerId::from_bytes(&step.loser);
+    let by = TransactionId::from_bytes(&step.transaction);
+    MergedCustomer {
+        customer_id: of.map(|id| id.to_string()).unwrap_or_default(),
+        merge_id: by.map(|id| id.to_string()).unwrap_or_default(),
+    }
 }
 
 fn to_identifier(member: &Membership) -> CustomerIdentifier {

@@ -9,13 +9,14 @@ use super::outbox::Outgoing;
 use crate::customer_event::Happened;
 use crate::id::{Birth, CustomerId, IdentifierKey};
 use crate::identifier;
+use crate::identity::log::{self, Note};
 use crate::identity::{self, Attach, Claimed, Named, built_in};
 use crate::keys;
 use crate::port::store::{Expect, Query, StoreError, Write};
 use crate::time::Moment;
 use bytes::Bytes;
 use omnigate_proto::state::v1::{Claim, CustomerRecord, CustomerState, HomeRecord};
-use omnigate_proto::v1::{Identifier, IdentifierEvidence};
+use omnigate_proto::v1::{Identifier, IdentifierEvidence, IdentityEventKind};
 
 /// Where an identifier belongs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -141,7 +142,8 @@ impl Steps<'_, '_> {
         let now = self.context.now();
         let birth = Birth(self.context.entropy.bytes());
         let id = CustomerId::new(now, self.key.shard(), self.context.entropy.bytes());
-        let customer = identity::new_customer(self.asking.tenant_id, id, self.named, birth, now);
+        let mut customer = identity::new_customer(self.asking.tenant_id, id, self.named, birth, now);
+        let noted = self.note(&mut customer, id, IdentityEventKind::Created, birth, now);
         let mut home = HomeRecord {
             tenant_id: self.asking.tenant_id.to_owned(),
             ..HomeRecord::default()
@@ -151,6 +153,7 @@ impl Steps<'_, '_> {
         home.home_seq = 2;
         let next = identity::new_claim(claim.value.as_ref(), &self.named.identifier, id, birth, Some(id));
         let mut write = vec![
+            noted,
             put(keys::customer(id), &customer),
             put(keys::home(id), &home),
             Write::Insert {
@@ -238,8 +241,13 @@ impl Steps<'_, '_> {
                     Attach::Accepted(Some(next)) => (true, next),
                     Attach::Rejected(Some(next)) => (false, next),
                 };
+            let mut next = next;
             let mut expect = vec![expect_record(keys::customer(customer), record.stamp)];
-            let mut write = vec![put(keys::customer(customer), &next)];
+            let mut write = Vec::new();
+            if accepted {
+                write.push(self.note(&mut next, customer, IdentityEventKind::Attached, birth, now));
+            }
+            write.push(put(keys::customer(customer), &next));
             let mut outgoing = Vec::new();
             if accepted {
                 let mut numbered = home.value.unwrap_or_default();
@@ -277,6 +285,21 @@ impl Steps<'_, '_> {
             },
             Ended::Unknown => Ok(self.read().await?),
         }
+    }
+
+    fn note(
+        &self,
+        record: &mut CustomerRecord,
+        id: CustomerId,
+        kind: IdentityEventKind,
+        birth: Birth,
+        now: Moment,
+    ) -> Write {
+        let note = Note {
+            births: vec![birth.to_bytes()],
+            ..Note::new(kind, self.asking.trace_id)
+        };
+        log::note(record, id, note, now)
     }
 
     fn happened(&self, home: CustomerId, home_seq: u64, at: Moment) -> Happened<'_> {

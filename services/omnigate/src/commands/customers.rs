@@ -1,5 +1,7 @@
 //! `omnigate customers …`
 
+mod identity;
+
 use super::{print, remote, timeline};
 use crate::cli::{Customers, Output, Remote};
 use omnigate_core::identifier;
@@ -33,6 +35,7 @@ pub async fn run(arguments: &Customers) -> anyhow::Result<u8> {
             let id = remote::customer_id(&connection, customer).await?;
             timeline::show(&connection, remote, id, limit.unwrap_or(usize::MAX), *follow).await?;
         }
+        other => identity::run(other).await?,
     }
     Ok(0)
 }
@@ -107,6 +110,10 @@ fn show(remote: &Remote, customer: &Customer) -> anyhow::Result<()> {
         print::printable(&name(customer))
     ));
     print::line(&format!("since {}", print::time(customer.created_at.as_ref())));
+    print::line(&identifiers(customer).join("  "));
+    for merged in &customer.merged {
+        print::line(&format!("was {} until {}", merged.customer_id, merged.merge_id));
+    }
     let header = [
         "THREAD",
         "ACCOUNT",

@@ -2,9 +2,11 @@
 
 use crate::cli::Remote;
 use anyhow::{Context as _, bail};
+use omnigate_core::port::Entropy as _;
 use omnigate_proto::v1::Identifier;
 use omnigate_rpc::auth::read_local_token;
 use omnigate_rpc::client::{Connection, explain};
+use omnigate_runtime::clock::SystemEntropy;
 use tonic::Status;
 
 /// Connects with the token that was given, or the one in the data folder.
@@ -35,6 +37,18 @@ pub fn identifier(text: &str) -> anyhow::Result<Identifier> {
         scope: scope.to_owned(),
         value: value.to_owned(),
     })
+}
+
+/// The request id that was given, or one that is made up.
+pub fn request_id(given: Option<&str>) -> anyhow::Result<String> {
+    match given {
+        Some(id) => Ok(id.to_owned()),
+        None => Ok(SystemEntropy::new()?
+            .bytes()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()),
+    }
 }
 
 /// The id of the customer that a text names: an id, or an identifier to look up.

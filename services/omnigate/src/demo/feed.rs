@@ -88,6 +88,8 @@ fn tell(event: Option<&CustomerEvent>) {
                 .unwrap_or_default();
             format!("{} {}{why}", delivery.message_id, delivery.state().as_str_name())
         }
+        Some(Kind::CustomerMerged(merged)) => format!("is one with {}", merged.merged_customer_id),
+        Some(Kind::CustomerSplit(split)) => format!("is apart from {}", split.split_customer_id),
         None => return,
     };
     print::line(&format!("  …{short}  {}", print::printable(&text)));

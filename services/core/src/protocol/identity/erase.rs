@@ -2,9 +2,10 @@
 
 use super::find::find;
 use super::merge::recover;
-use super::record::{change, load};
+use super::record::{Next, change, load};
 use crate::id::{Birth, CustomerId};
 use crate::identifier;
+use crate::identity::log::Note;
 use crate::identity::{self, built_in, built_in_of, is_held};
 use crate::keys;
 use crate::port::store::{Expect, Query, StoreError, Write};
@@ -12,7 +13,7 @@ use crate::protocol::context::{Context, Ended, Loaded, MAX_TRIES, Stop, as_range
 use crate::protocol::resolve::{expect_record, put};
 use crate::time::Moment;
 use omnigate_proto::state::v1::{Claim, CustomerRecord, CustomerState, EntryRecord, HomeRecord, Membership, Wiped};
-use omnigate_proto::v1::Identifier;
+use omnigate_proto::v1::{Identifier, IdentityEventKind};
 use prost::Message as _;
 use std::ops::Bound;
 
@@ -30,7 +31,8 @@ pub async fn erase(context: &Context<'_>, tenant_id: &str, id: CustomerId) -> Re
                 CustomerState::Active => {
                     let mut next = record;
                     next.set_state(CustomerState::Erased);
-                    (CustomerState::Erased, Some(next))
+                    let note = Note::new(IdentityEventKind::Erased, "");
+                    (CustomerState::Erased, Some(Next::noted(next, note)))
                 }
                 state => (state, None),
             }

@@ -1,15 +1,23 @@
 //! Merges, and the recovery of what was left frozen.
 
 use super::find::{Person, present};
-use super::record::{News, change, change_and_tell, load};
+use super::record::{News, Next, change, change_and_tell, load};
 use super::{PATIENCE, split};
 use crate::customer_event::Happened;
 use crate::id::{CustomerId, TransactionId};
+use crate::identity::log::Note;
+use crate::identity::member;
 use crate::identity::merge::{Decided, Freezing, Merge, Rule, Word, abort, decide, freeze, settle, survivor_and_loser};
+use crate::keys;
+use crate::port::store::Write;
 use crate::protocol::context::{Context, MAX_TRIES, Stop};
 use crate::protocol::outbox::Outgoing;
 use crate::protocol::resolve::Asking;
-use omnigate_proto::state::v1::{CustomerRecord, Freeze, Verdict};
+use crate::time::Moment;
+use bytes::Bytes;
+use omnigate_proto::state::v1::{ConflictRecord, CustomerRecord, Freeze, Verdict};
+use omnigate_proto::v1::IdentityEventKind;
+use prost::Message as _;
 
 /// How a merge ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -82,7 +90,7 @@ pub async fn attempt(
     let frozen = change(context, merge.loser, |record, now| {
         let record = record.cloned().unwrap_or_default();
         match freeze(&record, merge, now) {
-            Freezing::Frozen(Some(next)) => (Ok((*next).clone()), Some(*next)),
+            Freezing::Frozen(Some(next)) => (Ok((*next).clone()), Some((*next).into())),
             Freezing::Frozen(None) => (Ok(record), None),
             Freezing::Busy(_) => (Err(true), None),
             Freezing::Changed => (Err(false), None),
@@ -112,23 +120,13 @@ async fn verdict_of(
     waited: &mut u32,
     outgoing: &mut Vec<Outgoing>,
 ) -> Result<Verdict, Stop> {
-    let (transaction, loser_id) = (merge.transaction, merge.loser);
     for _ in 0..MAX_TRIES {
         let decided = change_and_tell(context, merge.survivor, trace_id, outgoing, |record, now| match decide(
             record, merge, loser, now,
         ) {
-            Decided::Busy(_) => News {
-                answer: None,
-                next: None,
-                tells: None,
-            },
-            Decided::Verdict(verdict, next) => News {
-                tells: verdict.commit.then(|| {
-                    Box::new(move |happened: &Happened<'_>| happened.customer_merged(loser_id, transaction)) as _
-                }),
-                answer: Some(*verdict),
-                next: next.map(|next| *next),
-            },
+            Decided::Busy(_) => News::none(None),
+            Decided::Verdict(verdict, None) => News::none(Some(*verdict)),
+            Decided::Verdict(verdict, Some(next)) => given(merge, loser, *verdict, *next, trace_id, now),
         });
         if let Some(verdict) = decided.await? {
             return Ok(verdict);
@@ -141,6 +139,74 @@ async fn verdict_of(
     Err(Stop::Contended(MAX_TRIES))
 }
 
+/// A verdict with what is noted and told of it.
+fn given(
+    merge: &Merge,
+    loser: &CustomerRecord,
+    verdict: Verdict,
+    next: CustomerRecord,
+    trace_id: &str,
+    now: Moment,
+) -> News<Option<Verdict>> {
+    let (transaction, id) = (merge.transaction, merge.loser);
+    let rules: Vec<Rule> = verdict
+        .forbidden_by
+        .iter()
+        .filter_map(|name| Rule::from_name(name))
+        .collect();
+    let mut also = Vec::new();
+    let mut kind = None;
+    let mut births: Vec<Bytes> = loser.members.iter().map(|member| member.birth.clone()).collect();
+    if verdict.commit {
+        kind = Some(IdentityEventKind::Merged);
+        also.push(Write::Remove {
+            key: keys::conflicts(&next.tenant_id),
+            member: keys::conflict_member(merge.survivor, id),
+        });
+    } else if !rules.is_empty() {
+        kind = Some(IdentityEventKind::KeptApart);
+        births = evidence(merge, &next, loser);
+        let conflict = ConflictRecord {
+            rules: verdict.forbidden_by.clone(),
+            at_ms: now.0,
+            cause: trace_id.to_owned(),
+            evidence: births.clone(),
+        };
+        also.push(Write::Insert {
+            key: keys::conflicts(&next.tenant_id),
+            member: keys::conflict_member(merge.survivor, id),
+            value: conflict.encode_to_vec().into(),
+        });
+    }
+    let note = kind.map(|kind| Note {
+        transaction: Some(transaction),
+        other: Some(id),
+        births,
+        rules,
+        ..Note::new(kind, trace_id)
+    });
+    News {
+        tells: verdict
+            .commit
+            .then(|| Box::new(move |happened: &Happened<'_>| happened.customer_merged(id, transaction)) as _),
+        answer: Some(verdict),
+        next: Some(Next {
+            record: next,
+            note,
+            also,
+        }),
+    }
+}
+
+/// Reservation tokens of the identifiers that were seen to belong to one person.
+fn evidence(merge: &Merge, survivor: &CustomerRecord, loser: &CustomerRecord) -> Vec<Bytes> {
+    let of = |identifier| {
+        let known = member(&survivor.members, identifier).or_else(|| member(&loser.members, identifier));
+        known.map(|member| member.birth.clone())
+    };
+    merge.evidence.iter().filter_map(of).collect()
+}
+
 async fn settle_loser(
     context: &Context<'_>,
     loser: CustomerId,
@@ -148,7 +214,19 @@ async fn settle_loser(
     verdict: &Verdict,
 ) -> Result<(), Stop> {
     change(context, loser, |record, _| {
-        ((), record.and_then(|record| settle(record, transaction, verdict)))
+        let settled = record.and_then(|record| settle(record, transaction, verdict));
+        let next = settled.map(|next| {
+            let note = verdict.commit.then(|| Note {
+                transaction: TransactionId::from_bytes(transaction),
+                other: CustomerId::from_bytes(&next.into),
+                ..Note::new(IdentityEventKind::MergedInto, "")
+            });
+            Next {
+                note,
+                ..Next::from(next)
+            }
+        });
+        ((), next)
     })
     .await
 }
@@ -171,7 +249,7 @@ pub async fn recover(context: &Context<'_>, id: CustomerId) -> Result<(), Stop> 
     let verdict = change(context, decider, |record, now| {
         let record = record.cloned().unwrap_or_default();
         match abort(&record, &transaction, now) {
-            Decided::Verdict(verdict, next) => (*verdict, next.map(|next| *next)),
+            Decided::Verdict(verdict, next) => (*verdict, next.map(|next| Next::from(*next))),
             Decided::Busy(_) => (Verdict::default(), None),
         }
     })

@@ -2,9 +2,12 @@
 
 use crate::customer_event::Happened;
 use crate::id::CustomerId;
-use crate::identity;
+use crate::identity::{
+    self,
+    log::{self, Note},
+};
 use crate::keys;
-use crate::port::store::{Query, StoreError};
+use crate::port::store::{Query, StoreError, Write};
 use crate::protocol::context::{Context, Ended, Loaded, MAX_TRIES, Stop, as_record};
 use crate::protocol::outbox::Outgoing;
 use crate::protocol::resolve::{expect_record, insert_outgoing, put, to_outbox};
@@ -21,18 +24,56 @@ pub async fn load(context: &Context<'_>, id: CustomerId) -> Result<Loaded<Custom
     })
 }
 
+/// What a decision makes of a record.
+pub(super) struct Next {
+    pub(super) record: CustomerRecord,
+    pub(super) note: Option<Note>,
+    /// Further writes of the same commit.
+    pub(super) also: Vec<Write>,
+}
+
+impl Next {
+    pub(super) fn noted(record: CustomerRecord, note: Note) -> Self {
+        Self {
+            note: Some(note),
+            ..Self::from(record)
+        }
+    }
+
+    /// The record and everything that is written beside it.
+    fn writes(mut self, id: CustomerId, now: Moment) -> (CustomerRecord, Vec<Write>) {
+        let mut write = self.also;
+        if let Some(note) = self.note {
+            write.push(log::note(&mut self.record, id, note, now));
+        }
+        write.push(put(keys::customer(id), &self.record));
+        (self.record, write)
+    }
+}
+
+impl From<CustomerRecord> for Next {
+    fn from(record: CustomerRecord) -> Self {
+        Self {
+            record,
+            note: None,
+            also: Vec::new(),
+        }
+    }
+}
+
 /// Decides in a customer's record and writes what follows, if anything does.
 pub(super) async fn change<T>(
     context: &Context<'_>,
     id: CustomerId,
-    mut decide: impl FnMut(Option<&CustomerRecord>, Moment) -> (T, Option<CustomerRecord>),
+    mut decide: impl FnMut(Option<&CustomerRecord>, Moment) -> (T, Option<Next>),
 ) -> Result<T, Stop> {
     for _ in 0..MAX_TRIES {
         let loaded = load(context, id).await?;
-        let (answer, next) = decide(loaded.value.as_ref(), context.now());
+        let now = context.now();
+        let (answer, next) = decide(loaded.value.as_ref(), now);
         let Some(next) = next else { return Ok(answer) };
         let expect = vec![expect_record(keys::customer(id), loaded.stamp)];
-        let write = vec![put(keys::customer(id), &next)];
+        let (_, write) = next.writes(id, now);
         if let Ended::Committed(_) = context.commit(id.shard(), expect, write).await? {
             return Ok(answer);
         }
@@ -46,8 +87,18 @@ pub(super) type Tells = Box<dyn Fn(&Happened<'_>) -> Bytes + Send>;
 /// A decision with what it tells others, numbered in the record's own home.
 pub(super) struct News<T> {
     pub(super) answer: T,
-    pub(super) next: Option<CustomerRecord>,
+    pub(super) next: Option<Next>,
     pub(super) tells: Option<Tells>,
+}
+
+impl<T> News<T> {
+    pub(super) fn none(answer: T) -> Self {
+        Self {
+            answer,
+            next: None,
+            tells: None,
+        }
+    }
 }
 
 /// The same, where others have to be told.
@@ -68,7 +119,7 @@ pub(super) async fn change_and_tell<T>(
         let news = decide(&before, now);
         let Some(next) = news.next else { return Ok(news.answer) };
         let mut expect = vec![expect_record(keys::customer(id), record.stamp)];
-        let mut write = vec![put(keys::customer(id), &next)];
+        let (next, mut write) = next.writes(id, now);
         let mut told = None;
         if let Some(tells) = news.tells {
             let mut home_record = home.value.unwrap_or_default();

@@ -3,10 +3,11 @@
 use super::PATIENCE;
 use super::find::find;
 use super::merge::recover;
-use super::record::{News, change, change_and_tell};
+use super::record::{News, Next, change, change_and_tell};
 use crate::customer_event::Happened;
 use crate::id::{Birth, CustomerId, TransactionId};
 use crate::identifier;
+use crate::identity::log::{self, Note};
 use crate::identity::merge::{Decided, Freezing};
 use crate::identity::split::{self as decide, Split, What};
 use crate::identity::{self, built_in, built_in_of, is_held};
@@ -17,7 +18,7 @@ use crate::protocol::outbox::Outgoing;
 use crate::protocol::resolve::{expect_record, put};
 use bytes::Bytes;
 use omnigate_proto::state::v1::{Claim, CustomerRecord, Verdict};
-use omnigate_proto::v1::Identifier;
+use omnigate_proto::v1::{Identifier, IdentityEventKind};
 
 /// A command to take a customer apart.
 #[derive(Clone, Debug)]
@@ -119,7 +120,7 @@ enum Prepared {
 async fn prepare(context: &Context<'_>, command: &Command, split: &Split) -> Result<Prepared, Stop> {
     change(context, command.gets, |record, now| {
         match decide::prepare(record, &command.tenant_id, split, now) {
-            Freezing::Frozen(next) => (Prepared::Yes, next.map(|next| *next)),
+            Freezing::Frozen(next) => (Prepared::Yes, next.map(|next| (*next).into())),
             Freezing::Busy(_) => (Prepared::Busy, None),
             Freezing::Changed => (Prepared::No, None),
         }
@@ -135,7 +136,6 @@ async fn verdict_of(
     waited: &mut u32,
     outgoing: &mut Vec<Outgoing>,
 ) -> Result<Verdict, Stop> {
-    let gets = split.gets;
     for _ in 0..MAX_TRIES {
         let decided = change_and_tell(
             context,
@@ -143,21 +143,9 @@ async fn verdict_of(
             trace_id,
             outgoing,
             |record, now| match decide::decide(record, split, now) {
-                Decided::Busy(_) => News {
-                    answer: None,
-                    next: None,
-                    tells: None,
-                },
-                Decided::Verdict(verdict, next) => {
-                    let went = visible(&verdict);
-                    News {
-                        tells: verdict.commit.then(|| {
-                            Box::new(move |happened: &Happened<'_>| happened.customer_split(gets, went.clone())) as _
-                        }),
-                        answer: Some(*verdict),
-                        next: next.map(|next| *next),
-                    }
-                }
+                Decided::Busy(_) => News::none(None),
+                Decided::Verdict(verdict, None) => News::none(Some(*verdict)),
+                Decided::Verdict(verdict, Some(next)) => given(split, *verdict, *next, trace_id),
             },
         );
         if let Some(verdict) = decided.await? {
@@ -169,6 +157,27 @@ async fn verdict_of(
         }
     }
     Err(Stop::Contended(MAX_TRIES))
+}
+
+/// A verdict with what is noted and told of it.
+fn given(split: &Split, verdict: Verdict, next: CustomerRecord, trace_id: &str) -> News<Option<Verdict>> {
+    let (gets, went) = (split.gets, visible(&verdict));
+    let note = verdict.commit.then(|| Note {
+        transaction: Some(split.transaction),
+        other: Some(gets),
+        births: verdict.members.iter().map(|member| member.birth.clone()).collect(),
+        ..Note::new(IdentityEventKind::Split, trace_id)
+    });
+    News {
+        tells: verdict
+            .commit
+            .then(|| Box::new(move |happened: &Happened<'_>| happened.customer_split(gets, went.clone())) as _),
+        answer: Some(verdict),
+        next: Some(Next {
+            note,
+            ..Next::from(next)
+        }),
+    }
 }
 
 /// Identifiers that went, without the built-in ones.
@@ -194,16 +203,25 @@ pub(super) async fn settle(
             .value
             .as_ref()
             .and_then(|record| decide::settle(record, id, transaction, verdict));
-        let Some(next) = settled else { break };
+        let Some(mut next) = settled else { break };
         let expect = vec![expect_record(keys::customer(id), loaded.stamp)];
-        let mut write = vec![put(keys::customer(id), &next)];
+        let mut write = Vec::new();
         if verdict.commit {
+            let freeze = loaded.value.and_then(|record| record.freeze).unwrap_or_default();
+            let note = Note {
+                transaction: TransactionId::from_bytes(transaction),
+                other: CustomerId::from_bytes(&freeze.decider),
+                births: verdict.members.iter().map(|member| member.birth.clone()).collect(),
+                ..Note::new(IdentityEventKind::SplitOff, "")
+            };
+            write.push(log::note(&mut next, id, note, context.now()));
             write.push(Write::Insert {
                 key: keys::customers(tenant_id),
                 member: id.to_bytes(),
                 value: Bytes::new(),
             });
         }
+        write.push(put(keys::customer(id), &next));
         if let Ended::Committed(_) = context.commit(id.shard(), expect, write).await? {
             break;
         }
