@@ -123,7 +123,7 @@ fn event(phone: &str, provider_message_id: &str, kind: Kind) -> Event {
     }
 }
 
-async fn push(world: &World, event: Event) -> anyhow::Result<()> {
+pub(crate) async fn push(world: &World, event: Event) -> anyhow::Result<()> {
     let ingest = world.gateway.connect_ingest(KIOSK_TOKEN).await?;
     let request = PushRequest {
         events: vec![event],

@@ -11,6 +11,7 @@
 mod bad_input;
 mod esms;
 mod external;
+mod identity;
 mod inbound;
 mod outbound;
 mod parked;
@@ -169,6 +170,7 @@ impl World {
         external::an_adapter_in_another_process_works_both_ways(self).await?;
         external::receipts_move_forward_whenever_they_come(self).await?;
         external::an_adapter_in_python_works_both_ways(self).await?;
+        identity::scenes(self).await?;
         parked::an_unknown_account_is_parked_and_told(self).await?;
         bad_input::each_gets_one_clear_error(self).await?;
         self.a_restart_changes_nothing().await

@@ -6,7 +6,7 @@ mod customers;
 
 pub use accounts::{Accounts, Authorize};
 pub use bench::{Bench, BenchInbound, BenchOutbound};
-pub use customers::Customers;
+pub use customers::{Conflicts, Customers, MergeCustomers, OneIdentifier, SplitCustomer};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use omnigate_runtime::role::Role;

@@ -1,7 +1,7 @@
-//! `customers …`
+//! Arguments of `customers …`.
 
 use super::Remote;
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
 /// `customers …`
 #[derive(Debug, Subcommand)]
@@ -44,91 +44,23 @@ pub enum Customers {
     /// Makes two customers one: the older one survives, the other's id leads to it for ever.
     #[command(after_help = "Example: omnigate customers merge cus_… cus_… --check\n         \
         omnigate customers merge phone/+84912345678 zalo_uid/oa/123456")]
-    Merge {
-        /// Where the gateway is.
-        #[command(flatten)]
-        remote: Remote,
-        /// Customer id, or an identifier.
-        customer: String,
-        /// The other one.
-        other: String,
-        /// Only says what each rule says to it.
-        #[arg(long)]
-        check: bool,
-        /// The same for each repetition; without it one is made up.
-        #[arg(long)]
-        request_id: Option<String>,
-    },
+    Merge(MergeCustomers),
     /// Takes a customer apart: undoes a merge, or gives identifiers a customer of their own.
     #[command(after_help = "Example: omnigate customers split cus_… --merge txn_…\n         \
         omnigate customers split cus_… --identifier phone/+84912345678\n         \
         omnigate customers split cus_… --new-holder phone/+84912345678")]
-    #[command(group = clap::ArgGroup::new("how").required(true).multiple(true))]
-    Split {
-        /// Where the gateway is.
-        #[command(flatten)]
-        remote: Remote,
-        /// Customer id, or an identifier.
-        customer: String,
-        /// The merge to undo, `txn_…` from `customers get`; with --identifier only for those.
-        #[arg(long, group = "how")]
-        merge: Option<String>,
-        /// An identifier that leaves; may be given more than once.
-        #[arg(long = "identifier", group = "how", value_name = "IDENTIFIER")]
-        identifiers: Vec<String>,
-        /// An address that got a new holder: from now on it is somebody else's.
-        #[arg(long, group = "how", conflicts_with_all = ["merge", "identifiers"], value_name = "IDENTIFIER")]
-        new_holder: Option<String>,
-        /// The same for each repetition; without it one is made up.
-        #[arg(long)]
-        request_id: Option<String>,
-    },
+    Split(SplitCustomer),
     /// Gives a customer an identifier; who has it already is merged with the customer.
     #[command(after_help = "Example: omnigate customers link cus_… email/an@example.vn")]
-    Link {
-        /// Where the gateway is.
-        #[command(flatten)]
-        remote: Remote,
-        /// Customer id, or an identifier.
-        customer: String,
-        /// The identifier, `type/scope/value` or `type/value`.
-        identifier: String,
-        /// The same for each repetition; without it one is made up.
-        #[arg(long)]
-        request_id: Option<String>,
-    },
+    Link(OneIdentifier),
     /// Takes an identifier from a customer: it gets a customer of its own, with what came by it.
     #[command(after_help = "Example: omnigate customers unlink cus_… phone/+84912345678")]
-    Unlink {
-        /// Where the gateway is.
-        #[command(flatten)]
-        remote: Remote,
-        /// Customer id, or an identifier.
-        customer: String,
-        /// The identifier, `type/scope/value` or `type/value`.
-        identifier: String,
-        /// The same for each repetition; without it one is made up.
-        #[arg(long)]
-        request_id: Option<String>,
-    },
+    Unlink(OneIdentifier),
     /// Lists customers that look like one and that rules keep apart; settles one of them.
     #[command(after_help = "Example: omnigate customers conflicts\n         \
         omnigate customers conflicts --keep-apart cus_… cus_…\n         \
         omnigate customers merge cus_… cus_…")]
-    Conflicts {
-        /// Where the gateway is.
-        #[command(flatten)]
-        remote: Remote,
-        /// At most this many; without it all.
-        #[arg(long)]
-        limit: Option<usize>,
-        /// Two customers that are two, whatever a channel says from now on.
-        #[arg(long, num_args = 2, value_names = ["CUSTOMER", "OTHER"])]
-        keep_apart: Option<Vec<String>>,
-        /// The same for each repetition; without it one is made up.
-        #[arg(long)]
-        request_id: Option<String>,
-    },
+    Conflicts(Conflicts),
     /// Shows what made a customer what it is: why is this one person?
     #[command(after_help = "Example: omnigate customers identity cus_…")]
     Identity {
@@ -138,4 +70,77 @@ pub enum Customers {
         /// Customer id, or an identifier.
         customer: String,
     },
+}
+
+/// `customers merge`
+#[derive(Debug, Args)]
+pub struct MergeCustomers {
+    /// Where the gateway is.
+    #[command(flatten)]
+    pub remote: Remote,
+    /// Customer id, or an identifier.
+    pub customer: String,
+    /// The other one.
+    pub other: String,
+    /// Only says what each rule says to it.
+    #[arg(long)]
+    pub check: bool,
+    /// The same for each repetition; without it one is made up.
+    #[arg(long)]
+    pub request_id: Option<String>,
+}
+
+/// `customers split`
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("how").required(true).multiple(true))]
+pub struct SplitCustomer {
+    /// Where the gateway is.
+    #[command(flatten)]
+    pub remote: Remote,
+    /// Customer id, or an identifier.
+    pub customer: String,
+    /// The merge to undo, `txn_…` from `customers get`; with --identifier only for those.
+    #[arg(long, group = "how")]
+    pub merge: Option<String>,
+    /// An identifier that leaves; may be given more than once.
+    #[arg(long = "identifier", group = "how", value_name = "IDENTIFIER")]
+    pub identifiers: Vec<String>,
+    /// An address that got a new holder: from now on it is somebody else's.
+    #[arg(long, group = "how", conflicts_with_all = ["merge", "identifiers"], value_name = "IDENTIFIER")]
+    pub new_holder: Option<String>,
+    /// The same for each repetition; without it one is made up.
+    #[arg(long)]
+    pub request_id: Option<String>,
+}
+
+/// `customers link` and `customers unlink`
+#[derive(Debug, Args)]
+pub struct OneIdentifier {
+    /// Where the gateway is.
+    #[command(flatten)]
+    pub remote: Remote,
+    /// Customer id, or an identifier.
+    pub customer: String,
+    /// The identifier, `type/scope/value` or `type/value`.
+    pub identifier: String,
+    /// The same for each repetition; without it one is made up.
+    #[arg(long)]
+    pub request_id: Option<String>,
+}
+
+/// `customers conflicts`
+#[derive(Debug, Args)]
+pub struct Conflicts {
+    /// Where the gateway is.
+    #[command(flatten)]
+    pub remote: Remote,
+    /// At most this many; without it all.
+    #[arg(long)]
+    pub limit: Option<usize>,
+    /// Two customers that are two, whatever a channel says from now on.
+    #[arg(long, num_args = 2, value_names = ["CUSTOMER", "OTHER"])]
+    pub keep_apart: Option<Vec<String>>,
+    /// The same for each repetition; without it one is made up.
+    #[arg(long)]
+    pub request_id: Option<String>,
 }

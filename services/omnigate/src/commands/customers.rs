@@ -35,7 +35,12 @@ pub async fn run(arguments: &Customers) -> anyhow::Result<u8> {
             let id = remote::customer_id(&connection, customer).await?;
             timeline::show(&connection, remote, id, limit.unwrap_or(usize::MAX), *follow).await?;
         }
-        other => identity::run(other).await?,
+        Customers::Merge(arguments) => identity::merge(arguments).await?,
+        Customers::Split(arguments) => identity::split(arguments).await?,
+        Customers::Link(arguments) => identity::link(arguments).await?,
+        Customers::Unlink(arguments) => identity::unlink(arguments).await?,
+        Customers::Conflicts(arguments) => identity::conflicts(arguments).await?,
+        Customers::Identity { remote, customer } => identity::events(remote, customer).await?,
     }
     Ok(0)
 }

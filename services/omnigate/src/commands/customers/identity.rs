@@ -1,158 +1,39 @@
 //! `omnigate customers merge|split|link|unlink|conflicts|identity`
 
 use super::show;
-use crate::cli::{Customers, Output, Remote};
+use crate::cli::{Conflicts, MergeCustomers, OneIdentifier, Output, Remote, SplitCustomer};
 use crate::commands::{print, remote};
 use omnigate_core::identifier;
 use omnigate_proto::v1::split_customer_request::What;
 use omnigate_proto::v1::{
     Conflict, ConflictResolution, Customer, Identifier, IdentityEvent, LinkIdentifierRequest, ListConflictsRequest,
     ListIdentityEventsRequest, MergeCheck, MergeCustomersRequest, ResolveConflictRequest, SplitCustomerRequest,
-    SplitCustomerResponse, UndoneMerge, UnlinkIdentifierRequest, UnlinkIdentifierResponse, UnlinkedIdentifiers,
+    UndoneMerge, UnlinkIdentifierRequest, UnlinkedIdentifiers,
 };
 use omnigate_rpc::client::Connection;
 
-/// Runs it.
-pub(super) async fn run(arguments: &Customers) -> anyhow::Result<()> {
-    match arguments {
-        Customers::List { .. } | Customers::Get { .. } | Customers::Timeline { .. } => Ok(()),
-        Customers::Merge {
-            remote,
-            customer,
-            other,
-            check,
-            request_id,
-        } => {
-            let connection = remote::open(remote).await?;
-            let asked = MergeCustomersRequest {
-                customer_id: remote::customer_id(&connection, customer).await?,
-                other_customer_id: remote::customer_id(&connection, other).await?,
-                validate_only: *check,
-                request_id: remote::request_id(request_id.as_deref())?,
-            };
-            merge(remote, &connection, asked).await
-        }
-        Customers::Split {
-            remote,
-            customer,
-            merge,
-            identifiers,
-            new_holder,
-            request_id,
-        } => {
-            let connection = remote::open(remote).await?;
-            let identifiers: Vec<Identifier> = identifiers
-                .iter()
-                .map(|text| remote::identifier(text))
-                .collect::<Result<_, _>>()?;
-            let what = match (merge, new_holder) {
-                (Some(merge), _) => What::Undo(UndoneMerge {
-                    merge_id: merge.clone(),
-                    identifiers,
-                }),
-                (None, Some(address)) => What::NewHolder(remote::identifier(address)?),
-                (None, None) => What::Unlink(UnlinkedIdentifiers { identifiers }),
-            };
-            let asked = SplitCustomerRequest {
-                customer_id: remote::customer_id(&connection, customer).await?,
-                request_id: remote::request_id(request_id.as_deref())?,
-                what: Some(what),
-            };
-            let answer = connection.customers().split_customer(asked).await;
-            let SplitCustomerResponse {
-                customer,
-                split_customer,
-            } = answer.map_err(remote::refused)?.into_inner();
-            both(remote, [customer, split_customer])
-        }
-        Customers::Link {
-            remote,
-            customer,
-            identifier,
-            request_id,
-        } => {
-            let connection = remote::open(remote).await?;
-            let asked = LinkIdentifierRequest {
-                customer_id: remote::customer_id(&connection, customer).await?,
-                identifier: Some(remote::identifier(identifier)?),
-                request_id: remote::request_id(request_id.as_deref())?,
-            };
-            let answer = connection.customers().link_identifier(asked).await;
-            show(
-                remote,
-                &answer
-                    .map_err(remote::refused)?
-                    .into_inner()
-                    .customer
-                    .unwrap_or_default(),
-            )
-        }
-        Customers::Unlink {
-            remote,
-            customer,
-            identifier,
-            request_id,
-        } => {
-            let connection = remote::open(remote).await?;
-            let asked = UnlinkIdentifierRequest {
-                customer_id: remote::customer_id(&connection, customer).await?,
-                identifier: Some(remote::identifier(identifier)?),
-                request_id: remote::request_id(request_id.as_deref())?,
-            };
-            let answer = connection.customers().unlink_identifier(asked).await;
-            let UnlinkIdentifierResponse {
-                customer,
-                unlinked_customer,
-            } = answer.map_err(remote::refused)?.into_inner();
-            both(remote, [customer, unlinked_customer])
-        }
-        Customers::Conflicts {
-            remote,
-            limit,
-            keep_apart,
-            request_id,
-        } => {
-            let connection = remote::open(remote).await?;
-            match keep_apart.as_deref() {
-                Some([customer, other]) => {
-                    let asked = ResolveConflictRequest {
-                        customer_id: remote::customer_id(&connection, customer).await?,
-                        other_customer_id: remote::customer_id(&connection, other).await?,
-                        resolution: ConflictResolution::KeepApart.into(),
-                        request_id: remote::request_id(request_id.as_deref())?,
-                    };
-                    let answer = connection.customers().resolve_conflict(asked).await;
-                    show(
-                        remote,
-                        &answer
-                            .map_err(remote::refused)?
-                            .into_inner()
-                            .customer
-                            .unwrap_or_default(),
-                    )
-                }
-                _ => conflicts(remote, &connection, limit.unwrap_or(usize::MAX)).await,
-            }
-        }
-        Customers::Identity { remote, customer } => {
-            let connection = remote::open(remote).await?;
-            let customer_id = remote::customer_id(&connection, customer).await?;
-            events(remote, &connection, customer_id).await
-        }
-    }
-}
-
-async fn merge(remote: &Remote, connection: &Connection, asked: MergeCustomersRequest) -> anyhow::Result<()> {
-    let only_checks = asked.validate_only;
+pub(super) async fn merge(arguments: &MergeCustomers) -> anyhow::Result<()> {
+    let remote = &arguments.remote;
+    let connection = remote::open(remote).await?;
+    let asked = MergeCustomersRequest {
+        customer_id: remote::customer_id(&connection, &arguments.customer).await?,
+        other_customer_id: remote::customer_id(&connection, &arguments.other).await?,
+        validate_only: arguments.check,
+        request_id: remote::request_id(arguments.request_id.as_deref())?,
+    };
     let answer = connection.customers().merge_customers(asked).await;
     let answer = answer.map_err(remote::refused)?.into_inner();
-    if !only_checks {
+    if !arguments.check {
         return show(remote, &answer.customer.unwrap_or_default());
     }
     if remote.output == Output::Json {
         return print::json(&answer);
     }
     let survivor = answer.customer.unwrap_or_default().customer_id;
+    if answer.checks.is_empty() {
+        print::line(&format!("{survivor} is both already"));
+        return Ok(());
+    }
     print::line(&format!("{survivor} would survive"));
     let header = ["RULE", "A PERSON MAY", "HAPPENS BY ITSELF"];
     print::all(Output::Table, &answer.checks, &header, |check: &MergeCheck| {
@@ -165,6 +46,75 @@ async fn merge(remote: &Remote, connection: &Connection, asked: MergeCustomersRe
     })
 }
 
+pub(super) async fn split(arguments: &SplitCustomer) -> anyhow::Result<()> {
+    let remote = &arguments.remote;
+    let connection = remote::open(remote).await?;
+    let identifiers: Vec<Identifier> = arguments
+        .identifiers
+        .iter()
+        .map(|text| remote::identifier(text))
+        .collect::<Result<_, _>>()?;
+    let what = match (&arguments.merge, &arguments.new_holder) {
+        (Some(merge), _) => What::Undo(UndoneMerge {
+            merge_id: merge.clone(),
+            identifiers,
+        }),
+        (None, Some(address)) => What::NewHolder(remote::identifier(address)?),
+        (None, None) => What::Unlink(UnlinkedIdentifiers { identifiers }),
+    };
+    let asked = SplitCustomerRequest {
+        customer_id: remote::customer_id(&connection, &arguments.customer).await?,
+        request_id: remote::request_id(arguments.request_id.as_deref())?,
+        what: Some(what),
+    };
+    let answer = connection.customers().split_customer(asked).await;
+    let answer = answer.map_err(remote::refused)?.into_inner();
+    both(remote, [answer.customer, answer.split_customer])
+}
+
+pub(super) async fn link(arguments: &OneIdentifier) -> anyhow::Result<()> {
+    let remote = &arguments.remote;
+    let connection = remote::open(remote).await?;
+    let asked = LinkIdentifierRequest {
+        customer_id: remote::customer_id(&connection, &arguments.customer).await?,
+        identifier: Some(remote::identifier(&arguments.identifier)?),
+        request_id: remote::request_id(arguments.request_id.as_deref())?,
+    };
+    let answer = connection.customers().link_identifier(asked).await;
+    let answer = answer.map_err(remote::refused)?.into_inner();
+    show(remote, &answer.customer.unwrap_or_default())
+}
+
+pub(super) async fn unlink(arguments: &OneIdentifier) -> anyhow::Result<()> {
+    let remote = &arguments.remote;
+    let connection = remote::open(remote).await?;
+    let asked = UnlinkIdentifierRequest {
+        customer_id: remote::customer_id(&connection, &arguments.customer).await?,
+        identifier: Some(remote::identifier(&arguments.identifier)?),
+        request_id: remote::request_id(arguments.request_id.as_deref())?,
+    };
+    let answer = connection.customers().unlink_identifier(asked).await;
+    let answer = answer.map_err(remote::refused)?.into_inner();
+    both(remote, [answer.customer, answer.unlinked_customer])
+}
+
+pub(super) async fn conflicts(arguments: &Conflicts) -> anyhow::Result<()> {
+    let remote = &arguments.remote;
+    let connection = remote::open(remote).await?;
+    let Some([customer, other]) = arguments.keep_apart.as_deref() else {
+        return list(remote, &connection, arguments.limit.unwrap_or(usize::MAX)).await;
+    };
+    let asked = ResolveConflictRequest {
+        customer_id: remote::customer_id(&connection, customer).await?,
+        other_customer_id: remote::customer_id(&connection, other).await?,
+        resolution: ConflictResolution::KeepApart.into(),
+        request_id: remote::request_id(arguments.request_id.as_deref())?,
+    };
+    let answer = connection.customers().resolve_conflict(asked).await;
+    let answer = answer.map_err(remote::refused)?.into_inner();
+    show(remote, &answer.customer.unwrap_or_default())
+}
+
 /// Two customers, one below the other.
 fn both(remote: &Remote, customers: [Option<Customer>; 2]) -> anyhow::Result<()> {
     customers
@@ -172,7 +122,7 @@ fn both(remote: &Remote, customers: [Option<Customer>; 2]) -> anyhow::Result<()>
         .try_for_each(|customer| show(remote, &customer.unwrap_or_default()))
 }
 
-async fn conflicts(remote: &Remote, connection: &Connection, limit: usize) -> anyhow::Result<()> {
+async fn list(remote: &Remote, connection: &Connection, limit: usize) -> anyhow::Result<()> {
     let mut found: Vec<Conflict> = Vec::new();
     let mut page_token = String::new();
     loop {
@@ -201,7 +151,9 @@ async fn conflicts(remote: &Remote, connection: &Connection, limit: usize) -> an
     })
 }
 
-async fn events(remote: &Remote, connection: &Connection, customer_id: String) -> anyhow::Result<()> {
+pub(super) async fn events(remote: &Remote, customer: &str) -> anyhow::Result<()> {
+    let connection = remote::open(remote).await?;
+    let customer_id = remote::customer_id(&connection, customer).await?;
     let asked = ListIdentityEventsRequest { customer_id };
     let answer = connection.customers().list_identity_events(asked).await;
     let answer = answer.map_err(remote::refused)?.into_inner();
