@@ -38,6 +38,10 @@ interop:
 sim-long schedules="100000":
     OMNIGATE_SIM_SCHEDULES={{ schedules }} cargo test --release --locked -p omnigate-core --test simulation --test outbound --test identity
 
+# So many messages, merges and splits on real Redis, and a quarter as many on a cluster that loses masters
+identity-long operations="10000":
+    OMNIGATE_IDENTITY_OPERATIONS={{ operations }} tests/run -p omnigate-tests --no-capture keep_what_is_promised
+
 # Fuzz each target for so many seconds; needs the nightly compiler
 fuzz-long seconds="600":
     tests/lint/tools cargo-fuzz
@@ -54,7 +58,7 @@ bench *arguments:
     tests/bench/run {{ arguments }}
 
 # CI's longer tier: random schedules, every fuzz target for a minute, random faults, every benchmark once
-ci-long fuzz_seconds="60" fault_seconds="240": sim-long (fuzz-long fuzz_seconds) (faults-long fault_seconds) bench-smoke
+ci-long fuzz_seconds="60" fault_seconds="240": sim-long identity-long (fuzz-long fuzz_seconds) (faults-long fault_seconds) bench-smoke
 
 # Every benchmark for a second: whether it runs and counts every message once, not how fast
 bench-smoke:

@@ -14,6 +14,7 @@ mod resume;
 mod streams;
 mod templates;
 mod timeline;
+mod watched;
 
 use abilities::Abilities;
 use announcer::Announcer;

@@ -1,19 +1,20 @@
 //! TimelineService: what happened with a customer.
 
+use crate::watched::Watched;
 use crate::{Api, as_limit, problems};
 use bytes::Bytes;
-use futures_util::stream::{BoxStream, StreamExt as _};
+use futures_util::stream::{self, BoxStream, StreamExt as _};
 use omnigate_core::id::{EntryId, ThreadId};
 use omnigate_core::protocol::entries::{self, View};
 use omnigate_proto::v1::customer_event::Kind;
 use omnigate_proto::v1::list_entries_request::Of;
 use omnigate_proto::v1::{
-    GetEntryRequest, GetEntryResponse, ListEntriesRequest, ListEntriesResponse, WatchRequest, WatchResponse,
+    CustomerEvent, GetEntryRequest, GetEntryResponse, ListEntriesRequest, ListEntriesResponse, WatchRequest,
+    WatchResponse,
 };
 use omnigate_rpc::error::Problem;
 use omnigate_rpc::page;
 use omnigate_rpc::v1::timeline_service_server::TimelineService;
-use std::collections::BTreeSet;
 use tonic::{Request, Response, Status};
 
 #[tonic::async_trait]
@@ -63,30 +64,45 @@ impl TimelineService for Api {
     async fn watch(&self, request: Request<WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
         let tenant_id = problems::tenant(&request)?;
         let request = request.into_inner();
-        let homes: Option<BTreeSet<String>> = match request.customer_id.as_str() {
+        let watched = match request.customer_id.as_str() {
             "" => None,
-            id => {
-                let views = self.whole_customer(&tenant_id, id).await?.views();
-                Some(views.iter().map(|view| view.home.to_string()).collect())
-            }
+            id => Some(Watched::new(self.clone(), tenant_id.clone(), id.to_owned()).await?),
         };
         let happenings = self.happenings(tenant_id, &request.resume_token, false)?;
-        let responses = happenings.map(move |happening| {
-            let (event, resume_token) = happening?;
-            let wanted = event.filter(|event| homes.as_ref().is_none_or(|homes| homes.contains(&event.customer_id)));
-            let added = wanted.and_then(|event| match event.kind {
-                Some(Kind::EntryAdded(added)) => Some((added.entry, event.customer_id)),
-                _ => None,
-            });
-            let (entry, customer_id) = added.unwrap_or_default();
-            Ok(WatchResponse {
-                entry,
-                resume_token,
-                customer_id,
-            })
+        let responses = stream::unfold((happenings, watched), |(mut happenings, mut watched)| async move {
+            let response = match happenings.next().await? {
+                Ok((event, resume_token)) => response(watched.as_mut(), event, resume_token).await,
+                Err(status) => Err(status),
+            };
+            Some((response, (happenings, watched)))
         });
         Ok(Response::new(responses.boxed()))
     }
+}
+
+/// What a watcher is told of an event.
+async fn response(
+    watched: Option<&mut Watched>,
+    event: Option<CustomerEvent>,
+    resume_token: String,
+) -> Result<WatchResponse, Status> {
+    let mut response = WatchResponse {
+        resume_token,
+        ..WatchResponse::default()
+    };
+    let Some(event) = event else { return Ok(response) };
+    let is_shown = match watched {
+        Some(watched) => {
+            response.customer_changed = watched.follow(&event).await?;
+            watched.shows(&event)
+        }
+        None => true,
+    };
+    if let (true, Some(Kind::EntryAdded(added))) = (is_shown, event.kind) {
+        response.entry = added.entry;
+        response.customer_id = event.customer_id;
+    }
+    Ok(response)
 }
 
 impl Api {

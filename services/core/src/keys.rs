@@ -83,7 +83,7 @@ pub fn customers(tenant_id: &str) -> Key {
 /// Index of a customer: number → `state.v1.IdentityEventRecord`.
 #[must_use]
 pub fn identity_log(id: CustomerId) -> Key {
-    key(b'u', &id.0)
+    key(b'r', &id.0)
 }
 
 /// Index of a shard: a tenant's conflicts, by survivor and other customer → `state.v1.ConflictRecord`.
