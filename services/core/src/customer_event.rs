@@ -117,6 +117,40 @@ fn as_u64(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
 }
 
+/// Names of the kinds of CustomerEvents, as their fields in the contract are called.
+pub const KINDS: [&str; 4] = [
+    "customer_created",
+    "identifier_attached",
+    "entry_added",
+    "delivery_changed",
+];
+
+/// Name of a CustomerEvent's kind: one of [`KINDS`], or `unsupported` for one that this version does not know.
+#[must_use]
+pub const fn kind_name(event: &CustomerEvent) -> &'static str {
+    match &event.kind {
+        Some(Kind::CustomerCreated(_)) => "customer_created",
+        Some(Kind::IdentifierAttached(_)) => "identifier_attached",
+        Some(Kind::EntryAdded(_)) => "entry_added",
+        Some(Kind::DeliveryChanged(_)) => "delivery_changed",
+        None => "unsupported",
+    }
+}
+
+/// The thread a CustomerEvent is about, or its home where it is about none.
+#[must_use]
+pub fn thread(event: &CustomerEvent) -> &str {
+    let thread = match &event.kind {
+        Some(Kind::EntryAdded(added)) => {
+            let event = added.entry.as_ref().and_then(|entry| entry.event.as_ref());
+            event.map(|event| &event.thread_id)
+        }
+        Some(Kind::DeliveryChanged(changed)) => changed.delivery.as_ref().map(|delivery| &delivery.thread_id),
+        _ => None,
+    };
+    thread.filter(|thread| !thread.is_empty()).unwrap_or(&event.customer_id)
+}
+
 /// An event as readers see it. A kind that this version does not know is shown as unsupported, with its bytes.
 #[must_use]
 pub fn readable(bytes: &Bytes) -> Event {
@@ -202,6 +236,48 @@ pub fn entry(home: CustomerId, event: EventId, shown_at: Moment, record: &EntryR
 mod tests {
     use super::*;
     use crate::shard::Shard;
+
+    #[test]
+    fn every_kind_of_the_contract_has_its_field_s_name() {
+        let files = prost_types::FileDescriptorSet::decode(omnigate_proto::DESCRIPTORS).unwrap();
+        let messages = files.file.iter().flat_map(|file| &file.message_type);
+        let event = messages
+            .clone()
+            .find(|message| message.name() == "CustomerEvent")
+            .unwrap();
+        let fields = event.field.iter().filter(|field| field.oneof_index.is_some());
+        let names: Vec<&str> = fields.map(prost_types::FieldDescriptorProto::name).collect();
+        assert_eq!(names, KINDS);
+    }
+
+    #[test]
+    fn an_event_belongs_to_its_thread_or_else_to_its_home() {
+        let of = |kind| CustomerEvent {
+            customer_id: "cus_1".into(),
+            kind,
+            ..CustomerEvent::default()
+        };
+        let entry = Entry {
+            event: Some(Event {
+                thread_id: "thr_1".into(),
+                ..Event::default()
+            }),
+            ..Entry::default()
+        };
+        let added = of(Some(Kind::EntryAdded(omnigate_proto::v1::EntryAdded {
+            entry: Some(entry),
+        })));
+        assert_eq!((thread(&added), kind_name(&added)), ("thr_1", "entry_added"));
+        let changed = of(Some(Kind::DeliveryChanged(DeliveryChanged {
+            delivery: Some(Delivery {
+                thread_id: "thr_2".into(),
+                ..Delivery::default()
+            }),
+        })));
+        assert_eq!(thread(&changed), "thr_2");
+        let created = of(Some(Kind::CustomerCreated(CustomerCreated::default())));
+        assert_eq!((thread(&created), kind_name(&of(None))), ("cus_1", "unsupported"));
+    }
 
     #[test]
     fn the_event_inside_keeps_fields_this_version_does_not_know() {
