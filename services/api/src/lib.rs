@@ -6,17 +6,22 @@ mod accounts;
 mod announcer;
 mod customers;
 mod explain;
+mod groups;
 mod lookups;
 mod messages;
 mod parked;
 mod problems;
 mod resume;
+mod settings;
 mod streams;
 mod templates;
 mod timeline;
 
+pub use settings::Settings;
+
 use abilities::Abilities;
 use announcer::Announcer;
+use groups::Places;
 use lookups::Lookups;
 use omnigate_core::account::Directory;
 use omnigate_core::port::broker::Broker;
@@ -43,6 +48,8 @@ pub struct Api {
     partitions: u16,
     tokens: Tokens,
     stop: Stop,
+    settings: Settings,
+    places: Places,
 }
 
 /// What the role is given.
@@ -63,6 +70,8 @@ pub struct Parts {
     pub tokens: Tokens,
     /// Streams end when somebody asks for it.
     pub stop: Stop,
+    /// Consumer groups.
+    pub settings: Settings,
 }
 
 impl Api {
@@ -81,6 +90,8 @@ impl Api {
             partitions: parts.partitions,
             tokens: parts.tokens,
             stop: parts.stop,
+            settings: parts.settings,
+            places: Places::default(),
         }
     }
 

@@ -52,6 +52,8 @@ section! {
         pub tls: Tls,
         /// Limits.
         pub limits: Limits,
+        /// What internal services are told.
+        pub events: Events,
         /// Graceful stop.
         pub budgets: Budgets,
         /// Logs.
@@ -159,6 +161,16 @@ section! {
         pub calls_per_connection: u32 = 1_000,
         /// Seconds that a call without a deadline of its own may take.
         pub call_seconds: u64 = 60,
+    }
+}
+
+section! {
+    /// What internal services are told: consumer groups of `EventService.Subscribe`.
+    pub struct Events {
+        /// Seconds after which an event that a member of a consumer group did not acknowledge is sent again.
+        pub acknowledge_seconds: u64 = 60,
+        /// Events that a member of a consumer group may have without having acknowledged them.
+        pub max_unacknowledged: u32 = 1_000,
     }
 }
 

@@ -426,6 +426,22 @@ fn the_reference_and_the_structs_have_the_same_keys() {
 }
 
 #[test]
+fn limits_of_consumer_groups_are_bounded() {
+    let config = loaded("[events]\nacknowledge_seconds = 5", &[]);
+    assert_eq!(
+        (config.events.acknowledge_seconds, config.events.max_unacknowledged),
+        (5, 1000)
+    );
+    let problems = problems("[events]\nacknowledge_seconds = 0\nmax_unacknowledged = 1000000", &[]);
+    for wanted in [
+        "events.acknowledge_seconds: must be 1 to 86400",
+        "events.max_unacknowledged: must be 1 to 100000",
+    ] {
+        assert!(problems.contains(wanted), "{problems}");
+    }
+}
+
+#[test]
 fn a_seal_key_is_64_digits_and_a_former_one_never_stands_alone() {
     let key = "5E".repeat(32);
     let config = loaded(

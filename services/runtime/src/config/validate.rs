@@ -11,6 +11,10 @@ const MIN_TOKEN: usize = 16;
 const MAX_ID: usize = 64;
 /// Most partitions: their numbers are written with two digits or three.
 const MAX_PARTITIONS: u16 = 256;
+/// Longest time to acknowledge an event, in seconds.
+const MAX_ACKNOWLEDGE: u64 = 24 * 3600;
+/// Most events of a member that are not acknowledged: they stand in memory.
+const MAX_UNACKNOWLEDGED: u32 = 100_000;
 /// Longest phase of a stop, in seconds.
 const MAX_BUDGET: u64 = 3600;
 
@@ -93,6 +97,15 @@ fn limits(config: &Config, source: &Source<'_>) {
     ];
     for (name, _) in positive.into_iter().filter(|(_, limit)| *limit == 0) {
         source.wrong(&format!("limits.{name}"), "must be more than 0");
+    }
+    let events = &config.events;
+    if !(1..=MAX_ACKNOWLEDGE).contains(&events.acknowledge_seconds) {
+        let what = format!("must be 1 to {MAX_ACKNOWLEDGE}");
+        source.wrong("events.acknowledge_seconds", what);
+    }
+    if !(1..=MAX_UNACKNOWLEDGED).contains(&events.max_unacknowledged) {
+        let what = format!("must be 1 to {MAX_UNACKNOWLEDGED}");
+        source.wrong("events.max_unacknowledged", what);
     }
     let budgets = &config.budgets;
     let phases = [
