@@ -5,6 +5,7 @@ mod abilities;
 mod accounts;
 mod announcer;
 mod customers;
+mod event_webhooks;
 mod explain;
 mod groups;
 mod lookups;
@@ -24,6 +25,7 @@ use announcer::Announcer;
 use groups::Places;
 use lookups::Lookups;
 use omnigate_core::account::Directory;
+use omnigate_core::event_webhook::Endpoint;
 use omnigate_core::port::broker::Broker;
 use omnigate_core::protocol::{Context, Ports};
 use omnigate_rpc::AdapterPort;
@@ -50,6 +52,7 @@ pub struct Api {
     stop: Stop,
     settings: Settings,
     places: Places,
+    event_webhooks: Arc<Vec<Endpoint>>,
 }
 
 /// What the role is given.
@@ -72,6 +75,8 @@ pub struct Parts {
     pub stop: Stop,
     /// Consumer groups.
     pub settings: Settings,
+    /// Outgoing webhooks.
+    pub event_webhooks: Vec<Endpoint>,
 }
 
 impl Api {
@@ -92,6 +97,7 @@ impl Api {
             stop: parts.stop,
             settings: parts.settings,
             places: Places::default(),
+            event_webhooks: Arc::new(parts.event_webhooks),
         }
     }
 

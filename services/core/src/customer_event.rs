@@ -11,7 +11,10 @@ use omnigate_proto::v1::{
 };
 use prost::DecodeError;
 use prost::Message as _;
-use prost::encoding::{WireType, encode_key, encode_varint};
+use prost::encoding::{DecodeContext, WireType, decode_key, encode_key, encode_varint, skip_field};
+use prost_types::FileDescriptorSet;
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 /// Field of `CustomerEvent` that holds `EntryAdded`.
 const ENTRY_ADDED: u32 = 12;
@@ -117,24 +120,35 @@ fn as_u64(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
 }
 
-/// Names of the kinds of CustomerEvents, as their fields in the contract are called.
-pub const KINDS: [&str; 4] = [
-    "customer_created",
-    "identifier_attached",
-    "entry_added",
-    "delivery_changed",
-];
+/// Field numbers and names of the kinds of CustomerEvents, from the contract itself.
+static KINDS: LazyLock<BTreeMap<u32, String>> = LazyLock::new(|| {
+    let files = FileDescriptorSet::decode(omnigate_proto::DESCRIPTORS).unwrap_or_default();
+    let messages = files.file.into_iter().flat_map(|file| file.message_type);
+    let event = messages.filter(|message| message.name() == "CustomerEvent");
+    let fields = event.flat_map(|message| message.field);
+    let kinds = fields.filter(|field| field.oneof_index.is_some());
+    kinds
+        .filter_map(|field| Some((u32::try_from(field.number()).ok()?, field.name().to_owned())))
+        .collect()
+});
 
-/// Name of a CustomerEvent's kind: one of [`KINDS`], or `unsupported` for one that this version does not know.
+/// Names of the kinds of CustomerEvents, as their fields in the contract are called.
+pub fn kind_names() -> impl Iterator<Item = &'static str> {
+    KINDS.values().map(String::as_str)
+}
+
+/// Name of the kind of an encoded CustomerEvent; `unsupported` for one that this version does not know.
 #[must_use]
-pub const fn kind_name(event: &CustomerEvent) -> &'static str {
-    match &event.kind {
-        Some(Kind::CustomerCreated(_)) => "customer_created",
-        Some(Kind::IdentifierAttached(_)) => "identifier_attached",
-        Some(Kind::EntryAdded(_)) => "entry_added",
-        Some(Kind::DeliveryChanged(_)) => "delivery_changed",
-        None => "unsupported",
+pub fn kind_name(mut event: &[u8]) -> &'static str {
+    while let Ok((field, wire_type)) = decode_key(&mut event) {
+        if let Some(name) = KINDS.get(&field) {
+            return name;
+        }
+        if skip_field(wire_type, field, &mut event, DecodeContext::default()).is_err() {
+            break;
+        }
     }
+    "unsupported"
 }
 
 /// The thread a CustomerEvent is about, or its home where it is about none.
@@ -238,16 +252,30 @@ mod tests {
     use crate::shard::Shard;
 
     #[test]
-    fn every_kind_of_the_contract_has_its_field_s_name() {
-        let files = prost_types::FileDescriptorSet::decode(omnigate_proto::DESCRIPTORS).unwrap();
-        let messages = files.file.iter().flat_map(|file| &file.message_type);
-        let event = messages
-            .clone()
-            .find(|message| message.name() == "CustomerEvent")
-            .unwrap();
-        let fields = event.field.iter().filter(|field| field.oneof_index.is_some());
-        let names: Vec<&str> = fields.map(prost_types::FieldDescriptorProto::name).collect();
-        assert_eq!(names, KINDS);
+    fn every_kind_has_its_field_s_name() {
+        let names: Vec<&str> = kind_names().collect();
+        assert!(names.len() >= 4 && names.contains(&"customer_created"), "{names:?}");
+        let of = |kind| {
+            let event = CustomerEvent {
+                event_id: "cus_1/7".into(),
+                at: Some(Moment(9).to_timestamp()),
+                kind,
+                ..CustomerEvent::default()
+            };
+            kind_name(&event.encode_to_vec())
+        };
+        assert_eq!(
+            of(Some(Kind::CustomerCreated(CustomerCreated::default()))),
+            "customer_created"
+        );
+        assert_eq!(
+            of(Some(Kind::DeliveryChanged(DeliveryChanged::default()))),
+            "delivery_changed"
+        );
+        assert_eq!((of(None), kind_name(b"\xff")), ("unsupported", "unsupported"));
+        let mut newer = BytesMut::new();
+        open_field(&mut newer, 90, 0);
+        assert_eq!(kind_name(&newer), "unsupported");
     }
 
     #[test]
@@ -267,7 +295,7 @@ mod tests {
         let added = of(Some(Kind::EntryAdded(omnigate_proto::v1::EntryAdded {
             entry: Some(entry),
         })));
-        assert_eq!((thread(&added), kind_name(&added)), ("thr_1", "entry_added"));
+        assert_eq!(thread(&added), "thr_1");
         let changed = of(Some(Kind::DeliveryChanged(DeliveryChanged {
             delivery: Some(Delivery {
                 thread_id: "thr_2".into(),
@@ -276,7 +304,7 @@ mod tests {
         })));
         assert_eq!(thread(&changed), "thr_2");
         let created = of(Some(Kind::CustomerCreated(CustomerCreated::default())));
-        assert_eq!((thread(&created), kind_name(&of(None))), ("cus_1", "unsupported"));
+        assert_eq!(thread(&created), "cus_1");
     }
 
     #[test]

@@ -7,13 +7,16 @@ pub use queue::{Failed, MAX_WAITING, Queue};
 use crate::id::hash;
 use crate::time::Moment;
 use bytes::Bytes;
+use data_encoding::BASE64;
 use omnigate_proto::state::v1::EventWebhookRecord;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
-/// Waits after each failed attempt at an event; together a day. After the last one an event is given up.
-pub const WAITS: [Duration; 12] = [
+/// How long an event is tried, from its first failed attempt on.
+pub const LIFE: Duration = Duration::from_hours(24);
+/// Waits after each failed attempt at an event; the last one again and again.
+const WAITS: [Duration; 12] = [
     Duration::from_secs(5),
     Duration::from_secs(30),
     Duration::from_mins(2),
@@ -32,9 +35,23 @@ const COARSE: Duration = Duration::from_mins(1);
 /// Longest text of an error that is kept, in characters.
 const MAX_ERROR: usize = 200;
 
+/// Shortest and longest key, in bytes, as Standard Webhooks have it.
+const KEY: std::ops::RangeInclusive<usize> = 24..=64;
+/// What a secret begins with.
+const SECRET: &str = "whsec_";
+
 /// What an endpoint signs with.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SigningKey(pub Bytes);
+
+impl SigningKey {
+    /// The key in a secret: `whsec_` and the key in base64; `None` when it is none.
+    #[must_use]
+    pub fn read(secret: &str) -> Option<Self> {
+        let key = BASE64.decode(secret.trim().strip_prefix(SECRET)?.as_bytes()).ok()?;
+        KEY.contains(&key.len()).then(|| Self(key.into()))
+    }
+}
 
 impl fmt::Debug for SigningKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -43,20 +60,32 @@ impl fmt::Debug for SigningKey {
 }
 
 /// An endpoint as configured.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Endpoint {
     /// Its id in the configuration.
     pub id: String,
     /// Whose events it is told.
     pub tenant_id: String,
-    /// Address.
+    /// Address; may hold a secret.
     pub url: String,
+    /// Scheme and host of the address: what may be shown.
+    pub shown_url: String,
     /// Keys that sign, the present one first; a former one signs beside it while receivers change over.
     pub keys: Vec<SigningKey>,
     /// Kinds of events it wants; empty for all.
     pub kinds: BTreeSet<String>,
     /// For people.
     pub description: String,
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = formatter.debug_struct("Endpoint");
+        shown
+            .field("id", &self.id)
+            .field("url", &self.shown_url)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Endpoint {
@@ -173,7 +202,7 @@ mod tests {
 
     #[test]
     fn attempts_go_on_for_a_day_and_waits_grow() {
-        assert!(WAITS.iter().sum::<Duration>() >= DAY);
+        assert!(WAITS.iter().sum::<Duration>() >= LIFE);
         assert!(WAITS.is_sorted());
     }
 
@@ -207,7 +236,17 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_not_shown() {
-        assert_eq!(format!("{:?}", SigningKey(Bytes::from_static(b"secret"))), "***");
+    fn a_secret_holds_a_key_of_some_length_and_is_not_shown() {
+        let key = SigningKey::read("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+        assert_eq!((key.0.len(), format!("{key:?}").as_str()), (24, "***"));
+        for bad in [
+            "",
+            "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+            "whsec_c2hvcnQ=",
+            "whsec_!",
+            "whsec_",
+        ] {
+            assert_eq!(SigningKey::read(bad), None, "{bad}");
+        }
     }
 }

@@ -2,9 +2,11 @@
 
 mod accounts;
 mod bench;
+mod webhooks;
 
 pub use accounts::{Accounts, Authorize};
 pub use bench::{Bench, BenchInbound, BenchOutbound};
+pub use webhooks::Webhooks;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use omnigate_runtime::role::Role;
@@ -70,6 +72,9 @@ pub enum Command {
     /// Events that could not be applied.
     #[command(subcommand)]
     Parked(Parked),
+    /// Outgoing webhooks: who is told what takes effect.
+    #[command(subcommand)]
+    Webhooks(Webhooks),
     /// Tells the whole story of a message.
     #[command(after_help = "Example: omnigate explain msg_…\n         omnigate explain ent_…")]
     Explain(Explain),

@@ -4,6 +4,7 @@ use crate::fakes::{FakeBroker, FakeStore, TestClock, TestEntropy};
 use data_encoding::BASE64URL_NOPAD;
 use futures_util::stream::{BoxStream, StreamExt as _};
 use omnigate_api::{Api, Parts, Settings};
+use omnigate_core::event_webhook::Endpoint;
 use omnigate_core::port::Clock as _;
 use omnigate_core::port::broker::Broker as _;
 use omnigate_core::port::store::{Answer, Commit, Outcome, Query, Store, StoreError};
@@ -123,6 +124,7 @@ impl Gateway {
             tokens: page::Tokens::new(b"secret"),
             stop: stop.clone(),
             settings,
+            event_webhooks: vec![event_webhook()],
         });
         Process {
             api: Arc::new(api),
@@ -155,6 +157,18 @@ impl Gateway {
         let body = CustomerEventBatch { events }.encode_to_vec().into();
         let answers = self.broker.append(&topology::events(Partition(log)), vec![body]).await;
         assert!(answers.iter().all(Result::is_ok));
+    }
+}
+
+fn event_webhook() -> Endpoint {
+    Endpoint {
+        id: "crm".to_owned(),
+        tenant_id: TENANT.to_owned(),
+        url: "https://crm.example/hooks?key=secret".to_owned(),
+        shown_url: "https://crm.example".to_owned(),
+        keys: Vec::new(),
+        kinds: std::collections::BTreeSet::new(),
+        description: "for people".to_owned(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Consumer groups over stand-ins for store and broker, on a clock that runs ahead while nothing happens.
+//! Consumer groups and outgoing webhooks over stand-ins for store and broker, on a clock that runs ahead while nothing happens.
 
 #![allow(
     clippy::unwrap_used,
@@ -7,6 +7,7 @@
     reason = "a test stops where it is surprised"
 )]
 
+mod event_webhooks;
 #[path = "../../../dispatch/tests/role/fakes.rs"]
 mod fakes;
 mod gateway;

@@ -1,6 +1,6 @@
 //! What of one log an endpoint is still to be told: events in the order of the log, one at a time of each thread.
 
-use super::WAITS;
+use super::{LIFE, WAITS};
 use crate::consumer_group::Position;
 use crate::time::Moment;
 use bytes::Bytes;
@@ -20,6 +20,8 @@ struct Waiting {
     thread: String,
     attempts: u32,
     due: Moment,
+    /// When the first attempt failed.
+    failed_first: Option<Moment>,
     event: Bytes,
     is_under_way: bool,
 }
@@ -94,6 +96,7 @@ impl Queue {
             index: position.index,
             attempts: waiting.attempts,
             due_ms: waiting.due.0,
+            failed_first_ms: waiting.failed_first.map_or(0, |first| first.0),
         });
         EventWebhookPlace {
             offset: self.read.map(|read| read.offset),
@@ -113,7 +116,18 @@ impl Queue {
             offset: stored.offset,
             index: stored.index,
         };
-        self.insert(position, (thread, event), (stored.attempts, Moment(stored.due_ms)));
+        let failed_first = (stored.failed_first_ms != 0).then_some(Moment(stored.failed_first_ms));
+        self.insert(
+            position,
+            Waiting {
+                thread,
+                attempts: stored.attempts,
+                due: Moment(stored.due_ms),
+                failed_first,
+                event,
+                is_under_way: false,
+            },
+        );
     }
 
     /// Where to go on reading; `None` while nothing was read.
@@ -142,20 +156,24 @@ impl Queue {
 
     /// Takes an event that was read.
     pub fn push(&mut self, position: Position, thread: String, event: Bytes, now: Moment) {
-        self.insert(position, (thread, event), (0, now));
-    }
-
-    fn insert(&mut self, position: Position, (thread, event): (String, Bytes), (attempts, due): (u32, Moment)) {
-        // A replay meets events that wait already.
-        self.waiting.entry(position).or_insert_with(|| {
-            self.bytes += event.len();
+        self.insert(
+            position,
             Waiting {
                 thread,
-                attempts,
-                due,
+                attempts: 0,
+                due: now,
+                failed_first: None,
                 event,
                 is_under_way: false,
-            }
+            },
+        );
+    }
+
+    fn insert(&mut self, position: Position, waiting: Waiting) {
+        // A replay meets events that wait already.
+        self.waiting.entry(position).or_insert_with(|| {
+            self.bytes += waiting.event.len();
+            waiting
         });
     }
 
@@ -193,6 +211,13 @@ impl Queue {
         ready.map(|(position, _)| *position).take(most).collect()
     }
 
+    /// The first event that is not under way, due or not: to find out whether an endpoint is back.
+    #[must_use]
+    pub fn first(&self) -> Option<Position> {
+        let (position, waiting) = self.waiting.first_key_value()?;
+        (!waiting.is_under_way).then_some(*position)
+    }
+
     /// When the next event is due whose turn it is.
     #[must_use]
     pub fn next_due(&self) -> Option<Moment> {
@@ -218,19 +243,28 @@ impl Queue {
         }
     }
 
-    /// An attempt failed; the endpoint may have asked for a longer pause than we would make.
-    pub fn failed(&mut self, position: Position, at_least: Duration, now: Moment) -> Failed {
+    /// An attempt failed; the endpoint may have asked for a longer pause than we would make. An event is given up after a
+    /// day, but only if the endpoint took another one meanwhile: `failing_since` is since when it takes none.
+    pub fn failed(
+        &mut self,
+        position: Position,
+        (pause, failing_since): (Duration, Option<Moment>),
+        now: Moment,
+    ) -> Failed {
         let Some(waiting) = self.waiting.get_mut(&position) else {
             return Failed::GivenUp;
         };
         waiting.is_under_way = false;
-        waiting.attempts = waiting.attempts.saturating_add(1);
-        let before = usize::try_from(waiting.attempts - 1).unwrap_or(usize::MAX);
-        let Some(wait) = WAITS.get(before) else {
+        let first = *waiting.failed_first.get_or_insert(now);
+        if now >= first + LIFE && failing_since.is_none_or(|since| since > first) {
             self.delivered(position);
             return Failed::GivenUp;
-        };
-        waiting.due = now + at_least.max(*wait);
+        }
+        let before = usize::try_from(waiting.attempts).unwrap_or(usize::MAX);
+        waiting.attempts = waiting.attempts.saturating_add(1);
+        let wait = WAITS[before.min(WAITS.len() - 1)].max(pause);
+        let last = (now < first + LIFE).then_some(first + LIFE);
+        waiting.due = last.map_or(now + wait, |last| last.min(now + wait));
         Failed::Again(waiting.due)
     }
 
@@ -280,6 +314,10 @@ mod tests {
         queue
     }
 
+    fn fails(queue: &mut Queue, position: Position, now: Moment) -> Failed {
+        queue.failed(position, (Duration::ZERO, None), now)
+    }
+
     #[test]
     fn one_event_of_each_thread_at_a_time_and_in_order() {
         let mut queue = queue(&[(at(0, 0), "a"), (at(0, 1), "b"), (at(1, 0), "a"), (at(2, 0), "c")]);
@@ -288,10 +326,7 @@ mod tests {
         queue.begin(at(0, 0)).unwrap();
         assert_eq!(queue.ready(NOW, 9), [at(0, 1), at(2, 0)], "its thread waits");
         // A failing event holds up its own thread.
-        assert_eq!(
-            queue.failed(at(0, 0), Duration::ZERO, NOW),
-            Failed::Again(NOW + WAITS[0])
-        );
+        assert_eq!(fails(&mut queue, at(0, 0), NOW), Failed::Again(NOW + WAITS[0]));
         assert_eq!(queue.ready(NOW, 9), [at(0, 1), at(2, 0)]);
         queue.begin(at(0, 1)).unwrap();
         queue.delivered(at(0, 1));
@@ -304,20 +339,34 @@ mod tests {
     #[test]
     fn an_event_is_given_up_after_a_day_and_its_thread_goes_on() {
         let mut queue = queue(&[(at(0, 0), "a"), (at(0, 1), "a")]);
-        let mut now = NOW;
-        for _ in WAITS {
+        let (mut now, mut attempts) = (NOW, 0);
+        loop {
             assert_eq!(queue.ready(now, 9), [at(0, 0)]);
             queue.begin(at(0, 0)).unwrap();
-            let Failed::Again(due) = queue.failed(at(0, 0), Duration::ZERO, now) else {
-                panic!("given up early");
+            attempts += 1;
+            let Failed::Again(due) = fails(&mut queue, at(0, 0), now) else {
+                break;
             };
             assert_eq!(queue.next_due(), Some(due));
             now = due;
         }
-        assert!(now.since(NOW) >= Duration::from_hours(24));
-        queue.begin(at(0, 0)).unwrap();
-        assert_eq!(queue.failed(at(0, 0), Duration::ZERO, now), Failed::GivenUp);
+        assert_eq!((now, attempts), (NOW + LIFE, WAITS.len() + 1));
         assert_eq!(queue.ready(now, 9), [at(0, 1)]);
+    }
+
+    #[test]
+    fn no_event_is_given_up_while_the_endpoint_takes_none() {
+        let mut queue = queue(&[(at(0, 0), "a"), (at(0, 1), "b")]);
+        let day = NOW + LIFE;
+        for now in [NOW, day, day + LIFE] {
+            queue.begin(at(0, 0)).unwrap();
+            let failed = queue.failed(at(0, 0), (Duration::ZERO, Some(NOW)), now);
+            assert!(matches!(failed, Failed::Again(due) if due > now), "{failed:?}");
+        }
+        // It took something since, and fails again.
+        let failing_since = Some(NOW + Duration::from_secs(1));
+        let failed = queue.failed(at(0, 0), (Duration::ZERO, failing_since), day);
+        assert_eq!(failed, Failed::GivenUp);
     }
 
     #[test]
@@ -325,7 +374,7 @@ mod tests {
         let mut queue = queue(&[(at(0, 0), "a")]);
         queue.begin(at(0, 0)).unwrap();
         let asked = Duration::from_mins(3);
-        assert_eq!(queue.failed(at(0, 0), asked, NOW), Failed::Again(NOW + asked));
+        assert_eq!(queue.failed(at(0, 0), (asked, None), NOW), Failed::Again(NOW + asked));
         assert_eq!(queue.ready(NOW, 9), []);
         queue.hasten(NOW);
         assert_eq!(queue.ready(NOW, 9), [at(0, 0)]);
@@ -335,7 +384,7 @@ mod tests {
     fn it_comes_back_from_the_store_as_it_was() {
         let mut queue = queue(&[(at(3, 0), "a"), (at(3, 1), "b"), (at(5, 0), "a")]);
         queue.begin(at(3, 0)).unwrap();
-        queue.failed(at(3, 0), Duration::ZERO, NOW);
+        fails(&mut queue, at(3, 0), NOW);
         queue.delivered(at(3, 1));
         queue.replay(2, Moment(7));
         queue.passed(at(1, 0));
@@ -350,12 +399,13 @@ mod tests {
     #[test]
     fn a_full_queue_fits_a_cursor() {
         let mut queue = Queue::new(NOW, 0);
-        for number in 0..MAX_WAITING {
-            assert!(queue.has_room());
+        // An entry that is read when there is room for one more event.
+        for number in 0..MAX_WAITING + 511 {
+            assert_eq!(queue.has_room(), number < MAX_WAITING);
             let position = at(u64::MAX - 5000 + u64::try_from(number).unwrap(), 511);
             queue.push(position, number.to_string(), Bytes::new(), NOW);
             queue.begin(position).unwrap();
-            queue.failed(position, Duration::ZERO, NOW);
+            fails(&mut queue, position, NOW);
         }
         assert!(!queue.has_room());
         let cursor = prost::Message::encode_to_vec(&queue.store());

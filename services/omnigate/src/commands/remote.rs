@@ -2,9 +2,11 @@
 
 use crate::cli::Remote;
 use anyhow::{Context as _, bail};
+use omnigate_core::port::Entropy as _;
 use omnigate_proto::v1::Identifier;
 use omnigate_rpc::auth::read_local_token;
 use omnigate_rpc::client::{Connection, explain};
+use omnigate_runtime::clock::SystemEntropy;
 use tonic::Status;
 
 /// Connects with the token that was given, or the one in the data folder.
@@ -20,6 +22,15 @@ pub async fn open(remote: &Remote) -> anyhow::Result<Connection> {
 #[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` wants")]
 pub fn refused(status: Status) -> anyhow::Error {
     anyhow::anyhow!(explain(&status))
+}
+
+/// The id of a request as given, or a random one.
+pub fn request_id(given: Option<&String>) -> anyhow::Result<String> {
+    if let Some(id) = given {
+        return Ok(id.clone());
+    }
+    let random = SystemEntropy::new()?.bytes();
+    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Reads `type/scope/value` or `type/value`.

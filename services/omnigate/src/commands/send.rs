@@ -4,7 +4,6 @@ use super::{print, remote};
 use crate::cli::{Output, Send};
 use anyhow::{Context as _, bail};
 use omnigate_core::delivery::has_ended;
-use omnigate_core::port::Entropy as _;
 use omnigate_core::time::Moment;
 use omnigate_proto::v1::part::Content;
 use omnigate_proto::v1::send_message_request::Target;
@@ -12,7 +11,6 @@ use omnigate_proto::v1::{
     Delivery, DeliveryState, GetMessageRequest, Media, MediaKind, Message, Part, SendMessageRequest, Text,
 };
 use omnigate_rpc::client::Connection;
-use omnigate_runtime::clock::SystemEntropy;
 use std::time::{Duration, Instant};
 
 /// How long `--wait` waits.
@@ -65,14 +63,7 @@ fn request(arguments: &Send) -> anyhow::Result<SendMessageRequest> {
         }
         None => None,
     };
-    let request_id = match &arguments.request_id {
-        Some(id) => id.clone(),
-        None => SystemEntropy::new()?
-            .bytes()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect(),
-    };
+    let request_id = remote::request_id(arguments.request_id.as_ref())?;
     Ok(SendMessageRequest {
         request_id,
         target: Some(target),

@@ -5,7 +5,6 @@ mod scheduler;
 use super::switchboard::Switchboard;
 use super::{Inside, Listeners, StartError};
 use omnigate_api::Api;
-use omnigate_core::account::Directory;
 use omnigate_core::port::broker::Broker;
 use omnigate_core::protocol::Ports;
 use omnigate_dispatch::Dispatch;
@@ -31,7 +30,7 @@ fn restart() -> OnExit {
 /// Starts all of them, those first that others need.
 pub(super) fn start(inside: &Arc<Inside>, roles: &RoleSet, mut listeners: Listeners) -> Result<(), StartError> {
     let ingest = ingest(inside, roles, listeners.ingest.take())?;
-    let configured = configured_addresses(&inside.directory);
+    let configured = configured_addresses(inside);
     let transport = Arc::new(HttpTransport::new(configured.iter().map(String::as_str))?);
     let custodied = scheduler(inside, roles, listeners.sessions.take(), &transport)?;
     let edge = edge(inside, roles, &ingest, custodied, transport, &mut listeners)?;
@@ -248,15 +247,20 @@ fn edge(
     Ok(Some(local::adapter(sending)))
 }
 
-/// Addresses that the operator configured, which may lie in private networks.
-fn configured_addresses(directory: &Directory) -> Vec<String> {
+/// Addresses that the operator configured, which may lie in private networks; those of outgoing webhooks only where that
+/// is said, because they are often named by others.
+fn configured_addresses(inside: &Inside) -> Vec<String> {
+    let directory = &inside.directory;
+    let webhooks = inside.config.event_webhooks.values();
+    let webhooks = webhooks.filter(|webhook| webhook.allow_private);
+    let webhooks = webhooks.map(|webhook| webhook.url.expose().to_owned());
     let of_apps = directory.apps.values().map(|app| &app.settings);
     let of_accounts = directory.accounts.values().map(|account| &account.settings);
     let named = of_apps.chain(of_accounts).flat_map(|settings| {
         let addresses = settings.0.iter().filter(|(name, _)| name.ends_with("_url"));
         addresses.filter_map(|(_, value)| value.as_str())
     });
-    named.map(str::to_owned).collect()
+    named.map(str::to_owned).chain(webhooks).collect()
 }
 
 /// Every account's adapter behind one port; without an edge, only external ones.
@@ -290,6 +294,7 @@ fn api(
             max_unacknowledged: usize::try_from(inside.config.events.max_unacknowledged).unwrap_or(usize::MAX),
             ..omnigate_api::Settings::default()
         },
+        event_webhooks: inside.config.event_webhooks(),
     }));
     let announcing = Arc::clone(&api);
     supervise(&inside.stop, Phase::Flush, "api", restart(), move |token| {
@@ -305,6 +310,7 @@ fn api(
         .customer(Arc::clone(&api))
         .timeline(Arc::clone(&api))
         .event(Arc::clone(&api))
+        .event_webhook(Arc::clone(&api))
         .account(Arc::clone(&api))
         .parked(api);
     inside.serve("api", listener, services, Phase::Intake);

@@ -12,6 +12,7 @@ use omnigate_runtime::task::supervise;
 use omnigate_runtime::telemetry::metrics::MetricsError;
 use omnigate_scheduler::{Custodians, Scheduler, Sessions};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 
 pub(super) fn scheduler(
@@ -37,6 +38,8 @@ pub(super) fn scheduler(
     let settings = omnigate_scheduler::Settings {
         partitions: inside.config.broker.partitions,
         drain_within: inside.drain(Phase::Flush),
+        webhook_time: Duration::from_secs(inside.config.events.webhook_seconds),
+        webhook_disable_after: Duration::from_secs(inside.config.events.webhook_disable_hours * 3600),
         ..omnigate_scheduler::Settings::default()
     };
     let sessions = Arc::new(Sessions::new(inside.ports()?, Arc::clone(&inside.directory), &settings));
@@ -44,7 +47,10 @@ pub(super) fn scheduler(
         custodians: custodians(&inside.directory),
         transport: Arc::clone(transport) as Arc<dyn Transport>,
     };
-    let scheduler = Arc::new(Scheduler::new(parts, care, Arc::clone(&inside.directory), settings));
+    let receivers = Arc::clone(transport) as Arc<dyn Transport>;
+    let scheduler = Scheduler::new(parts, care, Arc::clone(&inside.directory), settings)
+        .with_event_webhooks(inside.config.event_webhooks(), receivers);
+    let scheduler = Arc::new(scheduler);
     let credentials = scheduler.credentials();
     custody(inside, &scheduler);
     supervise(&inside.stop, Phase::Flush, "scheduler", restart(), move |token| {
