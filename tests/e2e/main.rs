@@ -10,6 +10,7 @@
 
 mod bad_input;
 mod esms;
+mod events;
 mod external;
 mod inbound;
 mod outbound;
@@ -60,6 +61,8 @@ pub(crate) struct World {
     pub(crate) twilio: SmsHandle,
     pub(crate) esms: SmsHandle,
     pub(crate) speedsms: SmsHandle,
+    /// Of outgoing webhooks.
+    pub(crate) receiver: events::Receiver,
 }
 
 /// What is played in a world.
@@ -135,6 +138,7 @@ impl World {
         esms::configure(&mut keys, &esms, &webhooks);
         let speedsms = speedsms::start().await?;
         speedsms::configure(&mut keys, &speedsms);
+        let receiver = events::Receiver::start(&mut keys).await?;
         let Some(gateway) = Gateway::start(shape, &keys).await? else {
             return Ok(None);
         };
@@ -153,6 +157,7 @@ impl World {
             twilio,
             esms,
             speedsms,
+            receiver,
         }))
     }
 
@@ -170,6 +175,8 @@ impl World {
         external::receipts_move_forward_whenever_they_come(self).await?;
         external::an_adapter_in_python_works_both_ways(self).await?;
         parked::an_unknown_account_is_parked_and_told(self).await?;
+        events::a_group_shares_the_work_and_loses_nothing(self).await?;
+        events::a_webhook_is_told_everything_in_order_and_again_when_asked(self).await?;
         bad_input::each_gets_one_clear_error(self).await?;
         self.a_restart_changes_nothing().await
     }
