@@ -97,17 +97,16 @@ impl Api {
         let context = self.context();
         let groups = consumer_group::list(&context, tenant_id).await;
         let groups = groups.map_err(|error| problems::store(&error))?;
-        let mut shown = Vec::with_capacity(groups.len());
-        for group in groups {
+        let shown = groups.into_iter().map(async |group| {
             let members = lease::members(&context, &group.membership()).await;
             let members = members.map_err(|error| problems::store(&error))?;
-            shown.push(EventGroup {
+            Ok(EventGroup {
                 group: group.name,
                 created_at: Some(group.created_at.to_timestamp()),
                 members: u32::try_from(members.len()).unwrap_or(u32::MAX),
-            });
-        }
-        Ok(shown)
+            })
+        });
+        try_join_all(shown).await
     }
 
     /// Forgets a group.

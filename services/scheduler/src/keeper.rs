@@ -7,7 +7,11 @@ use crate::{
 use futures_util::future::BoxFuture;
 use omnigate_core::protocol::lease::LeaseError;
 use std::{collections::BTreeMap, time::Duration};
-use tokio::{task::JoinHandle, time::timeout};
+use tokio::{
+    sync::watch,
+    task::JoinHandle,
+    time::{Instant, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 /// A share is renewed this many times within its lease.
@@ -17,8 +21,9 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// What is to be done about each thing that is ours.
 pub(crate) trait Work: Sync {
-    /// The work on one of them, which ends soon after `stop`.
-    fn begin(&self, ours: Ours, stop: CancellationToken) -> BoxFuture<'static, ()>;
+    /// The work on one of them, which ends soon after `stop`. `ends` tells when it is ours no more, as far as is known:
+    /// while the store is away nobody can stop the work in time.
+    fn begin(&self, ours: Ours, ends: watch::Receiver<Instant>, stop: CancellationToken) -> BoxFuture<'static, ()>;
 
     /// Told how many are ours.
     fn holds(&self, count: usize);
@@ -27,6 +32,7 @@ pub(crate) trait Work: Sync {
 /// The work on one of them.
 struct Running {
     epoch: u64,
+    ends: watch::Sender<Instant>,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -84,11 +90,19 @@ async fn follow(shares: &Shares, running: &mut Runs, work: &impl Work) {
     *running = kept;
     end::<Runs>(lost).await;
     for ours in held {
-        running.entry(ours.number).or_insert_with(|| {
-            let (epoch, stop) = (ours.epoch, CancellationToken::new());
-            let task = tokio::spawn(work.begin(ours, stop.clone()));
-            Running { epoch, stop, task }
+        let (epoch, until) = (ours.epoch, ours.ends);
+        let run = running.entry(ours.number).or_insert_with(|| {
+            let (ends, told) = watch::channel(until);
+            let stop = CancellationToken::new();
+            let task = tokio::spawn(work.begin(ours, told, stop.clone()));
+            Running {
+                epoch,
+                ends,
+                stop,
+                task,
+            }
         });
+        run.ends.send_replace(until);
     }
 }
 

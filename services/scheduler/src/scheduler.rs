@@ -19,6 +19,7 @@ use omnigate_core::{
     protocol::Ports,
 };
 use std::sync::Arc;
+use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 /// What the role needs from outside.
@@ -103,7 +104,7 @@ impl Scheduler {
 struct Groups(Arc<Shared>);
 
 impl Work for Groups {
-    fn begin(&self, ours: Ours, stop: CancellationToken) -> BoxFuture<'static, ()> {
+    fn begin(&self, ours: Ours, _: watch::Receiver<Instant>, stop: CancellationToken) -> BoxFuture<'static, ()> {
         let rounds = Rounds::new(Arc::clone(&self.0), ours.number);
         async move { rounds.run(stop).await }.boxed()
     }

@@ -36,6 +36,8 @@ pub(crate) struct Ours {
     pub(crate) epoch: u64,
     /// Under which we hold it.
     pub(crate) owner: String,
+    /// When it is ours no more unless prolonged; never later than the store's.
+    pub(crate) ends: Instant,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +65,7 @@ impl Shares {
             number: *number,
             epoch: holding.epoch,
             owner: self.owner.clone(),
+            ends: holding.ends,
         })
         .collect()
     }

@@ -12,6 +12,7 @@ use futures_util::future::{BoxFuture, FutureExt as _};
 use line::Line;
 use omnigate_core::{event_webhook::Endpoint, port::adapter::Transport, shard::Partition, topology};
 use std::sync::Arc;
+use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 /// Who is told, and how.
@@ -68,13 +69,13 @@ struct Lines {
 }
 
 impl Work for Lines {
-    fn begin(&self, ours: Ours, stop: CancellationToken) -> BoxFuture<'static, ()> {
+    fn begin(&self, ours: Ours, ends: watch::Receiver<Instant>, stop: CancellationToken) -> BoxFuture<'static, ()> {
         let Some((endpoint, log)) = self.webhooks.pair(ours.number, self.logs) else {
             return std::future::ready(()).boxed();
         };
         let (shared, transport) = (Arc::clone(&self.shared), Arc::clone(&self.webhooks.transport));
         let (endpoint, lease) = (Arc::clone(endpoint), endpoint.lease(log));
-        async move { Line::run(shared, transport, (endpoint, log, lease), ours, &stop).await }.boxed()
+        async move { Line::run(shared, transport, (endpoint, log, lease), (ours, ends), &stop).await }.boxed()
     }
 
     fn holds(&self, count: usize) {

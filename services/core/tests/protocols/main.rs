@@ -4,6 +4,7 @@
 mod consumer_group;
 mod credential;
 mod echo;
+mod event_webhook;
 mod lease;
 mod link;
 mod outbox;

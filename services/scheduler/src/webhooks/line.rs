@@ -22,7 +22,10 @@ use omnigate_proto::state::v1::EventWebhookRecord;
 use omnigate_runtime::log::{Entries, follow};
 use place::Broken;
 use std::{future::pending, sync::Arc, time::Duration};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
+use tokio::{
+    sync::watch,
+    time::{Instant, MissedTickBehavior, interval, sleep_until, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 /// Events told at once, each of another thread.
@@ -45,6 +48,8 @@ pub(super) struct Line {
     log: Partition,
     lease: String,
     ours: Ours,
+    /// When the lease ends; nothing is begun afterwards.
+    ends: watch::Receiver<Instant>,
     queue: Queue,
     entries: Entries,
     /// How the endpoint stood a moment ago.
@@ -68,7 +73,7 @@ impl Line {
         shared: Arc<Shared>,
         transport: Arc<dyn Transport>,
         (endpoint, log, lease): (Arc<Endpoint>, Partition, String),
-        ours: Ours,
+        (ours, ends): (Ours, watch::Receiver<Instant>),
         stop: &CancellationToken,
     ) {
         let entries = follow(Arc::clone(&shared.broker), topology::events(log), From::Next);
@@ -80,6 +85,7 @@ impl Line {
             log,
             lease,
             ours,
+            ends,
             queue,
             entries,
             record: EventWebhookRecord::default(),
@@ -127,13 +133,15 @@ impl Line {
                 Some((position, outcome)) = self.calls.next() => self.ended(position, outcome).await,
                 Some(entry) = self.entries.next(), if reads => self.took(&entry),
                 () = at(due) => {}
+                Ok(()) = self.ends.changed() => {}
             }
         }
     }
 
     /// Begins as many calls as may be under way; one only while the receiver fails.
     fn begin_calls(&mut self) {
-        let is_closed = self.closed_until.is_some_and(|until| until > Instant::now());
+        let now = Instant::now();
+        let is_closed = *self.ends.borrow() <= now || self.closed_until.is_some_and(|until| until > now);
         let most = if self.pauses > 0 { 1 } else { AT_ONCE };
         let free = most.saturating_sub(self.calls.len());
         if free == 0 || is_closed || is_disabled(&self.record) {

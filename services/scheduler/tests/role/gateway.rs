@@ -115,10 +115,20 @@ impl Gateway {
 
     /// Schedules outgoing webhooks, and looks at nothing else: days pass in these tests.
     pub(crate) fn schedule_webhooks(&self, endpoints: Vec<Endpoint>, receiver: Arc<dyn Transport>) -> Running {
+        self.schedule_webhooks_with(endpoints, receiver, Duration::from_secs(10))
+    }
+
+    /// The same with places that are kept only so often.
+    pub(crate) fn schedule_webhooks_with(
+        &self,
+        endpoints: Vec<Endpoint>,
+        receiver: Arc<dyn Transport>,
+        webhook_tick: Duration,
+    ) -> Running {
         let settings = Settings {
             busy_pause: Duration::from_hours(10),
             idle_pause: Duration::from_hours(10),
-            webhook_tick: Duration::from_secs(10),
+            webhook_tick,
             ..Settings::default()
         };
         let begin = |scheduler: Scheduler| scheduler.with_event_webhooks(endpoints, receiver);

@@ -12,6 +12,7 @@ use omnigate_proto::state::v1::EventWebhookRecord;
 use omnigate_proto::v1::CustomerEvent;
 use receiver::{Receiver, changed, created, endpoint};
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::sleep;
 
@@ -224,6 +225,28 @@ async fn a_replay_tells_again_everything_since_a_moment_in_order() {
     let running = gateway.schedule_webhooks(vec![endpoint()], receiver.clone());
     sleep(LONG).await;
     assert_eq!(receiver.calls().len(), 8);
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_the_store_nothing_is_told_beyond_the_lease() {
+    let gateway = Gateway::new();
+    let receiver = Receiver::new(&gateway);
+    // The line itself has nothing to ask the store meanwhile.
+    let running = gateway.schedule_webhooks_with(vec![endpoint()], receiver.clone(), Duration::from_hours(1));
+    sleep(LONG).await;
+    gateway.tell(0, vec![changed("a", 1)]).await;
+    eventually(|| async { receiver.taken("a") == [1] }).await;
+    // A store that does not even refuse: nobody is told that the lease is over.
+    gateway.store.hangs.store(true, Ordering::SeqCst);
+    gateway.tell(0, vec![changed("a", 2)]).await;
+    eventually(|| async { receiver.taken("a") == [1, 2] }).await;
+    sleep(Duration::from_secs(20)).await;
+    gateway.tell(0, vec![changed("a", 3)]).await;
+    sleep(Duration::from_secs(20)).await;
+    assert_eq!(receiver.taken("a"), [1, 2], "the log may be another's by now");
+    gateway.store.hangs.store(false, Ordering::SeqCst);
+    eventually(|| async { receiver.taken("a") == [1, 2, 3] }).await;
     running.stop().await;
 }
 
