@@ -113,23 +113,31 @@ impl Gateway {
         self.schedule_for(directory(), custodians)
     }
 
-    /// Schedules outgoing webhooks, and looks at nothing else: days pass in these tests.
+    /// Schedules outgoing webhooks, and looks at nothing else.
     pub(crate) fn schedule_webhooks(&self, endpoints: Vec<Endpoint>, receiver: Arc<dyn Transport>) -> Running {
-        self.schedule_webhooks_with(endpoints, receiver, Duration::from_secs(10))
+        self.schedule_webhooks_with(endpoints, receiver, Settings::default())
     }
 
-    /// The same with places that are kept only so often.
+    /// The same for days, which are long with a beat of seconds.
+    pub(crate) fn schedule_webhooks_for_days(&self, endpoints: Vec<Endpoint>, receiver: Arc<dyn Transport>) -> Running {
+        let settings = Settings {
+            lease: Duration::from_mins(10),
+            webhook_tick: Duration::from_mins(1),
+            ..Settings::default()
+        };
+        self.schedule_webhooks_with(endpoints, receiver, settings)
+    }
+
     pub(crate) fn schedule_webhooks_with(
         &self,
         endpoints: Vec<Endpoint>,
         receiver: Arc<dyn Transport>,
-        webhook_tick: Duration,
+        settings: Settings,
     ) -> Running {
         let settings = Settings {
             busy_pause: Duration::from_hours(10),
             idle_pause: Duration::from_hours(10),
-            webhook_tick,
-            ..Settings::default()
+            ..settings
         };
         let begin = |scheduler: Scheduler| scheduler.with_event_webhooks(endpoints, receiver);
         self.begin_scheduler(Directory::default(), Custodians::new(), settings, begin)

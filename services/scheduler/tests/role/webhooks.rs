@@ -10,6 +10,7 @@ use omnigate_core::protocol;
 use omnigate_core::time::Moment;
 use omnigate_proto::state::v1::EventWebhookRecord;
 use omnigate_proto::v1::CustomerEvent;
+use omnigate_scheduler::Settings;
 use receiver::{Receiver, changed, created, endpoint};
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
@@ -81,7 +82,7 @@ async fn an_event_that_fails_holds_up_its_own_thread_for_a_day_and_no_other() {
             200
         }
     });
-    let running = gateway.schedule_webhooks(vec![endpoint()], receiver.clone());
+    let running = gateway.schedule_webhooks_for_days(vec![endpoint()], receiver.clone());
     sleep(LONG).await;
     gateway
         .tell(
@@ -119,7 +120,7 @@ async fn a_receiver_that_is_away_for_hours_gets_everything_at_once_when_it_is_ba
     let gateway = Gateway::new();
     let receiver = Receiver::new(&gateway);
     receiver.answers(|_| 0);
-    let running = gateway.schedule_webhooks(vec![endpoint()], receiver.clone());
+    let running = gateway.schedule_webhooks_for_days(vec![endpoint()], receiver.clone());
     sleep(LONG).await;
     for number in 1..=20 {
         gateway.tell(1, vec![changed("a", number), changed("b", number)]).await;
@@ -144,7 +145,7 @@ async fn an_endpoint_that_fails_for_a_day_is_disabled_and_enabled_goes_on_where_
     let gateway = Gateway::new();
     let receiver = Receiver::new(&gateway);
     receiver.answers(|_| 503);
-    let running = gateway.schedule_webhooks(vec![endpoint()], receiver.clone());
+    let running = gateway.schedule_webhooks_for_days(vec![endpoint()], receiver.clone());
     sleep(LONG).await;
     gateway.tell(0, vec![changed("a", 1)]).await;
     sleep(Duration::from_hours(23)).await;
@@ -161,7 +162,7 @@ async fn an_endpoint_that_fails_for_a_day_is_disabled_and_enabled_goes_on_where_
     receiver.answers(|_| 200);
     // Also over a restart.
     running.stop().await;
-    let running = gateway.schedule_webhooks(vec![endpoint()], receiver.clone());
+    let running = gateway.schedule_webhooks_for_days(vec![endpoint()], receiver.clone());
     sleep(Duration::from_hours(1)).await;
     assert_eq!(receiver.calls().len(), calls, "it is told nothing");
     change(&gateway, |record, _| event_webhook::enabled(record)).await;
@@ -175,7 +176,7 @@ async fn gone_disables_at_once_and_pauses_are_kept() {
     let receiver = Receiver::new(&gateway);
     receiver.answers(|_| 429);
     *receiver.retry_after.lock().unwrap() = Some(600);
-    let running = gateway.schedule_webhooks(vec![endpoint()], receiver.clone());
+    let running = gateway.schedule_webhooks_for_days(vec![endpoint()], receiver.clone());
     sleep(LONG).await;
     gateway.tell(0, vec![changed("a", 1)]).await;
     sleep(Duration::from_secs(590)).await;
@@ -233,7 +234,11 @@ async fn without_the_store_nothing_is_told_beyond_the_lease() {
     let gateway = Gateway::new();
     let receiver = Receiver::new(&gateway);
     // The line itself has nothing to ask the store meanwhile.
-    let running = gateway.schedule_webhooks_with(vec![endpoint()], receiver.clone(), Duration::from_hours(1));
+    let settings = Settings {
+        webhook_tick: Duration::from_hours(1),
+        ..Settings::default()
+    };
+    let running = gateway.schedule_webhooks_with(vec![endpoint()], receiver.clone(), settings);
     sleep(LONG).await;
     gateway.tell(0, vec![changed("a", 1)]).await;
     eventually(|| async { receiver.taken("a") == [1] }).await;
