@@ -10,6 +10,7 @@
 
 mod bad_input;
 mod esms;
+mod events;
 mod external;
 mod identity;
 mod inbound;
@@ -61,6 +62,8 @@ pub(crate) struct World {
     pub(crate) twilio: SmsHandle,
     pub(crate) esms: SmsHandle,
     pub(crate) speedsms: SmsHandle,
+    /// Of outgoing webhooks.
+    pub(crate) receiver: events::Receiver,
 }
 
 /// What is played in a world.
@@ -136,6 +139,7 @@ impl World {
         esms::configure(&mut keys, &esms, &webhooks);
         let speedsms = speedsms::start().await?;
         speedsms::configure(&mut keys, &speedsms);
+        let receiver = events::Receiver::start(&mut keys).await?;
         let Some(gateway) = Gateway::start(shape, &keys).await? else {
             return Ok(None);
         };
@@ -154,6 +158,7 @@ impl World {
             twilio,
             esms,
             speedsms,
+            receiver,
         }))
     }
 
@@ -172,6 +177,8 @@ impl World {
         external::an_adapter_in_python_works_both_ways(self).await?;
         identity::scenes(self).await?;
         parked::an_unknown_account_is_parked_and_told(self).await?;
+        events::a_group_shares_the_work_and_loses_nothing(self).await?;
+        events::a_webhook_is_told_everything_in_order_and_again_when_asked(self).await?;
         bad_input::each_gets_one_clear_error(self).await?;
         self.a_restart_changes_nothing().await
     }

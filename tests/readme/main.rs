@@ -34,6 +34,12 @@ async fn every_command_of_the_readme_works() {
     let zalo = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let zalo = Zalo::start(zalo, zalo::Options::default()).unwrap();
     official_account(&mut keys, &zalo);
+    keys.insert(
+        "event_webhooks.crm.url".to_owned(),
+        "http://127.0.0.1:9/omnigate".to_owned(),
+    );
+    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    keys.insert("event_webhooks.crm.secret".to_owned(), secret.to_owned());
     let gateway = Gateway::start(Shape::One, &keys).await.unwrap().unwrap();
     bot::point(&sandbox, &gateway, "shop", 1).await.unwrap();
     let person = sandbox.user("An");

@@ -5,21 +5,28 @@ mod abilities;
 mod accounts;
 mod announcer;
 mod customers;
+mod event_webhooks;
 mod explain;
+mod groups;
 mod lookups;
 mod messages;
 mod parked;
 mod problems;
 mod resume;
+mod settings;
 mod streams;
 mod templates;
 mod timeline;
 mod watched;
 
+pub use settings::Settings;
+
 use abilities::Abilities;
 use announcer::Announcer;
+use groups::Places;
 use lookups::Lookups;
 use omnigate_core::account::Directory;
+use omnigate_core::event_webhook::Endpoint;
 use omnigate_core::port::broker::Broker;
 use omnigate_core::protocol::{Context, Ports};
 use omnigate_rpc::AdapterPort;
@@ -44,6 +51,9 @@ pub struct Api {
     partitions: u16,
     tokens: Tokens,
     stop: Stop,
+    settings: Settings,
+    places: Places,
+    event_webhooks: Arc<Vec<Endpoint>>,
 }
 
 /// What the role is given.
@@ -64,6 +74,10 @@ pub struct Parts {
     pub tokens: Tokens,
     /// Streams end when somebody asks for it.
     pub stop: Stop,
+    /// Consumer groups.
+    pub settings: Settings,
+    /// Outgoing webhooks.
+    pub event_webhooks: Vec<Endpoint>,
 }
 
 impl Api {
@@ -82,6 +96,9 @@ impl Api {
             partitions: parts.partitions,
             tokens: parts.tokens,
             stop: parts.stop,
+            settings: parts.settings,
+            places: Places::default(),
+            event_webhooks: Arc::new(parts.event_webhooks),
         }
     }
 

@@ -4,23 +4,19 @@ use crate::resume::Resume;
 use crate::{Api, problems};
 use futures_util::stream::{self, BoxStream, SelectAll, StreamExt as _};
 use omnigate_core::customer_event;
-use omnigate_core::port::broker::{Broker, LogEntry};
-use omnigate_core::shard::Partition;
+use omnigate_core::port::broker::LogEntry;
 use omnigate_core::time::Moment;
 use omnigate_core::topology;
 use omnigate_proto::state::v1::CustomerEventBatch;
-use omnigate_proto::v1::{CustomerEvent, SubscribeRequest, SubscribeResponse};
+use omnigate_proto::v1::{
+    AcknowledgeRequest, AcknowledgeResponse, CustomerEvent, DeleteEventGroupRequest, DeleteEventGroupResponse,
+    ListEventGroupsRequest, ListEventGroupsResponse, SubscribeRequest, SubscribeResponse,
+};
 use omnigate_rpc::error::Problem;
 use omnigate_rpc::v1::event_service_server::EventService;
+use omnigate_runtime::log::follow;
 use prost::Message as _;
-use std::sync::Arc;
-use std::time::Duration;
 use tonic::{Request, Response, Status};
-
-/// First wait before reading a log again whose reader ended; doubles up to [`LONGEST_WAIT`].
-const FIRST_WAIT: Duration = Duration::from_millis(100);
-/// Longest wait before reading a log again.
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// CustomerEvents of a tenant with the token to go on after each.
 pub(crate) type Happenings = BoxStream<'static, Result<(Option<CustomerEvent>, String), Status>>;
@@ -38,7 +34,8 @@ impl Api {
         let mut entries = SelectAll::new();
         for partition in topology::event_logs(self.partitions) {
             let from = resume.start(partition, fresh);
-            entries.push(follow(self.broker.clone(), partition, from));
+            let log = follow(self.broker.clone(), topology::events(partition), from);
+            entries.push(log.map(move |entry| (partition, entry)).boxed());
         }
         let state = (entries, resume);
         let batches = stream::unfold(state, |(mut entries, mut resume)| async move {
@@ -88,36 +85,6 @@ fn unpack(
     out
 }
 
-/// A partition's log for as long as somebody listens; a reader that ends is replaced where it ended.
-fn follow(
-    broker: Arc<dyn Broker>,
-    partition: Partition,
-    from: omnigate_core::port::broker::From,
-) -> BoxStream<'static, (Partition, LogEntry)> {
-    let state = (broker, None, from, FIRST_WAIT);
-    stream::unfold(state, move |(broker, mut reader, mut from, mut wait)| async move {
-        loop {
-            if reader.is_none() {
-                reader = broker.read(&topology::events(partition), from).await.ok();
-            }
-            if let Some(open) = &mut reader
-                && let Some(entry) = open.next().await
-            {
-                from = omnigate_core::port::broker::From::Offset(entry.offset + 1);
-                return Some(((partition, entry), (broker, reader, from, FIRST_WAIT)));
-            }
-            reader = None;
-            // What came while nobody listened must not be missed; what is too old is dropped by its time.
-            if from == omnigate_core::port::broker::From::Next {
-                from = omnigate_core::port::broker::From::Oldest;
-            }
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(LONGEST_WAIT);
-        }
-    })
-    .boxed()
-}
-
 #[tonic::async_trait]
 impl EventService for Api {
     type SubscribeStream = BoxStream<'static, Result<SubscribeResponse, Status>>;
@@ -125,11 +92,43 @@ impl EventService for Api {
     async fn subscribe(&self, request: Request<SubscribeRequest>) -> Result<Response<Self::SubscribeStream>, Status> {
         let tenant_id = problems::tenant(&request)?;
         let request = request.into_inner();
+        if !request.group.is_empty() {
+            return Ok(Response::new(self.join_group(&tenant_id, &request).await?));
+        }
         let happenings = self.happenings(tenant_id, &request.resume_token, request.from_oldest)?;
         let responses = happenings.map(|happening| {
             let (event, resume_token) = happening?;
-            Ok(SubscribeResponse { event, resume_token })
+            Ok(SubscribeResponse {
+                event,
+                resume_token,
+                ack_token: String::new(),
+            })
         });
         Ok(Response::new(responses.boxed()))
+    }
+
+    async fn acknowledge(&self, request: Request<AcknowledgeRequest>) -> Result<Response<AcknowledgeResponse>, Status> {
+        let tenant_id = problems::tenant(&request)?;
+        let asked = request.into_inner();
+        let moved = self.acknowledge_events(&tenant_id, &asked.group, &asked.ack_tokens);
+        Ok(Response::new(moved.await?))
+    }
+
+    async fn list_event_groups(
+        &self,
+        request: Request<ListEventGroupsRequest>,
+    ) -> Result<Response<ListEventGroupsResponse>, Status> {
+        let tenant_id = problems::tenant(&request)?;
+        let groups = self.groups(&tenant_id).await?;
+        Ok(Response::new(ListEventGroupsResponse { groups }))
+    }
+
+    async fn delete_event_group(
+        &self,
+        request: Request<DeleteEventGroupRequest>,
+    ) -> Result<Response<DeleteEventGroupResponse>, Status> {
+        let tenant_id = problems::tenant(&request)?;
+        self.delete_group(&tenant_id, &request.get_ref().group).await?;
+        Ok(Response::new(DeleteEventGroupResponse {}))
     }
 }

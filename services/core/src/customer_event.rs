@@ -11,7 +11,10 @@ use omnigate_proto::v1::{
 };
 use prost::DecodeError;
 use prost::Message as _;
-use prost::encoding::{WireType, encode_key, encode_varint};
+use prost::encoding::{DecodeContext, WireType, decode_key, encode_key, encode_varint, skip_field};
+use prost_types::FileDescriptorSet;
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 /// Field of `CustomerEvent` that holds `EntryAdded`.
 const ENTRY_ADDED: u32 = 12;
@@ -135,6 +138,51 @@ fn as_u64(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
 }
 
+/// Field numbers and names of the kinds of CustomerEvents, from the contract itself.
+static KINDS: LazyLock<BTreeMap<u32, String>> = LazyLock::new(|| {
+    let files = FileDescriptorSet::decode(omnigate_proto::DESCRIPTORS).unwrap_or_default();
+    let messages = files.file.into_iter().flat_map(|file| file.message_type);
+    let event = messages.filter(|message| message.name() == "CustomerEvent");
+    let fields = event.flat_map(|message| message.field);
+    let kinds = fields.filter(|field| field.oneof_index.is_some());
+    kinds
+        .filter_map(|field| Some((u32::try_from(field.number()).ok()?, field.name().to_owned())))
+        .collect()
+});
+
+/// Names of the kinds of CustomerEvents, as their fields in the contract are called.
+pub fn kind_names() -> impl Iterator<Item = &'static str> {
+    KINDS.values().map(String::as_str)
+}
+
+/// Name of the kind of an encoded CustomerEvent; `unsupported` for one that this version does not know.
+#[must_use]
+pub fn kind_name(mut event: &[u8]) -> &'static str {
+    while let Ok((field, wire_type)) = decode_key(&mut event) {
+        if let Some(name) = KINDS.get(&field) {
+            return name;
+        }
+        if skip_field(wire_type, field, &mut event, DecodeContext::default()).is_err() {
+            break;
+        }
+    }
+    "unsupported"
+}
+
+/// The thread a CustomerEvent is about, or its home where it is about none.
+#[must_use]
+pub fn thread(event: &CustomerEvent) -> &str {
+    let thread = match &event.kind {
+        Some(Kind::EntryAdded(added)) => {
+            let event = added.entry.as_ref().and_then(|entry| entry.event.as_ref());
+            event.map(|event| &event.thread_id)
+        }
+        Some(Kind::DeliveryChanged(changed)) => changed.delivery.as_ref().map(|delivery| &delivery.thread_id),
+        _ => None,
+    };
+    thread.filter(|thread| !thread.is_empty()).unwrap_or(&event.customer_id)
+}
+
 /// An event as readers see it. A kind that this version does not know is shown as unsupported, with its bytes.
 #[must_use]
 pub fn readable(bytes: &Bytes) -> Event {
@@ -220,6 +268,62 @@ pub fn entry(home: CustomerId, event: EventId, shown_at: Moment, record: &EntryR
 mod tests {
     use super::*;
     use crate::shard::Shard;
+
+    #[test]
+    fn every_kind_has_its_field_s_name() {
+        let names: Vec<&str> = kind_names().collect();
+        assert!(names.len() >= 4 && names.contains(&"customer_created"), "{names:?}");
+        let of = |kind| {
+            let event = CustomerEvent {
+                event_id: "cus_1/7".into(),
+                at: Some(Moment(9).to_timestamp()),
+                kind,
+                ..CustomerEvent::default()
+            };
+            kind_name(&event.encode_to_vec())
+        };
+        assert_eq!(
+            of(Some(Kind::CustomerCreated(CustomerCreated::default()))),
+            "customer_created"
+        );
+        assert_eq!(
+            of(Some(Kind::DeliveryChanged(DeliveryChanged::default()))),
+            "delivery_changed"
+        );
+        assert_eq!((of(None), kind_name(b"\xff")), ("unsupported", "unsupported"));
+        let mut newer = BytesMut::new();
+        open_field(&mut newer, 90, 0);
+        assert_eq!(kind_name(&newer), "unsupported");
+    }
+
+    #[test]
+    fn an_event_belongs_to_its_thread_or_else_to_its_home() {
+        let of = |kind| CustomerEvent {
+            customer_id: "cus_1".into(),
+            kind,
+            ..CustomerEvent::default()
+        };
+        let entry = Entry {
+            event: Some(Event {
+                thread_id: "thr_1".into(),
+                ..Event::default()
+            }),
+            ..Entry::default()
+        };
+        let added = of(Some(Kind::EntryAdded(omnigate_proto::v1::EntryAdded {
+            entry: Some(entry),
+        })));
+        assert_eq!(thread(&added), "thr_1");
+        let changed = of(Some(Kind::DeliveryChanged(DeliveryChanged {
+            delivery: Some(Delivery {
+                thread_id: "thr_2".into(),
+                ..Delivery::default()
+            }),
+        })));
+        assert_eq!(thread(&changed), "thr_2");
+        let created = of(Some(Kind::CustomerCreated(CustomerCreated::default())));
+        assert_eq!(thread(&created), "cus_1");
+    }
 
     #[test]
     fn the_event_inside_keeps_fields_this_version_does_not_know() {

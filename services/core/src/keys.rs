@@ -183,6 +183,18 @@ pub fn members(group: &str) -> Key {
     key(b'n', group.as_bytes())
 }
 
+/// Index of shard 0: a tenant's consumer groups, name → encoded `state.v1.EventGroupRecord`.
+#[must_use]
+pub fn event_groups(tenant_id: &str) -> Key {
+    key(b'e', tenant_id.as_bytes())
+}
+
+/// Record `state.v1.EventWebhookRecord` of an endpoint, in shard 0.
+#[must_use]
+pub fn event_webhook(endpoint_id: &str) -> Key {
+    key(b'u', endpoint_id.as_bytes())
+}
+
 /// Record `state.v1.AttemptRecord` of an event that fails.
 #[must_use]
 pub fn attempt(event: EventId) -> Key {

@@ -7,10 +7,12 @@
 
 pub mod account;
 pub mod append;
+pub mod consumer_group;
 pub mod credential;
 pub mod customer_event;
 pub mod delivery;
 pub mod event;
+pub mod event_webhook;
 pub mod id;
 pub mod identifier;
 pub mod identity;

@@ -7,12 +7,14 @@
 pub mod append;
 pub mod cache;
 pub mod confirm;
+pub mod consumer_group;
 pub mod context;
 pub mod credential;
 pub mod delivery;
 mod destination;
 pub mod echo;
 pub mod entries;
+pub mod event_webhook;
 pub mod gateway;
 pub mod hasten;
 pub mod identity;

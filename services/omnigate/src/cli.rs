@@ -3,10 +3,12 @@
 mod accounts;
 mod bench;
 mod customers;
+mod webhooks;
 
 pub use accounts::{Accounts, Authorize};
 pub use bench::{Bench, BenchInbound, BenchOutbound};
 pub use customers::{Conflicts, Customers, MergeCustomers, OneIdentifier, SplitCustomer};
+pub use webhooks::Webhooks;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use omnigate_runtime::role::Role;
@@ -72,6 +74,9 @@ pub enum Command {
     /// Events that could not be applied.
     #[command(subcommand)]
     Parked(Parked),
+    /// Outgoing webhooks: who is told what takes effect.
+    #[command(subcommand)]
+    Webhooks(Webhooks),
     /// Tells the whole story of a message.
     #[command(after_help = "Example: omnigate explain msg_…\n         omnigate explain ent_…")]
     Explain(Explain),

@@ -13,6 +13,7 @@ pub mod send;
 pub mod serve;
 pub mod sms_segments;
 mod timeline;
+pub mod webhooks;
 
 use crate::cli::{Cli, Command};
 
@@ -27,6 +28,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Customers(arguments) => customers::run(&arguments).await,
         Command::Accounts(arguments) => accounts::run(&arguments).await,
         Command::Parked(arguments) => parked::run(&arguments).await,
+        Command::Webhooks(arguments) => webhooks::run(&arguments).await,
         Command::Explain(arguments) => explain::run(&arguments).await,
         Command::Demo(arguments) => crate::demo::run(&arguments).await,
         Command::Bench(bench) => crate::bench::run(&bench).await,

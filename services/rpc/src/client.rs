@@ -104,6 +104,8 @@ clients! {
     timelines: timeline_service_client::TimelineServiceClient,
     /// The stream of customer events.
     events: event_service_client::EventServiceClient,
+    /// Outgoing webhooks.
+    event_webhooks: event_webhook_service_client::EventWebhookServiceClient,
     /// Accounts.
     accounts: account_service_client::AccountServiceClient,
     /// Parked items.

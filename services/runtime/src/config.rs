@@ -2,6 +2,7 @@
 
 mod account;
 mod address;
+mod event_webhook;
 mod node;
 mod overlay;
 mod problem;
@@ -17,6 +18,7 @@ mod validate;
 
 pub use account::{Account, App, Limits as AccountLimits, SCOPES, Token};
 pub use address::{Address, Endpoint, LogFormat};
+pub use event_webhook::EventWebhook;
 pub use problem::{ConfigError, Origin, Problem};
 pub use reference::reference;
 pub use roles::{RolesError, check_roles};
@@ -52,6 +54,8 @@ section! {
         pub tls: Tls,
         /// Limits.
         pub limits: Limits,
+        /// What internal services are told.
+        pub events: Events,
         /// Graceful stop.
         pub budgets: Budgets,
         /// Logs.
@@ -66,6 +70,8 @@ section! {
         pub apps: BTreeMap<String, App>,
         /// Accounts.
         pub accounts: BTreeMap<String, Account>,
+        /// Outgoing webhooks.
+        pub event_webhooks: BTreeMap<String, EventWebhook>,
     }
 }
 
@@ -159,6 +165,20 @@ section! {
         pub calls_per_connection: u32 = 1_000,
         /// Seconds that a call without a deadline of its own may take.
         pub call_seconds: u64 = 60,
+    }
+}
+
+section! {
+    /// What internal services are told: consumer groups of `EventService.Subscribe`, and outgoing webhooks.
+    pub struct Events {
+        /// Seconds after which an event that a member of a consumer group did not acknowledge is sent again.
+        pub acknowledge_seconds: u64 = 60,
+        /// Events that a member of a consumer group may have without having acknowledged them.
+        pub max_unacknowledged: u32 = 1_000,
+        /// Seconds that an outgoing webhook's receiver may take to answer.
+        pub webhook_seconds: u64 = 15,
+        /// Hours without a delivery that succeeded, after which an outgoing webhook is disabled.
+        pub webhook_disable_hours: u64 = 24,
     }
 }
 

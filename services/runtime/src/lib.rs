@@ -6,6 +6,7 @@ pub mod config;
 pub mod health;
 pub mod http;
 pub mod listen;
+pub mod log;
 pub mod role;
 pub mod stop;
 pub mod task;

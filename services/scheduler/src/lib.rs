@@ -2,9 +2,11 @@
 //!
 //! Schedulers share the shards of the store in groups, each group under a lease ([`shares`]). Whoever holds a group looks at
 //! its timers and at what is left in its outboxes ([`rounds`]). Every scheduler carries parked messages from the broker to
-//! the store ([`parked`]) and answers for the sessions of accounts ([`Sessions`]).
+//! the store ([`parked`]) and answers for the sessions of accounts ([`Sessions`]). In the same way schedulers share the
+//! endpoints of outgoing webhooks, each for each log of events ([`webhooks`]).
 
 mod custody;
+mod keeper;
 mod metrics;
 mod parked;
 mod rounds;
@@ -14,6 +16,7 @@ mod settings;
 mod shared;
 mod shares;
 mod waiting;
+mod webhooks;
 
 pub use custody::{Credentials, Custodians};
 pub use metrics::Metrics;

@@ -11,6 +11,9 @@ pub struct Metrics {
     leftovers: IntCounter,
     parked: IntCounter,
     failures: IntCounter,
+    delivered: IntCounter,
+    undelivered: IntCounter,
+    given_up: IntCounter,
 }
 
 impl Metrics {
@@ -38,6 +41,18 @@ impl Metrics {
                 "omnigate_scheduler_parked_total",
                 "Parked messages carried to the store",
             )?,
+            delivered: counter(
+                "omnigate_scheduler_webhooks_delivered_total",
+                "Events that receivers of outgoing webhooks took",
+            )?,
+            undelivered: counter(
+                "omnigate_scheduler_webhooks_failed_total",
+                "Attempts at outgoing webhooks that failed; they are repeated for a day",
+            )?,
+            given_up: counter(
+                "omnigate_scheduler_webhooks_given_up_total",
+                "Events that a receiver of outgoing webhooks did not take for a day",
+            )?,
             failures: counter(
                 "omnigate_scheduler_failures_total",
                 "Timers that could not be looked at; they are looked at again",
@@ -63,6 +78,18 @@ impl Metrics {
 
     pub(crate) fn parked(&self) {
         self.parked.inc();
+    }
+
+    pub(crate) fn delivered(&self) {
+        self.delivered.inc();
+    }
+
+    pub(crate) fn undelivered(&self) {
+        self.undelivered.inc();
+    }
+
+    pub(crate) fn gave_up(&self) {
+        self.given_up.inc();
     }
 
     pub(crate) fn failed(&self) {

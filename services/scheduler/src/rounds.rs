@@ -1,6 +1,6 @@
 //! Looks after one group of shards: timers that are due, and events that their committer did not publish.
 
-use crate::{shared::Shared, shares::GROUPS};
+use crate::shared::Shared;
 use futures_util::{StreamExt as _, future::join_all, stream};
 use omnigate_core::{
     id::{CustomerId, MessageId},
@@ -20,6 +20,8 @@ use std::{ops::Bound, sync::Arc, time::Duration};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+/// Groups of shards.
+pub(crate) const GROUPS: u16 = 16;
 /// Timers of one shard that are read at once.
 const TIMERS: u32 = 200;
 /// Pages of timers in one round: a shard that has more waits for the next one.

@@ -2,27 +2,25 @@
 
 use crate::{
     custody::{Credentials, Custodians, Custody},
+    keeper::{self, Work},
     metrics::Metrics,
     parked,
-    rounds::Rounds,
+    rounds::{GROUPS, Rounds},
     settings::Settings,
     shared::Shared,
-    shares::Shares,
+    shares::{Ours, Pool},
+    webhooks::{self, Webhooks},
 };
-use futures_util::future::join;
+use futures_util::future::{BoxFuture, FutureExt as _, join3};
 use omnigate_core::{
     account::Directory,
+    event_webhook::Endpoint,
     port::{adapter::Transport, broker::Broker},
-    protocol::{Ports, lease::LeaseError},
+    protocol::Ports,
 };
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
-use tokio::{task::JoinHandle, time::timeout};
+use std::sync::Arc;
+use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
-
-/// A share is renewed this many times within its lease.
-const RENEWALS: u32 = 3;
-/// Pause after the store did not answer.
-const RETRY: Duration = Duration::from_secs(1);
 
 /// What the role needs from outside.
 #[derive(Clone)]
@@ -47,12 +45,7 @@ pub struct Care {
 pub struct Scheduler {
     shared: Arc<Shared>,
     custody: Arc<Custody>,
-}
-
-/// The rounds of one group.
-struct Running {
-    stop: CancellationToken,
-    task: JoinHandle<()>,
+    webhooks: Arc<Webhooks>,
 }
 
 impl Scheduler {
@@ -60,10 +53,21 @@ impl Scheduler {
     #[must_use]
     pub fn new(parts: Parts, care: Care, directory: Arc<Directory>, settings: Settings) -> Self {
         let shared = Arc::new(Shared::new(parts, directory, settings));
+        let webhooks = Webhooks::new(Vec::new(), Arc::clone(&care.transport));
         let custody = Custody::new(Arc::clone(&shared), care.custodians, care.transport);
         Self {
             shared,
             custody: Arc::new(custody),
+            webhooks: Arc::new(webhooks),
+        }
+    }
+
+    /// With endpoints that are told what takes effect.
+    #[must_use]
+    pub fn with_event_webhooks(self, endpoints: Vec<Endpoint>, transport: Arc<dyn Transport>) -> Self {
+        Self {
+            webhooks: Arc::new(Webhooks::new(endpoints, transport)),
+            ..self
         }
     }
 
@@ -75,7 +79,8 @@ impl Scheduler {
 
     /// Works until stopped; then finishes what is under way and gives its share back.
     pub async fn run(&self, stop: CancellationToken) {
-        join(self.keep_share(&stop), parked::run(&self.shared, &stop)).await;
+        let webhooks = webhooks::run(&self.shared, &self.webhooks, &stop);
+        join3(self.keep_rounds(&stop), parked::run(&self.shared, &stop), webhooks).await;
     }
 
     /// Looks after accounts until stopped; then it ends when the fetches under way are written down, which may take
@@ -84,84 +89,27 @@ impl Scheduler {
         self.custody.run(&stop).await;
     }
 
-    async fn keep_share(&self, stop: &CancellationToken) {
-        let owner = data_encoding::HEXLOWER.encode(&self.shared.ports.entropy.bytes());
-        let lease = self.shared.settings.lease;
-        let mut shares = Shares::new(owner, lease);
-        let mut running = BTreeMap::new();
-        while !stop.is_cancelled() {
-            let pause = match self.balance(&mut shares, &mut running).await {
-                Ok(()) => lease / RENEWALS,
-                Err(error) => {
-                    tracing::warn!(%error, "share of the shards not renewed");
-                    RETRY.min(lease / RENEWALS)
-                }
-            };
-            self.follow(&shares, &mut running).await;
-            stop.run_until_cancelled(tokio::time::sleep(pause)).await;
-        }
-        let drain = self.shared.settings.drain_within;
-        let left = timeout(drain, async {
-            end(running).await;
-            shares.leave(&self.shared.context()).await
-        });
-        match left.await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "share of the shards not given back, it lapses"),
-            Err(_) => tracing::warn!("stopped before everything under way had ended"),
-        }
-    }
-
-    async fn balance(&self, shares: &mut Shares, running: &mut BTreeMap<u16, Running>) -> Result<(), LeaseError> {
-        let context = self.shared.context();
-        for group in shares.balance(&context).await? {
-            // The next holder begins where we have ended.
-            if let Some(rounds) = running.remove(&group) {
-                end([(group, rounds)]).await;
-            }
-            shares.release(&context, group).await?;
-        }
-        Ok(())
-    }
-
-    /// Begins the rounds of what is ours now and ends those of what is not.
-    async fn follow(&self, shares: &Shares, running: &mut BTreeMap<u16, Running>) {
-        let held = shares.held();
-        self.shared.metrics.groups(held.len());
-        let (kept, lost) = std::mem::take(running)
-            .into_iter()
-            .partition(|(group, rounds)| held.contains(group) && !rounds.task.is_finished());
-        *running = kept;
-        end::<BTreeMap<u16, Running>>(lost).await;
-        for group in held {
-            running.entry(group).or_insert_with(|| self.begin(group));
-        }
-    }
-
-    fn begin(&self, group: u16) -> Running {
-        let stop = CancellationToken::new();
-        let rounds = Rounds::new(Arc::clone(&self.shared), group);
-        let ended = stop.clone();
-        let task = tokio::spawn(async move { rounds.run(ended).await });
-        Running { stop, task }
+    /// Looks after a share of the groups of shards.
+    async fn keep_rounds(&self, stop: &CancellationToken) {
+        let pool = Pool {
+            members: "schedulers",
+            count: GROUPS,
+            lease: Box::new(|group| format!("shards/{group}")),
+        };
+        keeper::keep(&self.shared, pool, &Groups(Arc::clone(&self.shared)), stop).await;
     }
 }
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
+/// Groups of shards, each with its rounds.
+struct Groups(Arc<Shared>);
 
-/// Ends rounds and waits until they have.
-async fn end<I: IntoIterator<Item = (u16, Running)>>(rounds: I) {
-    let rounds: Vec<(u16, Running)> = rounds.into_iter().collect();
-    for (_, running) in &rounds {
-        running.stop.cancel();
+impl Work for Groups {
+    fn begin(&self, ours: Ours, _: watch::Receiver<Instant>, stop: CancellationToken) -> BoxFuture<'static, ()> {
+        let rounds = Rounds::new(Arc::clone(&self.0), ours.number);
+        async move { rounds.run(stop).await }.boxed()
     }
-    for (group, mut running) in rounds {
-        if let Err(error) = (&mut running.task).await {
-            tracing::error!(group, %error, "rounds failed in a way nobody foresaw");
-        }
+
+    fn holds(&self, count: usize) {
+        self.0.metrics.groups(count);
     }
 }

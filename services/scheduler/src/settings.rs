@@ -20,6 +20,12 @@ pub struct Settings {
     pub leftover_age: Duration,
     /// How long a stop waits for what is under way.
     pub drain_within: Duration,
+    /// How often the places of outgoing webhooks are kept: what was delivered since is delivered again after a crash.
+    pub webhook_tick: Duration,
+    /// How long a receiver of outgoing webhooks may take to answer.
+    pub webhook_time: Duration,
+    /// After this long without a delivery that succeeded an outgoing webhook is disabled.
+    pub webhook_disable_after: Duration,
 }
 
 impl Default for Settings {
@@ -32,6 +38,9 @@ impl Default for Settings {
             idle_pause: Duration::from_millis(800),
             leftover_age: Duration::from_secs(2),
             drain_within: Duration::from_secs(5),
+            webhook_tick: Duration::from_secs(1),
+            webhook_time: Duration::from_secs(15),
+            webhook_disable_after: Duration::from_hours(24),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Which groups of shards are ours: a fair share, each group under a lease.
+//! Which of the things that schedulers share are ours: a fair share, each under a lease.
 
 use omnigate_core::{
     lease::share,
@@ -10,19 +10,36 @@ use omnigate_core::{
 use std::{collections::BTreeMap, time::Duration};
 use tokio::time::Instant;
 
-/// Groups of shards.
-pub(crate) const GROUPS: u16 = 16;
-/// Name of the group of processes that share them.
-const MEMBERS: &str = "schedulers";
+/// Things that schedulers share, numbered from 0.
+pub(crate) struct Pool {
+    /// Name of the group of processes that share them.
+    pub(crate) members: &'static str,
+    /// How many there are.
+    pub(crate) count: u16,
+    /// Name of the lease of each.
+    pub(crate) lease: Box<dyn Fn(u16) -> String + Send + Sync>,
+}
 
 /// Our share.
 pub(crate) struct Shares {
+    pool: Pool,
     owner: String,
     ttl: Duration,
     held: BTreeMap<u16, Holding>,
 }
 
-/// A group that is ours.
+/// One of them that is ours.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Ours {
+    pub(crate) number: u16,
+    /// Fencing number of its lease.
+    pub(crate) epoch: u64,
+    /// Under which we hold it.
+    pub(crate) owner: String,
+    /// When it is ours no more unless prolonged; never later than the store's.
+    pub(crate) ends: Instant,
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Holding {
     epoch: u64,
@@ -31,29 +48,36 @@ struct Holding {
 }
 
 impl Shares {
-    pub(crate) const fn new(owner: String, ttl: Duration) -> Self {
+    pub(crate) const fn new(pool: Pool, owner: String, ttl: Duration) -> Self {
         Self {
+            pool,
             owner,
             ttl,
             held: BTreeMap::new(),
         }
     }
 
-    /// Groups that are ours at this moment.
-    pub(crate) fn held(&self) -> Vec<u16> {
+    /// What is ours at this moment.
+    pub(crate) fn held(&self) -> Vec<Ours> {
         let now = Instant::now();
         let ours = self.held.iter().filter(|(_, holding)| holding.ends > now);
-        ours.map(|(group, _)| *group).collect()
+        ours.map(|(number, holding)| Ours {
+            number: *number,
+            epoch: holding.epoch,
+            owner: self.owner.clone(),
+            ends: holding.ends,
+        })
+        .collect()
     }
 
     /// Prolongs what is ours and says what should be given back, because others have too little; then takes what is missing
     /// to our share.
     pub(crate) async fn balance(&mut self, context: &Context<'_>) -> Result<Vec<u16>, LeaseError> {
-        lease::join(context, MEMBERS, &self.owner, self.ttl).await?;
+        lease::join(context, self.pool.members, &self.owner, self.ttl).await?;
         self.renew(context).await?;
-        let members = lease::members(context, MEMBERS).await?;
+        let members = lease::members(context, self.pool.members).await?;
         let held: Vec<u16> = self.held.keys().copied().collect();
-        let shares = share(&held, GROUPS, &members, &self.owner);
+        let shares = share(&held, self.pool.count, &members, &self.owner);
         let mut wanted = shares.wanted;
         for group in shares.order {
             if wanted == 0 {
@@ -66,14 +90,14 @@ impl Shares {
 
     async fn renew(&mut self, context: &Context<'_>) -> Result<(), LeaseError> {
         for (group, holding) in self.held.clone() {
-            let (name, asked) = (name(group), Instant::now());
+            let (name, asked) = ((self.pool.lease)(group), Instant::now());
             match lease::renew(context, self.wish(&name), holding.epoch, self.ttl).await {
                 Ok(_) => {
                     let ends = asked + self.ttl;
                     self.held.insert(group, Holding { ends, ..holding });
                 }
                 Err(LeaseError::Lost(_)) => {
-                    tracing::warn!(group, "share of the shards lost");
+                    tracing::warn!(group, "share lost");
                     self.held.remove(&group);
                 }
                 Err(error) => return Err(error),
@@ -83,7 +107,7 @@ impl Shares {
     }
 
     async fn take(&mut self, context: &Context<'_>, group: u16) -> Result<bool, LeaseError> {
-        let (name, asked) = (name(group), Instant::now());
+        let (name, asked) = ((self.pool.lease)(group), Instant::now());
         match lease::acquire(context, self.wish(&name), self.ttl).await {
             Ok(held) => {
                 let ends = asked + self.ttl;
@@ -101,10 +125,10 @@ impl Shares {
         }
     }
 
-    /// Gives a group back whose work has ended.
+    /// Gives something back whose work has ended.
     pub(crate) async fn release(&mut self, context: &Context<'_>, group: u16) -> Result<(), LeaseError> {
         if let Some(holding) = self.held.remove(&group) {
-            lease::release(context, self.wish(&name(group)), holding.epoch).await?;
+            lease::release(context, self.wish(&(self.pool.lease)(group)), holding.epoch).await?;
         }
         Ok(())
     }
@@ -114,7 +138,7 @@ impl Shares {
         for group in self.held.keys().copied().collect::<Vec<_>>() {
             self.release(context, group).await?;
         }
-        lease::leave(context, MEMBERS, &self.owner).await
+        lease::leave(context, self.pool.members, &self.owner).await
     }
 
     fn wish<'a>(&'a self, name: &'a str) -> Wish<'a> {
@@ -125,8 +149,4 @@ impl Shares {
             address: "",
         }
     }
-}
-
-fn name(group: u16) -> String {
-    format!("shards/{group}")
 }

@@ -227,7 +227,7 @@ fn member_name(group: &str, owner: &str) -> String {
 }
 
 /// Reads, decides and writes until one attempt goes through. `None` from the decision means that nothing is to be written.
-async fn change(
+pub(super) async fn change(
     context: &Context<'_>,
     wish: Wish<'_>,
     decide: impl Fn(Option<&LeaseRecord>, Moment) -> Result<Option<LeaseRecord>, LeaseError>,

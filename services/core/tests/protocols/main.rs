@@ -1,8 +1,10 @@
 //! Protocols over a store in memory, one step after the other; what happens when several run at once is the simulation's.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops where it is surprised")]
 
+mod consumer_group;
 mod credential;
 mod echo;
+mod event_webhook;
 mod lease;
 mod link;
 mod outbox;

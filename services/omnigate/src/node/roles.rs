@@ -1,24 +1,25 @@
 //! Starts the roles of a process: each is given its ports and supervised.
 
+mod scheduler;
+
 use super::switchboard::Switchboard;
 use super::{Inside, Listeners, StartError};
 use omnigate_api::Api;
-use omnigate_core::account::{AdapterRef, Directory};
-use omnigate_core::port::adapter::Transport;
 use omnigate_core::port::broker::Broker;
 use omnigate_core::protocol::Ports;
 use omnigate_dispatch::Dispatch;
 use omnigate_edge::{Edge, HttpTransport, TcpDialer};
 use omnigate_ingest::Ingest;
 use omnigate_rpc::server::{self, Services};
-use omnigate_rpc::{AdapterPort, CredentialPort, IngestPort, SessionPort, local, remote};
+use omnigate_rpc::{AdapterPort, IngestPort, local, remote};
 use omnigate_runtime::role::{Role, RoleSet};
 use omnigate_runtime::stop::Phase;
 use omnigate_runtime::task::{Backoff, OnExit, TaskError, supervise};
 use omnigate_runtime::telemetry::metrics::MetricsError;
-use omnigate_scheduler::{Custodians, Scheduler, Sessions};
 use omnigate_unify::Unify;
+use scheduler::{Custodied, custodians, scheduler};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 
 /// For roles whose work waits safely on the broker while they are away.
@@ -29,7 +30,7 @@ fn restart() -> OnExit {
 /// Starts all of them, those first that others need.
 pub(super) fn start(inside: &Arc<Inside>, roles: &RoleSet, mut listeners: Listeners) -> Result<(), StartError> {
     let ingest = ingest(inside, roles, listeners.ingest.take())?;
-    let configured = configured_addresses(&inside.directory);
+    let configured = configured_addresses(inside);
     let transport = Arc::new(HttpTransport::new(configured.iter().map(String::as_str))?);
     let custodied = scheduler(inside, roles, listeners.sessions.take(), &transport)?;
     let edge = edge(inside, roles, &ingest, custodied, transport, &mut listeners)?;
@@ -128,96 +129,6 @@ fn ingest(
         Phase::Intake,
     );
     Ok(Some(local::ingest(ingest)))
-}
-
-fn scheduler(
-    inside: &Arc<Inside>,
-    roles: &RoleSet,
-    listener: Option<TcpListener>,
-    transport: &Arc<HttpTransport>,
-) -> Result<Custodied, StartError> {
-    if !roles.contains(&Role::Scheduler) {
-        let Some(address) = &inside.config.connect.sessions else {
-            return Ok(Custodied::default());
-        };
-        return Ok(Custodied {
-            sessions: Some(Arc::new(remote::Session::connect(&address.url(), &inside.client())?)),
-            credentials: Some(Arc::new(remote::Credential::connect(&address.url(), &inside.client())?)),
-        });
-    }
-    let parts = omnigate_scheduler::Parts {
-        ports: inside.ports()?,
-        broker: inside.broker()?,
-        metrics: omnigate_scheduler::Metrics::new(inside.metrics.registry()).map_err(MetricsError::from)?,
-    };
-    let settings = omnigate_scheduler::Settings {
-        partitions: inside.config.broker.partitions,
-        drain_within: inside.drain(Phase::Flush),
-        ..omnigate_scheduler::Settings::default()
-    };
-    let sessions = Arc::new(Sessions::new(inside.ports()?, Arc::clone(&inside.directory), &settings));
-    let care = omnigate_scheduler::Care {
-        custodians: custodians(&inside.directory),
-        transport: Arc::clone(transport) as Arc<dyn Transport>,
-    };
-    let scheduler = Arc::new(Scheduler::new(parts, care, Arc::clone(&inside.directory), settings));
-    let credentials = scheduler.credentials();
-    custody(inside, &scheduler);
-    supervise(&inside.stop, Phase::Flush, "scheduler", restart(), move |token| {
-        let scheduler = Arc::clone(&scheduler);
-        async move {
-            scheduler.run(token).await;
-            Ok(())
-        }
-    });
-    let services = inside
-        .services()
-        .session(Arc::clone(&sessions))
-        .credential(Arc::clone(&credentials));
-    inside.serve("sessions", listener, services, Phase::Flush);
-    Ok(Custodied {
-        sessions: Some(local::session(sessions)),
-        credentials: Some(local::credential(credentials)),
-    })
-}
-
-/// Looks after accounts. From the beginning of a stop no pair of tokens is fetched any more, so that the phase has to wait
-/// for the rest of one fetch at most.
-fn custody(inside: &Inside, scheduler: &Arc<Scheduler>) {
-    let (scheduler, stop) = (Arc::clone(scheduler), inside.stop.clone());
-    supervise(&inside.stop, Phase::Tokens, "custody", restart(), move |token| {
-        let (scheduler, stopping) = (Arc::clone(&scheduler), stop.token(Phase::Intake));
-        async move {
-            scheduler.look_after(stopping).await;
-            token.cancelled().await;
-            Ok(())
-        }
-    });
-}
-
-/// What edge asks of the scheduler.
-#[derive(Default)]
-struct Custodied {
-    sessions: Option<SessionPort>,
-    credentials: Option<CredentialPort>,
-}
-
-/// Who looks after which account.
-fn custodians(directory: &Directory) -> Custodians {
-    let mut custodians = Custodians::new();
-    for account in directory.accounts.values() {
-        if account.adapter != AdapterRef::Builtin {
-            continue;
-        }
-        // What is wrong with an account has been said by `check`, which names every one.
-        let Ok(kind) = omnigate_adapters::kind(&account.channel, &account.provider) else {
-            continue;
-        };
-        if let Ok(Some(custodian)) = kind.open_custodian(&directory.app_of(account), account) {
-            custodians.insert(account.id.clone(), custodian);
-        }
-    }
-    custodians
 }
 
 fn unify(inside: &Arc<Inside>, roles: &RoleSet) -> Result<(), StartError> {
@@ -336,15 +247,20 @@ fn edge(
     Ok(Some(local::adapter(sending)))
 }
 
-/// Addresses that the operator configured, which may lie in private networks.
-fn configured_addresses(directory: &Directory) -> Vec<String> {
+/// Addresses that the operator configured, which may lie in private networks; those of outgoing webhooks only where that
+/// is said, because they are often named by others.
+fn configured_addresses(inside: &Inside) -> Vec<String> {
+    let directory = &inside.directory;
+    let webhooks = inside.config.event_webhooks.values();
+    let webhooks = webhooks.filter(|webhook| webhook.allow_private);
+    let webhooks = webhooks.map(|webhook| webhook.url.expose().to_owned());
     let of_apps = directory.apps.values().map(|app| &app.settings);
     let of_accounts = directory.accounts.values().map(|account| &account.settings);
     let named = of_apps.chain(of_accounts).flat_map(|settings| {
         let addresses = settings.0.iter().filter(|(name, _)| name.ends_with("_url"));
         addresses.filter_map(|(_, value)| value.as_str())
     });
-    named.map(str::to_owned).collect()
+    named.map(str::to_owned).chain(webhooks).collect()
 }
 
 /// Every account's adapter behind one port; without an edge, only external ones.
@@ -373,6 +289,12 @@ fn api(
         partitions: inside.config.broker.partitions,
         tokens: inside.page_tokens.clone(),
         stop: inside.stop.clone(),
+        settings: omnigate_api::Settings {
+            acknowledge_within: Duration::from_secs(inside.config.events.acknowledge_seconds),
+            max_unacknowledged: usize::try_from(inside.config.events.max_unacknowledged).unwrap_or(usize::MAX),
+            ..omnigate_api::Settings::default()
+        },
+        event_webhooks: inside.config.event_webhooks(),
     }));
     let announcing = Arc::clone(&api);
     supervise(&inside.stop, Phase::Flush, "api", restart(), move |token| {
@@ -388,6 +310,7 @@ fn api(
         .customer(Arc::clone(&api))
         .timeline(Arc::clone(&api))
         .event(Arc::clone(&api))
+        .event_webhook(Arc::clone(&api))
         .account(Arc::clone(&api))
         .parked(api);
     inside.serve("api", listener, services, Phase::Intake);

@@ -52,6 +52,8 @@ services! {
     timeline: timeline_service_server::TimelineService by TimelineServiceServer,
     /// The stream of customer events.
     event: event_service_server::EventService by EventServiceServer,
+    /// Outgoing webhooks.
+    event_webhook: event_webhook_service_server::EventWebhookService by EventWebhookServiceServer,
     /// Accounts.
     account: account_service_server::AccountService by AccountServiceServer,
     /// Parked items.

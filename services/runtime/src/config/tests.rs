@@ -343,6 +343,11 @@ fn sample(key: &str, kind: &str) -> toml::Value {
         ("broker.url", _) => "\"amqp://u:p@h\"",
         ("store.url", _) => "\"redis://u:p@h\"",
         ("store.seal_key" | "store.former_seal_key", _) => &format!("\"{}\"", "ab".repeat(32)),
+        ("event_webhooks.<id>.url", _) => "\"https://u:p@h/hooks?key=p\"",
+        ("event_webhooks.<id>.secret" | "event_webhooks.<id>.former_secret", _) => {
+            "\"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\""
+        }
+        ("event_webhooks.<id>.events", _) => "[\"entry_added\"]",
         ("log.level", _) => "\"debug\"",
         ("tokens.0.account" | "accounts.<id>.app", _) => "\"a\"",
         ("tokens.0.scopes", _) => "[\"read\"]",
@@ -363,7 +368,7 @@ fn sample(key: &str, kind: &str) -> toml::Value {
 /// Key paths of all values in a table, as the reference writes them.
 fn keys(table: &toml::Table, beneath: &str, all: &mut BTreeSet<String>) {
     for (name, value) in table {
-        let name = if beneath == "accounts" || beneath == "apps" {
+        let name = if ["accounts", "apps", "event_webhooks"].contains(&beneath) {
             "<id>"
         } else {
             name
@@ -423,6 +428,52 @@ fn the_reference_and_the_structs_have_the_same_keys() {
         "{text}"
     );
     assert!(text.contains("| `accounts.<id>.channel` | text | required |"), "{text}");
+}
+
+#[test]
+fn limits_of_consumer_groups_are_bounded() {
+    let config = loaded("[events]\nacknowledge_seconds = 5", &[]);
+    assert_eq!(
+        (config.events.acknowledge_seconds, config.events.max_unacknowledged),
+        (5, 1000)
+    );
+    let problems = problems("[events]\nacknowledge_seconds = 0\nmax_unacknowledged = 1000000", &[]);
+    for wanted in [
+        "events.acknowledge_seconds: must be 1 to 86400",
+        "events.max_unacknowledged: must be 1 to 100000",
+    ] {
+        assert!(problems.contains(wanted), "{problems}");
+    }
+}
+
+#[test]
+fn an_outgoing_webhook_has_a_key_and_a_tenant_and_shows_no_secret() {
+    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let text = format!(
+        "[event_webhooks.crm]\nurl = \"https://me:pass@crm.example/hooks?key=pass\"\nsecret = \"{secret}\"\n\
+         former_secret = {{ env = \"FORMER\" }}\nevents = [\"entry_added\"]"
+    );
+    let config = loaded(&text, &[("FORMER", "whsec_c2VjcmV0LW9mLWEtcm90YXRlZC1lbmRwb2ludA==")]);
+    let endpoints = config.event_webhooks();
+    let endpoint = &endpoints[0];
+    assert_eq!((endpoint.tenant_id.as_str(), endpoint.keys.len()), ("default", 2));
+    assert_eq!(endpoint.shown_url, "https://crm.example");
+    assert!(endpoint.wants("entry_added") && !endpoint.wants("customer_created"));
+    let shown = format!("{endpoint:?} {config:?} {}", config.redacted_toml());
+    assert!(!shown.contains("MfKQ9r8") && !shown.contains("pass"), "{shown}");
+    let wrong = "[event_webhooks.\"a/b\"]\nurl = \"ftp://x\"\nsecret = \"whsec_c2hvcnQ=\"\nevents = [\"entry\"]\n\
+                 [events]\nwebhook_seconds = 0\nwebhook_disable_hours = 100";
+    let problems = problems(wrong, &[]);
+    for wanted in [
+        "event_webhooks.a/b: ",
+        "event_webhooks.a/b.url: must begin with https or http",
+        "event_webhooks.a/b.secret: must be whsec_ and 24 to 64 bytes in base64",
+        "event_webhooks.a/b.events: \"entry\" is no kind of event; kinds are customer_created,",
+        "events.webhook_seconds: must be 1 to 60",
+        "events.webhook_disable_hours: must be 1 to 72",
+    ] {
+        assert!(problems.contains(wanted), "{wanted}: {problems}");
+    }
 }
 
 #[test]

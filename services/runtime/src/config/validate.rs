@@ -11,6 +11,14 @@ const MIN_TOKEN: usize = 16;
 const MAX_ID: usize = 64;
 /// Most partitions: their numbers are written with two digits or three.
 const MAX_PARTITIONS: u16 = 256;
+/// Longest time to acknowledge an event, in seconds.
+const MAX_ACKNOWLEDGE: u64 = 24 * 3600;
+/// Most events of a member that are not acknowledged: they stand in memory.
+const MAX_UNACKNOWLEDGED: u32 = 100_000;
+/// Longest time that a receiver of an outgoing webhook may take, in seconds.
+const MAX_WEBHOOK: u64 = 60;
+/// Longest time that an outgoing webhook may fail, in hours: events are not kept longer.
+const MAX_DISABLE: u64 = 72;
 /// Longest phase of a stop, in seconds.
 const MAX_BUDGET: u64 = 3600;
 
@@ -46,6 +54,7 @@ pub(crate) fn validate(config: &Config, source: &Source<'_>) {
         self::account(config, source, name, account);
     }
     tokens(config, source);
+    super::event_webhook::validate(config, source);
     if let Some(token) = &config.cluster.token {
         long_enough(source, "cluster.token", token);
     }
@@ -73,7 +82,7 @@ fn broker_and_store(config: &Config, source: &Source<'_>) {
 }
 
 /// The scheme up to a `+`, after which the store names its kind of deployment.
-fn scheme(source: &Source<'_>, key: &str, url: Option<&ConnectionUrl>, known: &[&str]) {
+pub(super) fn scheme(source: &Source<'_>, key: &str, url: Option<&ConnectionUrl>, known: &[&str]) {
     let scheme = url.and_then(|url| url.expose().split("://").next()?.split('+').next());
     if scheme.is_some_and(|scheme| !known.contains(&scheme)) {
         source.wrong(key, format!("must begin with {}, then ://", known.join(" or ")));
@@ -93,6 +102,21 @@ fn limits(config: &Config, source: &Source<'_>) {
     ];
     for (name, _) in positive.into_iter().filter(|(_, limit)| *limit == 0) {
         source.wrong(&format!("limits.{name}"), "must be more than 0");
+    }
+    let events = &config.events;
+    if !(1..=MAX_ACKNOWLEDGE).contains(&events.acknowledge_seconds) {
+        let what = format!("must be 1 to {MAX_ACKNOWLEDGE}");
+        source.wrong("events.acknowledge_seconds", what);
+    }
+    if !(1..=MAX_UNACKNOWLEDGED).contains(&events.max_unacknowledged) {
+        let what = format!("must be 1 to {MAX_UNACKNOWLEDGED}");
+        source.wrong("events.max_unacknowledged", what);
+    }
+    if !(1..=MAX_WEBHOOK).contains(&events.webhook_seconds) {
+        source.wrong("events.webhook_seconds", format!("must be 1 to {MAX_WEBHOOK}"));
+    }
+    if !(1..=MAX_DISABLE).contains(&events.webhook_disable_hours) {
+        source.wrong("events.webhook_disable_hours", format!("must be 1 to {MAX_DISABLE}"));
     }
     let budgets = &config.budgets;
     let phases = [
@@ -124,7 +148,7 @@ fn tls(config: &Config, source: &Source<'_>) {
 }
 
 /// Ids become parts of queue names, keys and paths.
-fn id(source: &Source<'_>, key: &str, what: &str, id: &str) {
+pub(super) fn id(source: &Source<'_>, key: &str, what: &str, id: &str) {
     let named = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
     if id.is_empty() || id.len() > MAX_ID || !id.bytes().all(named) {
         source.wrong(key, format!("{what} is named by 1 to {MAX_ID} of a-z, 0-9, - and _"));

@@ -3,6 +3,7 @@
 use crate::fakes::{FakeBroker, FakeStore, TestClock, TestEntropy};
 use bytes::Bytes;
 use omnigate_core::account::{Account, AdapterRef, Directory, Limits, Settings as AccountSettings};
+use omnigate_core::event_webhook::Endpoint;
 use omnigate_core::id::MessageId;
 use omnigate_core::identity::Named;
 use omnigate_core::port::Clock as _;
@@ -112,13 +113,58 @@ impl Gateway {
         self.schedule_for(directory(), custodians)
     }
 
+    /// Schedules outgoing webhooks, and looks at nothing else.
+    pub(crate) fn schedule_webhooks(&self, endpoints: Vec<Endpoint>, receiver: Arc<dyn Transport>) -> Running {
+        self.schedule_webhooks_with(endpoints, receiver, Settings::default())
+    }
+
+    /// The same for days, which are long with a beat of seconds.
+    pub(crate) fn schedule_webhooks_for_days(&self, endpoints: Vec<Endpoint>, receiver: Arc<dyn Transport>) -> Running {
+        let settings = Settings {
+            lease: Duration::from_mins(10),
+            webhook_tick: Duration::from_mins(1),
+            ..Settings::default()
+        };
+        self.schedule_webhooks_with(endpoints, receiver, settings)
+    }
+
+    pub(crate) fn schedule_webhooks_with(
+        &self,
+        endpoints: Vec<Endpoint>,
+        receiver: Arc<dyn Transport>,
+        settings: Settings,
+    ) -> Running {
+        let settings = Settings {
+            busy_pause: Duration::from_hours(10),
+            idle_pause: Duration::from_hours(10),
+            ..settings
+        };
+        let begin = |scheduler: Scheduler| scheduler.with_event_webhooks(endpoints, receiver);
+        self.begin_scheduler(Directory::default(), Custodians::new(), settings, begin)
+    }
+
     fn schedule_for(&self, directory: Directory, custodians: Custodians) -> Running {
+        self.begin_scheduler(directory, custodians, Settings::default(), |scheduler| scheduler)
+    }
+
+    fn begin_scheduler(
+        &self,
+        directory: Directory,
+        custodians: Custodians,
+        settings: Settings,
+        begin: impl FnOnce(Scheduler) -> Scheduler,
+    ) -> Running {
         let registry = prometheus::Registry::new();
         let care = Care {
             custodians,
             transport: Arc::new(NoTransport),
         };
-        let scheduler = Scheduler::new(self.parts(&registry), care, Arc::new(directory), Settings::default());
+        let scheduler = begin(Scheduler::new(
+            self.parts(&registry),
+            care,
+            Arc::new(directory),
+            settings,
+        ));
         let credentials = scheduler.credentials();
         let stop = CancellationToken::new();
         let stopped = stop.clone();

@@ -1,9 +1,9 @@
-//! A broker in memory: queues that give back what is dropped, and logs that can refuse.
+//! A broker in memory: queues that give back what is dropped, and logs that can refuse and be read.
 
 use bytes::Bytes;
 use omnigate_core::port::broker::{
-    Broker, BrokerError, Delivery, From, LogName, LogReader, Publication, PublishError, QueueName, Settle, Settled,
-    Subscription, Topology,
+    Broker, BrokerError, Delivery, From, LogEntry, LogName, LogReader, Publication, PublishError, QueueName, Settle,
+    Settled, Subscription, Topology,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -27,6 +27,7 @@ struct State {
     published: Vec<QueueName>,
     unsettled: usize,
     parked: usize,
+    entries_read: usize,
 }
 
 impl FakeBroker {
@@ -66,6 +67,11 @@ impl FakeBroker {
         self.state().published.iter().filter(|name| *name == queue).count()
     }
 
+    /// How many entries were read from logs.
+    pub(crate) fn entries_read(&self) -> usize {
+        self.state().entries_read
+    }
+
     pub(crate) fn parked(&self) -> usize {
         self.state().parked
     }
@@ -100,6 +106,35 @@ impl Subscription for Reader {
                     attempt: attempt + 1,
                     settle: Box::new(settle),
                 });
+            }
+            changed.await;
+        }
+    }
+}
+
+struct LogEnd {
+    broker: FakeBroker,
+    log: LogName,
+    next: usize,
+}
+
+#[async_trait::async_trait]
+impl LogReader for LogEnd {
+    async fn next(&mut self) -> Option<LogEntry> {
+        loop {
+            let changed = self.broker.0.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            let found = {
+                let mut state = self.broker.state();
+                let found = state.logs.get(&self.log).and_then(|log| log.get(self.next)).cloned();
+                state.entries_read += usize::from(found.is_some());
+                found
+            };
+            if let Some(body) = found {
+                let offset = u64::try_from(self.next).unwrap();
+                self.next += 1;
+                return Some(LogEntry { offset, body });
             }
             changed.await;
         }
@@ -191,11 +226,22 @@ impl Broker for FakeBroker {
         }
         let answers = entries.iter().map(|_| Ok(())).collect();
         state.logs.entry(log.clone()).or_default().extend(entries);
+        drop(state);
+        self.0.changed.notify_waiters();
         answers
     }
 
-    async fn read(&self, _: &LogName, _: From) -> Result<Box<dyn LogReader>, BrokerError> {
-        Err(BrokerError::Unusable("nobody reads logs here".into()))
+    async fn read(&self, log: &LogName, from: From) -> Result<Box<dyn LogReader>, BrokerError> {
+        let next = match from {
+            From::Oldest => 0,
+            From::Next => self.log(log).len(),
+            From::Offset(offset) => usize::try_from(offset).unwrap(),
+        };
+        Ok(Box::new(LogEnd {
+            broker: self.clone(),
+            log: log.clone(),
+            next,
+        }))
     }
 
     fn is_connected(&self) -> bool {

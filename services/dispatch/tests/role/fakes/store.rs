@@ -9,10 +9,13 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
 
 #[derive(Default)]
 pub(crate) struct FakeStore {
     pub(crate) away: AtomicBool,
+    /// Answers nobody for as long as this is true.
+    pub(crate) hangs: AtomicBool,
     pub(crate) reads: AtomicUsize,
     shards: Mutex<BTreeMap<Shard, Things>>,
 }
@@ -29,7 +32,10 @@ impl FakeStore {
         self.shards.lock().unwrap()
     }
 
-    fn check(&self) -> Result<(), StoreError> {
+    async fn check(&self) -> Result<(), StoreError> {
+        while self.hangs.load(Ordering::SeqCst) {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
         if self.away.load(Ordering::SeqCst) {
             return Err(StoreError::Unavailable("the test says so".into()));
         }
@@ -123,7 +129,7 @@ impl Things {
 #[async_trait::async_trait]
 impl Store for FakeStore {
     async fn read(&self, shard: Shard, queries: Vec<Query>) -> Result<Vec<Answer>, StoreError> {
-        self.check()?;
+        self.check().await?;
         self.reads.fetch_add(1, Ordering::SeqCst);
         let mut shards = self.shards();
         let things = shards.entry(shard).or_default();
@@ -131,7 +137,7 @@ impl Store for FakeStore {
     }
 
     async fn commit(&self, shard: Shard, commit: Commit) -> Result<Outcome, StoreError> {
-        self.check()?;
+        self.check().await?;
         let mut shards = self.shards();
         let things = shards.entry(shard).or_default();
         let failures = commit.expect.iter().enumerate();
@@ -146,6 +152,6 @@ impl Store for FakeStore {
     }
 
     async fn probe(&self) -> Result<(), StoreError> {
-        self.check()
+        self.check().await
     }
 }

@@ -4,11 +4,9 @@ use super::one;
 use crate::cli::{Authorize, Output};
 use crate::commands::{print, remote};
 use anyhow::{Context as _, bail};
-use omnigate_core::port::Entropy as _;
 use omnigate_proto::v1::authorize_account_request::Grant;
 use omnigate_proto::v1::{Account, AuthorizeAccountRequest};
 use omnigate_rpc::client::Connection;
-use omnigate_runtime::clock::SystemEntropy;
 use std::fs::File;
 use std::io::{Read, stdin};
 use std::path::Path;
@@ -31,11 +29,7 @@ pub(super) async fn run(arguments: &Authorize) -> anyhow::Result<()> {
         account_id: arguments.account.clone(),
         grant: Some(grant),
         code_verifier: arguments.code_verifier.clone().unwrap_or_default(),
-        request_id: SystemEntropy::new()?
-            .bytes()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect(),
+        request_id: remote::request_id(None)?,
     };
     let answer = connection.accounts().authorize_account(request).await;
     answer.map_err(remote::refused)?;
