@@ -1,5 +1,9 @@
 //! Identifiers: canonical forms and keys.
 
+mod variants;
+
+pub use variants::variants;
+
 use crate::id::{IdentifierKey, hash};
 use omnigate_proto::v1::{Evidence, Identifier};
 use std::cmp::Reverse;

@@ -139,6 +139,9 @@ async fn link(
     if prefer.is_none() {
         prefer = settled(context, &asking, &candidates).await?;
     }
+    if prefer.is_none() {
+        prefer = by_variant(context, &asking, &candidates).await?;
+    }
     let mut of_peer = None;
     let mut before: Option<(Named, Owner)> = None;
     for named in candidates {
@@ -206,6 +209,30 @@ async fn settled(
     if candidates.len() > 1 {
         for named in candidates {
             if let Some(owner) = known(context, asking, named).await? {
+                return Ok(Some(owner.customer));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// The customer who is known by another form of a number that nobody has.
+async fn by_variant(
+    context: &Context<'_>,
+    asking: &Asking<'_>,
+    candidates: &[Named],
+) -> Result<Option<CustomerId>, StoreError> {
+    for named in candidates {
+        let variants = identifier::variants(&named.identifier);
+        if variants.is_empty() || known(context, asking, named).await?.is_some() {
+            continue;
+        }
+        for identifier in variants {
+            let other = Named {
+                identifier,
+                ..named.clone()
+            };
+            if let Some(owner) = known(context, asking, &other).await? {
                 return Ok(Some(owner.customer));
             }
         }

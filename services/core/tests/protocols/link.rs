@@ -12,7 +12,7 @@ use omnigate_proto::state::v1::Claim;
 use omnigate_proto::v1::{Event, Evidence, Identifier, IdentifierEvidence, Message, ProfileUpdate, event::Kind};
 use prost::Message as _;
 
-fn named(text: &str) -> Identifier {
+pub(crate) fn named(text: &str) -> Identifier {
     let mut parts = text.split('/');
     let mut next = || parts.next().unwrap().to_owned();
     Identifier {
@@ -75,7 +75,7 @@ fn owner(world: &World, text: &str) -> Vec<u8> {
     claim.value.unwrap().home.to_vec()
 }
 
-fn told(world: &World, event: Event) {
+pub(crate) fn told(world: &World, event: Event) {
     now(apply(&world.context(), &[arrival(event)])).unwrap();
 }
 
@@ -94,23 +94,6 @@ fn a_stronger_identifier_that_is_new_joins_the_customer_that_is_known() {
             assert_eq!(owner(&world, other), first, "{other}");
         }
     }
-}
-
-#[test]
-fn two_customers_stay_apart_until_somebody_merges_them() {
-    let world = World::new(false);
-    told(&world, message("bot", "tg_chat/bot/1", &[], "1"));
-    told(&world, message("sms", "phone//+84900000001", &[], "1"));
-    told(
-        &world,
-        message("bot", "tg_chat/bot/1", &["phone//+84900000001", "email//a@b.vn"], "2"),
-    );
-    assert_ne!(owner(&world, "tg_chat/bot/1"), owner(&world, "phone//+84900000001"));
-    assert_eq!(
-        owner(&world, "email//a@b.vn"),
-        owner(&world, "phone//+84900000001"),
-        "the strongest known one decides"
-    );
 }
 
 #[test]

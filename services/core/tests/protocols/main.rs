@@ -9,6 +9,7 @@ mod lease;
 mod link;
 mod outbox;
 mod park;
+mod stories;
 mod templates;
 mod wishes;
 
