@@ -9,11 +9,11 @@ use omnigate_proto::v1::split_customer_request::What;
 use omnigate_proto::v1::{
     ConflictResolution, Customer, Event, Evidence, GetCustomerRequest, Identifier, IdentifierEvidence,
     IdentityEventKind, LinkIdentifierRequest, ListConflictsRequest, ListIdentityEventsRequest, MergeCustomersRequest,
-    ResolveConflictRequest, SplitCustomerRequest, UndoneMerge, UnlinkIdentifierRequest,
+    ResolveConflictRequest, SplitCustomerRequest, UndoneMerge, UnlinkIdentifierRequest, WatchRequest, WatchResponse,
 };
 use omnigate_tests::reading::{arrived, customer_of, timeline, words};
 use omnigate_tests::wait;
-use tonic::Code;
+use tonic::{Code, Streaming};
 
 pub(crate) async fn scenes(world: &World) -> anyhow::Result<()> {
     two_first_messages_that_share_an_identifier_make_one_customer(world).await?;
@@ -125,7 +125,13 @@ async fn two_customers_become_one_and_are_taken_apart_again(world: &World) -> an
     let (kiosk, phone) = two_who_are_one(world, "minh").await?;
     let older = arrived(&world.connection, &kiosk).await?;
     let younger = arrived(&world.connection, &phone).await?;
+    let asked = WatchRequest {
+        customer_id: younger.customer_id.clone(),
+        ..WatchRequest::default()
+    };
+    let watch = world.connection.timelines().watch(asked).await?.into_inner();
     says(world, &kiosk, &[&phone], "minh thêm").await?;
+    watch_through_a_merge(watch, "minh thêm").await?;
     let (one, said) = with_entries(world, &kiosk, 3).await?;
     ensure!(
         one.customer_id == older.customer_id,
@@ -167,6 +173,23 @@ async fn two_customers_become_one_and_are_taken_apart_again(world: &World) -> an
         ],
     )
     .await
+}
+
+/// A watch of a customer who is merged says so, and goes on with what belongs to them now.
+async fn watch_through_a_merge(mut watch: Streaming<WatchResponse>, text: &str) -> anyhow::Result<()> {
+    let mut changed = false;
+    loop {
+        let next = tokio::time::timeout(wait::PATIENCE, watch.message()).await;
+        let next = next
+            .context("the watch does not follow the merge")??
+            .context("the watch ended")?;
+        changed |= next.customer_changed;
+        if next.entry.is_some_and(|entry| words(&entry) == text) {
+            break;
+        }
+    }
+    ensure!(changed, "the merge was not told");
+    Ok(())
 }
 
 /// Takes a merge back: the same request again is answered alike, and with another body it is refused.
