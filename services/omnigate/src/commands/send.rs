@@ -63,9 +63,8 @@ fn request(arguments: &Send) -> anyhow::Result<SendMessageRequest> {
         }
         None => None,
     };
-    let request_id = remote::request_id(arguments.request_id.as_ref())?;
     Ok(SendMessageRequest {
-        request_id,
+        request_id: remote::request_id(arguments.request_id.as_deref())?,
         target: Some(target),
         account_id: arguments.account.clone().unwrap_or_default(),
         message: Some(message(arguments)),

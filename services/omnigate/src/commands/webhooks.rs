@@ -59,7 +59,7 @@ pub async fn run(arguments: &Webhooks) -> anyhow::Result<u8> {
             let asked = ReplayEventWebhookRequest {
                 event_webhook_id: webhook.clone(),
                 since: Some(Moment(time.as_millisecond()).to_timestamp()),
-                request_id: remote::request_id(request_id.as_ref())?,
+                request_id: remote::request_id(request_id.as_deref())?,
             };
             let answer = connection.event_webhooks().replay_event_webhook(asked).await;
             shown(remote, answer.map_err(remote::refused)?.into_inner().event_webhook)?;
