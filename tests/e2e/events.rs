@@ -1,6 +1,6 @@
 //! What other services are told: consumer groups and outgoing webhooks.
 
-use crate::World;
+use crate::{SHOP, World};
 use anyhow::{Context as _, bail, ensure};
 use data_encoding::BASE64;
 use omnigate_proto::v1::customer_event::Kind;
@@ -10,8 +10,8 @@ use omnigate_proto::v1::{
 };
 use omnigate_rpc::client::Connection;
 use omnigate_sandbox::telegram::UserHandle;
-use omnigate_tests::gateway::Keys;
-use omnigate_tests::wait;
+use omnigate_tests::gateway::{Gateway, Keys, Shape};
+use omnigate_tests::{bot, wait};
 use ring::hmac;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -140,6 +140,51 @@ pub(crate) async fn a_group_shares_the_work_and_loses_nothing(world: &World) -> 
             .map_err(|status| status.message().to_owned()))
     })
     .await?;
+    Ok(())
+}
+
+/// What was acknowledged does not come again, and everything else does, although the whole gateway was killed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_goes_on_where_it_was_after_a_crash() {
+    let sandbox = bot::sandbox(1).await.unwrap();
+    let mut keys = Keys::new();
+    bot::account(&mut keys, &sandbox, SHOP, 1, false);
+    let mut gateway = Gateway::start(Shape::One, &keys).await.unwrap().unwrap();
+    bot::point(&sandbox, &gateway, SHOP, 1).await.unwrap();
+    let person = sandbox.user("An");
+    let crashed = crash(&mut gateway, &person).await;
+    if let Err(error) = crashed {
+        panic!("{error:?}\n{}", gateway.logs());
+    }
+}
+
+async fn crash(gateway: &mut Gateway, person: &UserHandle) -> anyhow::Result<()> {
+    let connection = gateway.connect().await?;
+    let mut member = Member::join(&connection).await?;
+    ["một", "hai", "ba", "bốn"]
+        .iter()
+        .try_for_each(|text| person.writes(text).map(drop))?;
+    let mut number = 0;
+    while number < 4 {
+        let (event, token) = member.next().await?;
+        number = written(&event, person).unwrap_or(number);
+        if number <= 2 {
+            acknowledge(&connection, token).await?;
+        }
+    }
+    let process = gateway.processes.values_mut().next().context("no process")?;
+    process.kill9()?;
+    gateway.start_again().await?;
+    let connection = gateway.connect().await?;
+    let mut member = Member::join(&connection).await?;
+    person.writes("năm")?;
+    let mut numbers = Vec::new();
+    while numbers.last() != Some(&5) {
+        let (event, token) = member.next().await?;
+        numbers.extend(written(&event, person));
+        acknowledge(&connection, token).await?;
+    }
+    ensure!(numbers == [3, 4, 5], "{numbers:?}");
     Ok(())
 }
 
@@ -282,7 +327,7 @@ pub(crate) async fn a_webhook_is_told_everything_in_order_and_again_when_asked(w
     })
     .await?;
     receiver.refuses.store(false, Ordering::SeqCst);
-    let entries = omnigate_tests::reading::entries_of(connection, crate::SHOP, person.id(), 3).await?;
+    let entries = omnigate_tests::reading::entries_of(connection, SHOP, person.id(), 3).await?;
     let thread = entries[0].event.as_ref().context("no event")?.thread_id.clone();
     let told = |wanted: &'static [u64]| {
         let thread = thread.clone();

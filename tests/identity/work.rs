@@ -33,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 #[derive(Clone, Debug)]
 enum Operation {
     /// A message that comes by its last identifier.
-    Message(Arrival),
+    Message(Box<Arrival>),
     /// Two are one, on a person's word.
     Merge(Identifier, Identifier),
     /// The oldest or newest merge of somebody is taken back.
@@ -166,7 +166,7 @@ impl Work {
         };
         match operation {
             Operation::Message(arrival) => {
-                apply(&context, std::slice::from_ref(arrival)).await?;
+                apply(&context, std::slice::from_ref(&**arrival)).await?;
                 Ok(())
             }
             Operation::Merge(one, other) => {
@@ -261,7 +261,7 @@ impl Work {
                 identifiers.push(one.clone());
                 let arrival = arrival(number, &identifiers, now);
                 self.messages.lock().unwrap().insert(arrival.id, one);
-                Operation::Message(arrival)
+                Operation::Message(Box::new(arrival))
             }
             60..75 => Operation::Merge(one, identifier_of(&mut rng)),
             75..88 => Operation::Undo(one, rng.per_mille(500)),

@@ -13,17 +13,20 @@ use futures_util::future::try_join_all;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use member::{Member, Told};
 use omnigate_core::consumer_group::{Position, is_name};
-use omnigate_core::protocol::consumer_group::{self, Sent};
-use omnigate_core::protocol::lease;
+use omnigate_core::protocol::consumer_group::{self, GroupError, Sent};
+use omnigate_core::protocol::lease::{self, LeaseError};
 use omnigate_core::topology;
 use omnigate_proto::v1::{AcknowledgeResponse, EventGroup, SubscribeRequest};
 use omnigate_rpc::error::Problem;
 use omnigate_runtime::stop::Phase;
 use std::collections::BTreeMap;
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// Responses that wait for the subscriber to read them.
 const WAITING: usize = 16;
+/// When to come back after a refusal for want of room.
+const LATER: Duration = Duration::from_secs(1);
 /// Most tokens of one call.
 const MAX_TOKENS: usize = 1000;
 
@@ -45,7 +48,7 @@ impl Api {
             wanted => wanted.min(limit),
         };
         let made = consumer_group::ensure(&self.context(), tenant_id, &asked.group, asked.from_oldest).await;
-        let group = made.map_err(|error| problems::group(&error))?;
+        let group = made.map_err(|error| not_changed(&error))?;
         let owner = HEXLOWER.encode(&self.ports.entropy.bytes());
         let (out, told) = mpsc::channel(WAITING);
         // A stop waits until it has given its logs back.
@@ -87,7 +90,7 @@ impl Api {
                 Ok(if moved { Vec::new() } else { tokens })
             }
         });
-        let lost: Vec<Vec<String>> = try_join_all(moves).await.map_err(|error| problems::lease(&error))?;
+        let lost: Vec<Vec<String>> = try_join_all(moves).await.map_err(|error| not_moved(&error))?;
         let handed_over = lost.into_iter().flatten().collect();
         Ok(AcknowledgeResponse { handed_over })
     }
@@ -114,7 +117,7 @@ impl Api {
         named(group)?;
         let logs = topology::event_logs(self.partitions);
         let deleted = consumer_group::delete(&self.context(), tenant_id, group, logs).await;
-        deleted.map(drop).map_err(|error| problems::group(&error))
+        deleted.map(drop).map_err(|error| not_changed(&error))
     }
 }
 
@@ -125,5 +128,30 @@ fn named(group: &str) -> Result<(), Problem> {
             "group",
             "must be 1 to 64 letters, digits, `.`, `_` or `-`",
         )),
+    }
+}
+
+/// A consumer group was not made or not deleted.
+fn not_changed(error: &GroupError) -> Problem {
+    let text = error.to_string();
+    match error {
+        GroupError::Full => Problem::exhausted("GROUPS_FULL", text, LATER),
+        GroupError::Missing => Problem::not_found("GROUP_NOT_FOUND", text),
+        GroupError::InUse => Problem::failed_precondition("GROUP_IN_USE", text),
+        GroupError::Stop(reason) => problems::stop(reason),
+    }
+}
+
+/// A lease was not taken, kept or moved.
+fn not_moved(error: &LeaseError) -> Problem {
+    match error {
+        LeaseError::Stop(reason) => problems::stop(reason),
+        LeaseError::Held { .. } | LeaseError::Lost(_) => {
+            Problem::aborted("LEASE_LOST", "another member has it; try again")
+        }
+        LeaseError::CursorTooLong(_) => {
+            tracing::error!(%error, "a lease was not kept");
+            Problem::internal()
+        }
     }
 }

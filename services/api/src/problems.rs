@@ -2,10 +2,7 @@
 
 use omnigate_core::id::NotAnId;
 use omnigate_core::port::store::StoreError;
-use omnigate_core::protocol::lease::LeaseError;
-use omnigate_core::protocol::{
-    Stop, consumer_group::GroupError, credential::NotTaken, identity::NotDone, send::NotAccepted,
-};
+use omnigate_core::protocol::{Stop, credential::NotTaken, identity::NotDone, send::NotAccepted};
 use omnigate_rpc::auth::Caller;
 use omnigate_rpc::error::Problem;
 use std::str::FromStr;
@@ -69,31 +66,6 @@ pub(crate) fn not_taken(refused: &NotTaken) -> Problem {
     match refused {
         NotTaken::RequestIdReused => Problem::already_exists("REQUEST_ID_REUSED", refused.to_string()),
         NotTaken::Stop(reason) => stop(reason),
-    }
-}
-
-/// A consumer group was not made or not deleted.
-pub(crate) fn group(error: &GroupError) -> Problem {
-    let text = error.to_string();
-    match error {
-        GroupError::Full => Problem::exhausted("GROUPS_FULL", text, LATER),
-        GroupError::Missing => Problem::not_found("GROUP_NOT_FOUND", text),
-        GroupError::InUse => Problem::failed_precondition("GROUP_IN_USE", text),
-        GroupError::Stop(reason) => stop(reason),
-    }
-}
-
-/// A lease was not taken, kept or moved.
-pub(crate) fn lease(error: &LeaseError) -> Problem {
-    match error {
-        LeaseError::Stop(reason) => stop(reason),
-        LeaseError::Held { .. } | LeaseError::Lost(_) => {
-            Problem::aborted("LEASE_LOST", "another member has it; try again")
-        }
-        LeaseError::CursorTooLong(_) => {
-            tracing::error!(%error, "a lease was not kept");
-            Problem::internal()
-        }
     }
 }
 

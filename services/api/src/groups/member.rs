@@ -1,8 +1,8 @@
 //! A subscriber as a member of its group: holds its share of the logs under leases, and sends what is in them.
 
 use super::log::Log;
-use super::token;
-use crate::{Api, problems};
+use super::{not_moved, token};
+use crate::Api;
 use futures_util::future::{join_all, pending, select_all};
 use futures_util::stream::StreamExt as _;
 use omnigate_core::consumer_group::Position;
@@ -79,7 +79,7 @@ impl Member {
     }
 
     async fn serve(&mut self) -> Result<(), Problem> {
-        self.balance().await.map_err(|error| problems::lease(&error))?;
+        self.balance().await.map_err(|error| not_moved(&error))?;
         let (out, stop) = (self.out.clone(), self.api.stop.clone());
         if out.send(Ok(SubscribeResponse::default())).await.is_err() {
             return Ok(());

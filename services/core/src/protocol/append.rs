@@ -2,28 +2,29 @@
 
 use super::confirm::Due;
 use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop, found_record};
-use super::identity::{Merged, Person, find, merge};
+use super::identity::find;
 use super::outbox::Outgoing;
-use super::resolve::{Asking, Owner, expect_record, insert_outgoing, known, owner, put, to_outbox};
+use super::resolve::{expect_record, insert_outgoing, put, to_outbox};
 use crate::append::{self as decide, Appended, Arrival, ThreadKey, append};
 use crate::id::{CustomerId, EventId, ThreadId};
 use crate::identifier;
-use crate::identity::merge::{Word, survivor_and_loser};
-use crate::identity::{Named, candidates};
+use crate::identity::Named;
 use crate::keys::{self, Timer};
-use crate::port::store::{Expect, Found, StoreError, Write};
+use crate::port::store::{Expect, Found, Write};
 use crate::time::Moment;
 use crate::timeline::{Place, Spot};
 use bytes::Bytes;
 use omnigate_proto::state::v1::{EntryRecord, HomeRecord};
-use omnigate_proto::v1::{Event, Evidence, Identifier, event::Kind};
+use omnigate_proto::v1::{Event, Evidence};
 use prost::Message as _;
 use std::sync::Arc;
 
 mod known;
+mod link;
 
 use known::Known;
 pub use known::one_member;
+use link::link;
 
 /// What became of a thread's events.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -106,172 +107,6 @@ pub fn peer_of(event: &Event) -> Option<Named> {
         evidence: said.map_or(Evidence::Stated, |said| said.evidence()),
         provider_form: said.map(|said| said.provider_form.clone()).unwrap_or_default(),
     })
-}
-
-/// Makes everything the events vouch for belong to one customer where that can be, and gives the peer's owner. Customers
-/// that turn out to be one person are merged.
-async fn link(
-    context: &Context<'_>,
-    arrivals: &[Arrival],
-    peer: &Named,
-    outgoing: &mut Vec<Outgoing>,
-) -> Result<Option<Owner>, Stop> {
-    let others: Vec<Named> = arrivals.iter().flat_map(|arrival| named_in(&arrival.event)).collect();
-    let Some(first) = arrivals.first() else {
-        return Ok(None);
-    };
-    let asking = Asking {
-        tenant_id: &first.event.tenant_id,
-        received_at: arrivals
-            .iter()
-            .map(|arrival| arrival.received_at)
-            .max()
-            .unwrap_or(first.received_at),
-        trace_id: &first.event.trace_id,
-        replaces: None,
-    };
-    let candidates = candidates(peer, &others);
-    let came_from = arrivals.iter().find_map(|arrival| moved_from(&arrival.event));
-    let mut prefer = match &came_from {
-        Some(old) => known(context, &asking, old).await?.map(|owner| owner.customer),
-        None => None,
-    };
-    if prefer.is_none() {
-        prefer = settled(context, &asking, &candidates).await?;
-    }
-    if prefer.is_none() {
-        prefer = by_variant(context, &asking, &candidates).await?;
-    }
-    let mut of_peer = None;
-    let mut before: Option<(Named, Owner)> = None;
-    for named in candidates {
-        let is_peer = named.identifier == peer.identifier;
-        let asking = Asking {
-            replaces: came_from.as_ref().filter(|_| is_peer).map(|old| &old.identifier),
-            ..asking.clone()
-        };
-        let Some(found) = owner(context, &asking, &named, prefer, outgoing).await? else {
-            continue;
-        };
-        prefer = prefer.or(Some(found.customer));
-        if is_peer {
-            of_peer = Some(found);
-        }
-        if let Some(before) = &before {
-            join(context, &asking, before, (&named, found), outgoing).await?;
-        }
-        before = Some((named, found));
-    }
-    let Some(of_peer) = of_peer else {
-        return Ok(None);
-    };
-    let asking = Asking {
-        replaces: Some(&peer.identifier),
-        ..asking
-    };
-    for moved in arrivals.iter().filter_map(|arrival| moved_to(&arrival.event)) {
-        owner(context, &asking, &moved, Some(of_peer.customer), outgoing).await?;
-    }
-    Ok(Some(of_peer))
-}
-
-/// Merges the owners of two identifiers that one event gives, unless they are one, or are known to stay apart.
-async fn join(
-    context: &Context<'_>,
-    asking: &Asking<'_>,
-    (one, of_one): &(Named, Owner),
-    (other, of_other): (&Named, Owner),
-    outgoing: &mut Vec<Outgoing>,
-) -> Result<(), Stop> {
-    let pair = survivor_and_loser(of_one.customer, of_other.customer);
-    if pair.0 == pair.1 || context.cache.is_apart(pair, context.now()) {
-        return Ok(());
-    }
-    // A stated identifier is enough for a thread of one's own, not for anybody else's.
-    if one.evidence < Evidence::Verified || other.evidence < Evidence::Verified {
-        return Ok(());
-    }
-    let people = [Person::Named(one.clone()), Person::Named(other.clone())];
-    let merged = merge(context, asking, [&people[0], &people[1]], Word::Strong, outgoing).await?;
-    if let Merged::Apart { .. } = merged {
-        context.cache.keep_apart(pair, context.now());
-    }
-    Ok(())
-}
-
-/// The customer that the strongest of several identifiers with an owner belongs to; new ones go there too, also when they
-/// are stronger.
-async fn settled(
-    context: &Context<'_>,
-    asking: &Asking<'_>,
-    candidates: &[Named],
-) -> Result<Option<CustomerId>, StoreError> {
-    if candidates.len() > 1 {
-        for named in candidates {
-            if let Some(owner) = known(context, asking, named).await? {
-                return Ok(Some(owner.customer));
-            }
-        }
-    }
-    Ok(None)
-}
-
-/// The customer who is known by another form of a number that nobody has.
-async fn by_variant(
-    context: &Context<'_>,
-    asking: &Asking<'_>,
-    candidates: &[Named],
-) -> Result<Option<CustomerId>, StoreError> {
-    for named in candidates {
-        let variants = identifier::variants(&named.identifier);
-        if variants.is_empty() || known(context, asking, named).await?.is_some() {
-            continue;
-        }
-        for identifier in variants {
-            let other = Named {
-                identifier,
-                ..named.clone()
-            };
-            if let Some(owner) = known(context, asking, &other).await? {
-                return Ok(Some(owner.customer));
-            }
-        }
-    }
-    Ok(None)
-}
-
-fn named_in(event: &Event) -> impl Iterator<Item = Named> + '_ {
-    event.identifiers.iter().filter_map(|said| {
-        Some(Named {
-            identifier: said.identifier.clone()?,
-            evidence: said.evidence(),
-            provider_form: said.provider_form.clone(),
-        })
-    })
-}
-
-/// Where the provider says that the peer went.
-fn moved_to(event: &Event) -> Option<Named> {
-    match &event.kind {
-        Some(Kind::ProfileUpdate(update)) => update.moved_to.clone().map(vouched),
-        _ => None,
-    }
-}
-
-/// Where the provider says that the peer came from.
-fn moved_from(event: &Event) -> Option<Named> {
-    match &event.kind {
-        Some(Kind::ProfileUpdate(update)) => update.moved_from.clone().map(vouched),
-        _ => None,
-    }
-}
-
-fn vouched(identifier: Identifier) -> Named {
-    Named {
-        identifier,
-        evidence: Evidence::Vouched,
-        provider_form: String::new(),
-    }
 }
 
 /// Appends at a home until it succeeds; `None` when the whole birth is erased there.

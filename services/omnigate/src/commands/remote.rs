@@ -24,15 +24,6 @@ pub fn refused(status: Status) -> anyhow::Error {
     anyhow::anyhow!(explain(&status))
 }
 
-/// The id of a request as given, or a random one.
-pub fn request_id(given: Option<&str>) -> anyhow::Result<String> {
-    if let Some(id) = given {
-        return Ok(id.to_owned());
-    }
-    let random = SystemEntropy::new()?.bytes();
-    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
 /// Reads `type/scope/value` or `type/value`.
 pub fn identifier(text: &str) -> anyhow::Result<Identifier> {
     let parts: Vec<&str> = text.splitn(3, '/').collect();
@@ -46,6 +37,18 @@ pub fn identifier(text: &str) -> anyhow::Result<Identifier> {
         scope: scope.to_owned(),
         value: value.to_owned(),
     })
+}
+
+/// The request id that was given, or one that is made up.
+pub fn request_id(given: Option<&str>) -> anyhow::Result<String> {
+    match given {
+        Some(id) => Ok(id.to_owned()),
+        None => Ok(SystemEntropy::new()?
+            .bytes()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()),
+    }
 }
 
 /// The id of the customer that a text names: an id, or an identifier to look up.

@@ -6,7 +6,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use omnigate_core::{
     customer_event,
     event_webhook::{Endpoint, SigningKey},
-    port::adapter::{HttpBody, HttpRequest, HttpResponse, Transport},
+    port::adapter::{HttpBody, HttpRequest, HttpResponse, Transport, TransportError},
     time::Moment,
 };
 use omnigate_proto::v1::CustomerEvent;
@@ -59,7 +59,10 @@ pub(super) async fn attempt(
     match transport.call(request).await {
         Ok(response) => judge(&response, now),
         Err(error) => Outcome::Failed {
-            what: error.to_string(),
+            what: match &error {
+                TransportError::Forbidden(_) => format!("{error}; allow_private lets it"),
+                _ => error.to_string(),
+            },
             pause: Duration::ZERO,
         },
     }
