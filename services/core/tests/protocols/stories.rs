@@ -60,6 +60,18 @@ fn people_who_share_a_device_are_not_fused() {
     let found = now(conflicts(&world.context(), "t", None, 10)).unwrap();
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].2.rules, [Rule::Authoritative.name()]);
+    // However often they meet at the device: the records do not grow by it.
+    let verdicts = || -> usize {
+        let both = [one.id, other.id].map(|id| by_id(&world, id).record.verdicts.len());
+        both.iter().sum()
+    };
+    let before = verdicts();
+    for number in 3..8 {
+        world.pass(61_000);
+        let again = message("site", "web_visitor/site/9", &["crm/erp/2"], &number.to_string());
+        told(&world, again);
+    }
+    assert_eq!(verdicts(), before);
 }
 
 /// Chatwoot 15359: after a merge the answer went to another number.
@@ -278,6 +290,8 @@ fn two_whom_a_person_keeps_apart_stay_apart_until_a_person_says_otherwise() {
             whole(&world, "phone//+84900000001").id,
             whole(&world, "zalo_uid/oa/7").id
         );
+        let open = now(conflicts(&world.context(), "t", None, 10)).unwrap();
+        assert!(open.is_empty(), "what is settled is asked about again: {open:?}");
         assert_eq!(merged(&world, pair[0], pair[1]), Merged::One(pair[0]));
         let refused = now(keep_apart(&world.context(), "t", "again", pair, "trace"));
         assert!(matches!(refused, Err(NotDone::NotTwo)), "{refused:?}");

@@ -4,10 +4,11 @@ use super::command::NotDone;
 use super::record::{Next, change};
 use crate::id::CustomerId;
 use crate::identity::log::Note;
+use crate::identity::merge::Rule;
 use crate::identity::split::mark;
 use crate::keys;
-use crate::port::store::{Expect, Query, StoreError, Write};
-use crate::protocol::context::{Context, Ended, as_range};
+use crate::port::store::{Query, StoreError, Write};
+use crate::protocol::context::{Context, as_range};
 use crate::shard::Shard;
 use omnigate_proto::state::v1::{ConflictRecord, CustomerState};
 use omnigate_proto::v1::IdentityEventKind;
@@ -52,13 +53,15 @@ pub async fn conflicts(
             let Some((survivor, loser)) = pair else { continue };
             let record =
                 ConflictRecord::decode(value).map_err(|error| StoreError::Corrupt(format!("conflict: {error}")))?;
-            page.push((survivor, loser, record));
+            if !record.settled {
+                page.push((survivor, loser, record));
+            }
         }
     }
     Ok(page)
 }
 
-/// Keeps two customers apart for good, and forgets their conflict. It takes effect when both are marked; repeating it goes
+/// Keeps two customers apart for good, and settles their conflict. It takes effect when both are marked; repeating it goes
 /// on where it stopped.
 pub async fn keep_apart(
     context: &Context<'_>,
@@ -68,7 +71,7 @@ pub async fn keep_apart(
     trace_id: &str,
 ) -> Result<(), NotDone> {
     for (side, id, other) in [(1, younger, older), (0, older, younger)] {
-        let marked = change(context, id, |record, _| {
+        let marked = change(context, id, |record, now| {
             let Some(record) = record.filter(|record| record.tenant_id == tenant_id) else {
                 return (false, None);
             };
@@ -88,23 +91,46 @@ pub async fn keep_apart(
                 other: Some(other),
                 ..Note::new(IdentityEventKind::KeptApart, trace_id)
             };
-            (true, Some(Next::noted(next, note)))
+            let mut next = Next::noted(next, note);
+            if id == older {
+                let settled = ConflictRecord {
+                    rules: vec![Rule::DoNotLink.name().to_owned()],
+                    at_ms: now.0,
+                    cause: trace_id.to_owned(),
+                    settled: true,
+                    ..ConflictRecord::default()
+                };
+                next.also.push(Write::Insert {
+                    key: keys::conflicts(tenant_id),
+                    member: keys::conflict_member(older, younger),
+                    value: settled.encode_to_vec().into(),
+                });
+            }
+            (true, Some(next))
         });
         if !marked.await? {
             return Err(NotDone::NotTwo);
         }
     }
+    Ok(())
+}
+
+/// The conflict of two customers, the older one first.
+pub(super) async fn conflict(
+    context: &Context<'_>,
+    tenant_id: &str,
+    [older, younger]: [CustomerId; 2],
+) -> Result<Option<ConflictRecord>, StoreError> {
     let member = keys::conflict_member(older, younger);
-    let expect = vec![Expect::Member {
+    let query = Query::Range {
         key: keys::conflicts(tenant_id),
-        member: member.clone(),
-        present: true,
-    }];
-    let write = vec![Write::Remove {
-        key: keys::conflicts(tenant_id),
-        member,
-    }];
-    match context.commit(older.shard(), expect, write).await? {
-        Ended::Committed(_) | Ended::Conflict(_) | Ended::Unknown => Ok(()),
-    }
+        from: Bound::Included(member.clone()),
+        to: Bound::Included(member),
+        limit: 1,
+        reverse: false,
+    };
+    let answers = context.store.read(older.shard(), vec![query]).await?;
+    let found = as_range(answers.into_iter().next())?.into_iter().next();
+    let decoded = found.map(|(_, value)| ConflictRecord::decode(value)).transpose();
+    decoded.map_err(|error| StoreError::Corrupt(format!("conflict: {error}")))
 }

@@ -2,7 +2,7 @@
 
 use super::find::{Person, present};
 use super::record::{News, Next, change, change_and_tell, load};
-use super::{PATIENCE, split};
+use super::{PATIENCE, apart, split};
 use crate::customer_event::Happened;
 use crate::id::{CustomerId, TransactionId};
 use crate::identity::log::Note;
@@ -56,6 +56,15 @@ pub async fn merge(
             return Ok(Merged::One(of_one));
         }
         let (survivor, loser) = survivor_and_loser(of_one, of_other);
+        if word != Word::Person
+            && let Some(forbidden_by) = known_conflict(context, asking.tenant_id, [survivor, loser], word).await?
+        {
+            return Ok(Merged::Apart {
+                survivor,
+                loser,
+                forbidden_by,
+            });
+        }
         let merge = Merge {
             transaction: TransactionId(context.entropy.bytes()),
             survivor,
@@ -77,6 +86,22 @@ pub async fn merge(
         }
     }
     Err(Stop::Contended(MAX_TRIES))
+}
+
+/// The rules that keep two apart, where they were told before: events that bring them up again and again change nothing.
+async fn known_conflict(
+    context: &Context<'_>,
+    tenant_id: &str,
+    [survivor, loser]: [CustomerId; 2],
+    word: Word,
+) -> Result<Option<Vec<String>>, Stop> {
+    let Some(conflict) = apart::conflict(context, tenant_id, [survivor, loser]).await? else {
+        return Ok(None);
+    };
+    let rules = check(context, survivor, loser, word).await?;
+    let names: Vec<String> = rules.iter().map(|rule| rule.name().to_owned()).collect();
+    let is_told = conflict.settled || conflict.rules == names;
+    Ok((is_told && !names.is_empty()).then_some(names))
 }
 
 /// One transaction: freeze, decide, settle. `None` when the loser could not be frozen.
@@ -171,6 +196,7 @@ fn given(
             at_ms: now.0,
             cause: trace_id.to_owned(),
             evidence: births.clone(),
+            settled: false,
         };
         also.push(Write::Insert {
             key: keys::conflicts(&next.tenant_id),
