@@ -280,6 +280,7 @@ async fn what_a_person_took_apart_is_a_conflict_and_not_a_merge(world: &World) -
     };
     world.connection.customers().resolve_conflict(asked).await?;
     with_entries(world, &phone, 4).await?;
+    a_merge_that_is_asked_for_again(world, &older.customer_id, &younger.customer_id).await?;
     let page = world
         .connection
         .customers()
@@ -290,6 +291,33 @@ async fn what_a_person_took_apart_is_a_conflict_and_not_a_merge(world: &World) -
         left.iter()
             .all(|conflict| conflict.other_customer_id != younger.customer_id),
         "{left:?}"
+    );
+    Ok(())
+}
+
+/// One request id is one request, also where there is nothing left to do.
+async fn a_merge_that_is_asked_for_again(world: &World, older: &str, younger: &str) -> anyhow::Result<()> {
+    let asked = MergeCustomersRequest {
+        customer_id: older.to_owned(),
+        other_customer_id: younger.to_owned(),
+        validate_only: false,
+        request_id: "again-minh".to_owned(),
+    };
+    for _ in 0..2 {
+        let answer = world.connection.customers().merge_customers(asked.clone()).await?;
+        let one = answer.into_inner().customer.context("no customer")?;
+        ensure!(one.customer_id == older, "{one:?}");
+    }
+    let other = MergeCustomersRequest {
+        other_customer_id: older.to_owned(),
+        ..asked
+    };
+    let refused = world.connection.customers().merge_customers(other).await;
+    ensure!(
+        refused
+            .as_ref()
+            .is_err_and(|status| status.code() == Code::AlreadyExists),
+        "{refused:?}"
     );
     Ok(())
 }

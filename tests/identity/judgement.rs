@@ -1,6 +1,7 @@
 //! What must hold when everything is done, read from the store.
 
-use crate::work::{TENANT, Work};
+use crate::told::TENANT;
+use crate::work::Work;
 use omnigate_core::id::{CustomerId, EventId};
 use omnigate_core::identifier::{cap, text};
 use omnigate_core::identity::{built_in_of, is_held};

@@ -13,6 +13,8 @@ mod judgement;
 #[path = "../../services/core/tests/simulation/rng.rs"]
 #[allow(dead_code, reason = "not every user draws everything")]
 mod rng;
+#[path = "../../services/core/tests/identity/told.rs"]
+mod told;
 mod work;
 
 use omnigate_core::port::store::Store;

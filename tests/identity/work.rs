@@ -1,19 +1,19 @@
 //! Operations on a small world of people, by workers that give up in the middle now and then and begin again.
 
 use crate::rng::Rng;
+use crate::told::{TENANT, arrival, person};
 use omnigate_core::append::Arrival;
 use omnigate_core::id::{Birth, CustomerId, EventId, TransactionId, hash};
 use omnigate_core::identifier;
 use omnigate_core::identity::merge::Word;
 use omnigate_core::identity::split::What;
-use omnigate_core::identity::{Named, built_in_of, is_held, member};
+use omnigate_core::identity::{built_in_of, is_held, member};
 use omnigate_core::protocol::append::apply;
-use omnigate_core::protocol::identity::{Command, Person, merge, split};
+use omnigate_core::protocol::identity::{Command, merge, split};
 use omnigate_core::protocol::resolve::Asking;
 use omnigate_core::protocol::{Ports, Stop, read};
 use omnigate_core::time::Moment;
-use omnigate_proto::v1::{Event, Evidence, Identifier, IdentifierEvidence, Message, event::Kind};
-use prost::Message as _;
+use omnigate_proto::v1::Identifier;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -21,7 +21,6 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-pub(crate) const TENANT: &str = "t";
 /// Workers at a time.
 const WORKERS: usize = 12;
 /// People of each kind of identifier.
@@ -259,7 +258,7 @@ impl Work {
             0..60 => {
                 let mut identifiers: Vec<Identifier> = (0..rng.below(3)).map(|_| identifier_of(&mut rng)).collect();
                 identifiers.push(one.clone());
-                let arrival = arrival(number, &identifiers, now);
+                let arrival = arrival(&number.to_string(), &identifiers, now);
                 self.messages.lock().unwrap().insert(arrival.id, one);
                 Operation::Message(Box::new(arrival))
             }
@@ -289,40 +288,5 @@ fn identifier_of(rng: &mut Rng) -> Identifier {
         r#type: kind.to_owned(),
         scope,
         value,
-    }
-}
-
-fn person(of: &Identifier) -> Person {
-    Person::Named(Named {
-        identifier: of.clone(),
-        evidence: Evidence::Vouched,
-        provider_form: String::new(),
-    })
-}
-
-fn arrival(number: usize, identifiers: &[Identifier], received_at: Moment) -> Arrival {
-    let vouched = |of: &Identifier| IdentifierEvidence {
-        identifier: Some(of.clone()),
-        evidence: Evidence::Vouched.into(),
-        provider_form: String::new(),
-    };
-    let id = EventId::from_bytes(&hash("message", &[&number.to_be_bytes()])[..16]).unwrap();
-    let event = Event {
-        event_id: id.to_string(),
-        tenant_id: TENANT.to_owned(),
-        account_id: "account".to_owned(),
-        channel: "test".to_owned(),
-        peer: identifiers.last().cloned(),
-        identifiers: identifiers.iter().map(vouched).collect(),
-        received_at: Some(received_at.to_timestamp()),
-        provider_message_id: number.to_string(),
-        kind: Some(Kind::Message(Message::default())),
-        ..Event::default()
-    };
-    Arrival {
-        id,
-        bytes: event.encode_to_vec().into(),
-        event,
-        received_at,
     }
 }

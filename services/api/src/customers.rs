@@ -6,7 +6,7 @@ use crate::{Api, as_limit, problems};
 use omnigate_core::id::CustomerId;
 use omnigate_core::protocol::identity::conflicts;
 use omnigate_core::time::Moment;
-use omnigate_core::{identifier, protocol::read, window};
+use omnigate_core::{identifier, keys, protocol::read, window};
 use omnigate_proto::v1::split_customer_request::What;
 use omnigate_proto::v1::{
     Customer, GetCustomerRequest, GetCustomerResponse, LinkIdentifierRequest, LinkIdentifierResponse,
@@ -133,14 +133,11 @@ impl CustomerService for Api {
         let size = page::size(request.page_size)?;
         let query: [&[u8]; 2] = [b"conflicts", tenant_id.as_bytes()];
         let after = self.tokens.cursor(&query, &request.page_token)?;
-        let after = after.and_then(|cursor| {
-            let (one, other) = cursor.split_at_checked(16)?;
-            Some((CustomerId::from_bytes(one)?, CustomerId::from_bytes(other)?))
-        });
-        let found = conflicts(&self.context(), &tenant_id, after, size).await;
+        let after = after.and_then(|cursor| keys::read_conflict_member(&cursor));
+        let found = conflicts(&self.context(), &tenant_id, after, as_limit(size)).await;
         let found = found.map_err(|error| problems::store(&error))?;
         let last = found.last().filter(|_| found.len() >= size);
-        let next = last.map(|(one, other, _)| self.tokens.token(&query, &[one.0, other.0].concat()));
+        let next = last.map(|(one, other, _)| self.tokens.token(&query, &keys::conflict_member(*one, *other)));
         Ok(Response::new(ListConflictsResponse {
             next_page_token: next.unwrap_or_default(),
             conflicts: found.into_iter().map(identity::to_conflict).collect(),

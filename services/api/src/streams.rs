@@ -7,7 +7,6 @@ use omnigate_core::customer_event;
 use omnigate_core::port::broker::LogEntry;
 use omnigate_core::time::Moment;
 use omnigate_core::topology;
-use omnigate_proto::state::v1::CustomerEventBatch;
 use omnigate_proto::v1::{
     AcknowledgeRequest, AcknowledgeResponse, CustomerEvent, DeleteEventGroupRequest, DeleteEventGroupResponse,
     ListEventGroupsRequest, ListEventGroupsResponse, SubscribeRequest, SubscribeResponse,
@@ -15,7 +14,6 @@ use omnigate_proto::v1::{
 use omnigate_rpc::error::Problem;
 use omnigate_rpc::v1::event_service_server::EventService;
 use omnigate_runtime::log::follow;
-use prost::Message as _;
 use tonic::{Request, Response, Status};
 
 /// CustomerEvents of a tenant with the token to go on after each.
@@ -65,18 +63,9 @@ fn unpack(
     began: Option<Moment>,
     tenant_id: &str,
 ) -> Vec<Result<(Option<CustomerEvent>, String), Status>> {
-    let Ok(batch) = CustomerEventBatch::decode(entry.body.clone()) else {
-        tracing::error!(offset = entry.offset, "an entry of the events log cannot be read");
-        return vec![Ok((None, after.to_owned()))];
-    };
-    let events = batch
-        .events
-        .into_iter()
-        .filter_map(|event| customer_event::read(event).ok());
-    let wanted = events.filter(|event| {
-        let at = event.at.as_ref().map(Moment::from_timestamp);
-        event.tenant_id == tenant_id && at.zip(began).is_none_or(|(at, began)| at >= began)
-    });
+    let events = customer_event::of_tenant(entry, tenant_id).into_iter();
+    let events = events.map(|found| found.event);
+    let wanted = events.filter(|event| customer_event::is_since(event, began));
     let mut out: Vec<_> = wanted.map(|event| Ok((Some(event), before.to_owned()))).collect();
     match out.last_mut() {
         Some(Ok((_, token))) => after.clone_into(token),

@@ -2,9 +2,10 @@
 //! not know a field does not strip it.
 
 use crate::id::{CustomerId, EntryId, EventId, MessageId, TransactionId};
+use crate::port::broker::LogEntry;
 use crate::time::Moment;
 use bytes::{Bytes, BytesMut};
-use omnigate_proto::state::v1::EntryRecord;
+use omnigate_proto::state::v1::{CustomerEventBatch, EntryRecord};
 use omnigate_proto::v1::{
     CustomerCreated, CustomerEvent, CustomerMerged, CustomerSplit, Delivery, DeliveryChanged, Entry, EntryReaction,
     Event, Identifier, IdentifierAttached, IdentifierEvidence, Profile, Unsupported, customer_event::Kind, event,
@@ -167,6 +168,38 @@ pub fn kind_name(mut event: &[u8]) -> &'static str {
         }
     }
     "unsupported"
+}
+
+/// A CustomerEvent in an entry of the events log.
+#[derive(Clone, PartialEq, Debug)]
+pub struct InEntry {
+    /// Its place in the entry, counted from 0.
+    pub index: u32,
+    /// As it travelled.
+    pub bytes: Bytes,
+    /// It, as readers see it.
+    pub event: CustomerEvent,
+}
+
+/// A tenant's CustomerEvents in an entry of the events log; none in one that cannot be read.
+#[must_use]
+pub fn of_tenant(entry: &LogEntry, tenant_id: &str) -> Vec<InEntry> {
+    let Ok(batch) = CustomerEventBatch::decode(entry.body.clone()) else {
+        tracing::error!(offset = entry.offset, "an entry of the events log cannot be read");
+        return Vec::new();
+    };
+    let read = (0..).zip(batch.events).filter_map(|(index, bytes)| {
+        let event = read(bytes.clone()).ok()?;
+        Some(InEntry { index, bytes, event })
+    });
+    read.filter(|found| found.event.tenant_id == tenant_id).collect()
+}
+
+/// True for what took effect at a moment or later, and for everything without a moment.
+#[must_use]
+pub fn is_since(event: &CustomerEvent, moment: Option<Moment>) -> bool {
+    let at = event.at.as_ref().map(Moment::from_timestamp);
+    at.zip(moment).is_none_or(|(at, moment)| at >= moment)
 }
 
 /// The thread a CustomerEvent is about, or its home where it is about none.

@@ -11,11 +11,11 @@ pub mod merge;
 pub mod split;
 mod whereabouts;
 
-pub use claim::{Claimed, erased, new_claim, pointed, read_claim};
+pub use claim::{Claimed, free, new_claim, pointed, read_claim};
 pub use membership::{
     Attach, MAX_MEMBERS, MAX_MERGED, attach, built_in, built_in_of, has_room, is_held, member, new_customer, own, whole,
 };
-pub use whereabouts::{Shown, Whereabouts, shown, verdict, whereabouts};
+pub use whereabouts::{Shown, Whereabouts, frozen, shown, verdict, whereabouts};
 
 use omnigate_proto::v1::{Evidence, Identifier};
 

@@ -101,6 +101,13 @@ pub fn conflict_member(survivor: CustomerId, loser: CustomerId) -> Bytes {
     member.freeze()
 }
 
+/// Back from [`conflict_member`]; `None` when it cannot be read.
+#[must_use]
+pub fn read_conflict_member(member: &[u8]) -> Option<(CustomerId, CustomerId)> {
+    let (survivor, loser) = member.split_at_checked(16)?;
+    Some((CustomerId::from_bytes(survivor)?, CustomerId::from_bytes(loser)?))
+}
+
 /// Record `state.v1.DeliveryRecord`.
 #[must_use]
 pub fn delivery(id: MessageId) -> Key {

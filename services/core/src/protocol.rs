@@ -29,5 +29,6 @@ pub mod resolve;
 pub mod send;
 pub mod submit;
 pub mod templates;
+mod walk;
 
 pub use context::{Context, Ports, Stop};

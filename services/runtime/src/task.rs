@@ -2,8 +2,18 @@
 
 use crate::stop::{Phase, Reason, Stop};
 use futures_util::FutureExt as _;
-use std::{any::Any, error::Error, fmt, future::Future, panic::AssertUnwindSafe, time::Duration};
-use tokio::{task::JoinHandle, time::Instant};
+use std::{
+    any::Any,
+    error::Error,
+    fmt,
+    future::{Future, pending},
+    panic::AssertUnwindSafe,
+    time::Duration,
+};
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, sleep_until},
+};
 use tokio_util::sync::CancellationToken;
 
 /// Why a task ended.
@@ -144,6 +154,14 @@ fn random() -> u16 {
     let mut bytes = [0; 2];
     let drawn = getrandom::fill(&mut bytes);
     drawn.map(|()| u16::from_be_bytes(bytes)).unwrap_or_default()
+}
+
+/// Returns at a moment; never without one.
+pub async fn at(when: Option<Instant>) {
+    match when {
+        Some(when) => sleep_until(when).await,
+        None => pending().await,
+    }
 }
 
 #[cfg(test)]

@@ -75,6 +75,9 @@ impl Api {
         let asked = Asked::new(tenant_id, request_id, "merge", &request)?;
         let one = self.whole_customer(tenant_id, &request.customer_id).await?;
         let other = self.whole_customer(tenant_id, &request.other_customer_id).await?;
+        if !request.validate_only {
+            self.remember(&asked, asked.record(self)).await?;
+        }
         if one.id == other.id {
             return Ok(MergeCustomersResponse {
                 customer: Some(self.shown(&one).await),
@@ -89,7 +92,6 @@ impl Api {
                 checks,
             });
         }
-        self.remember(&asked, asked.record(self)).await?;
         let people = [Person::Customer(one.id), Person::Customer(other.id)];
         let mut outgoing = Vec::new();
         let asking = asked.asking(self.ports.clock.now());
@@ -108,11 +110,8 @@ impl Api {
 
     /// What each rule says about a merge.
     async fn checks(&self, one: CustomerId, other: CustomerId) -> Result<Vec<MergeCheck>, Problem> {
-        let context = self.context();
-        let by_person = check(&context, one, other, Word::Person).await;
-        let by_channel = check(&context, one, other, Word::Strong).await;
-        let by_person = by_person.map_err(|stop| problems::stop(&stop))?;
-        let by_channel = by_channel.map_err(|stop| problems::stop(&stop))?;
+        let checked = check(&self.context(), (one, other), [Word::Person, Word::Strong]).await;
+        let [by_person, by_channel] = checked.map_err(|stop| problems::stop(&stop))?;
         let checks = Rule::ALL.into_iter().map(|rule| MergeCheck {
             rule: rule.name().to_owned(),
             allows: !by_person.contains(&rule),

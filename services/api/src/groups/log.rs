@@ -5,12 +5,9 @@ use omnigate_core::consumer_group::Position;
 use omnigate_core::customer_event;
 use omnigate_core::port::broker::{Broker, From, LogEntry};
 use omnigate_core::protocol::consumer_group::Group;
-use omnigate_core::time::Moment;
 use omnigate_core::topology;
-use omnigate_proto::state::v1::CustomerEventBatch;
 use omnigate_proto::v1::CustomerEvent;
 use omnigate_runtime::log::{Entries, follow};
-use prost::Message as _;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -145,21 +142,12 @@ impl Log {
 
 /// Events of an entry that are for the group, without so many at its beginning, each with the place behind it.
 fn wanted(entry: &LogEntry, done: u32, group: &Group) -> Vec<(CustomerEvent, Position)> {
-    let Ok(batch) = CustomerEventBatch::decode(entry.body.clone()) else {
-        tracing::error!(offset = entry.offset, "an entry of the events log cannot be read");
-        return Vec::new();
-    };
-    let begins = group.begins();
-    let is_in_time = |event: &CustomerEvent| {
-        let at = event.at.as_ref().map(Moment::from_timestamp);
-        at.zip(begins).is_none_or(|(at, begins)| at >= begins)
-    };
-    let events = (1..).zip(batch.events).filter(|(index, _)| *index > done);
-    let read = events.filter_map(|(index, event)| {
-        let event = customer_event::read(event).ok()?;
-        let offset = entry.offset;
-        Some((event, Position { offset, index }))
+    let events = customer_event::of_tenant(entry, &group.tenant_id).into_iter();
+    let wanted = events.filter(|found| found.index >= done && customer_event::is_since(&found.event, group.begins()));
+    let offset = entry.offset;
+    let placed = wanted.map(|found| {
+        let index = found.index.saturating_add(1);
+        (found.event, Position { offset, index })
     });
-    read.filter(|(event, _)| event.tenant_id == group.tenant_id && is_in_time(event))
-        .collect()
+    placed.collect()
 }

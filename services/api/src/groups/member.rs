@@ -8,18 +8,19 @@ use futures_util::stream::StreamExt as _;
 use omnigate_core::consumer_group::Position;
 use omnigate_core::lease::{is_held, share};
 use omnigate_core::port::broker::LogEntry;
+use omnigate_core::protocol::Context;
 use omnigate_core::protocol::consumer_group::{self, Group, Sent};
 use omnigate_core::protocol::lease::{self, COMMON, LeaseError, Wish};
-use omnigate_core::protocol::{Context, Stop};
 use omnigate_core::shard::Partition;
 use omnigate_core::topology;
 use omnigate_proto::v1::SubscribeResponse;
 use omnigate_rpc::error::Problem;
+use omnigate_runtime::task::at;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tonic::Status;
 
 /// After so many lapses in a row without an acknowledgement a member is sent away, so that others get its logs.
@@ -338,7 +339,6 @@ impl Member {
         };
         match timeout(api.settings.lease, left).await {
             Ok(Ok(())) => {}
-            Ok(Err(LeaseError::Stop(Stop::Store(error)))) => tracing::warn!(%error, "membership ends by itself"),
             Ok(Err(error)) => tracing::warn!(%error, "membership ends by itself"),
             Err(_) => tracing::warn!("membership ends by itself"),
         }
@@ -355,13 +355,6 @@ async fn read(logs: &mut BTreeMap<u16, Log>) -> (u16, LogEntry) {
         return (numbers[which], entry);
     }
     pending().await
-}
-
-async fn at(when: Option<Instant>) {
-    match when {
-        Some(when) => sleep_until(when).await,
-        None => pending().await,
-    }
 }
 
 fn wish<'a>(name: &'a str, owner: &'a str) -> Wish<'a> {

@@ -77,11 +77,11 @@ pub fn pointed(claim: &Claim, customer: CustomerId) -> Claim {
     }
 }
 
-/// The claim of an identifier that was erased: events received before `now` are dropped from here on.
+/// The claim of an identifier that nobody has: events received before `erased_at` are dropped.
 #[must_use]
-pub fn erased(now: Moment) -> Claim {
+pub fn free(erased_at: Moment) -> Claim {
     Claim {
-        erased_at_ms: now.0,
+        erased_at_ms: erased_at.0,
         ..Claim::default()
     }
 }

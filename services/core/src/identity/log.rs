@@ -1,7 +1,6 @@
 //! What made a customer what it is: a chain of events in its own shard, each with a hash over the one before. It names no
 //! person: identifiers are told by their reservation tokens.
 
-use super::merge::Rule;
 use crate::id::{CustomerId, TransactionId, hash};
 use crate::keys;
 use crate::port::store::Write;
@@ -24,8 +23,8 @@ pub struct Note {
     pub other: Option<CustomerId>,
     /// Reservation tokens of the identifiers it is about.
     pub births: Vec<Bytes>,
-    /// Rules that forbade a merge.
-    pub rules: Vec<Rule>,
+    /// Names of the rules that forbade a merge.
+    pub rules: Vec<String>,
 }
 
 impl Note {
@@ -53,7 +52,7 @@ pub fn note(record: &mut CustomerRecord, id: CustomerId, note: Note, now: Moment
         transaction: note.transaction.map(TransactionId::to_bytes).unwrap_or_default(),
         other: note.other.map(CustomerId::to_bytes).unwrap_or_default(),
         births: note.births,
-        rules: note.rules.into_iter().map(|rule| rule.name().to_owned()).collect(),
+        rules: note.rules,
         previous: record.log_hash.clone(),
     };
     let value: Bytes = event.encode_to_vec().into();

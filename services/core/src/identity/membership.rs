@@ -106,12 +106,17 @@ pub fn member<'a>(members: &'a [Membership], identifier: &Identifier) -> Option<
         .find(|member| is_held(member) && member.identifier.as_ref() == Some(identifier))
 }
 
+/// Identifiers that count against caps.
+fn counted(members: &[Membership]) -> impl Iterator<Item = &Identifier> {
+    let counted = members.iter().filter(|member| is_held(member) && !member.retired);
+    counted.filter_map(|member| member.identifier.as_ref())
+}
+
 /// The type and scope of which these members hold more than one customer may have.
 #[must_use]
 pub(super) fn over_cap(members: &[Membership]) -> Option<(&str, &str)> {
     let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-    let counted = members.iter().filter(|member| is_held(member) && !member.retired);
-    for identifier in counted.filter_map(|member| member.identifier.as_ref()) {
+    for identifier in counted(members) {
         *counts.entry((&identifier.r#type, &identifier.scope)).or_default() += 1;
     }
     counts
@@ -178,10 +183,7 @@ pub fn attach(
 /// Whether one more identifier of this type fits; caps count per type and, for scoped types, per scope.
 #[must_use]
 pub fn has_room(members: &[Membership], identifier: &Identifier) -> bool {
-    let counted = members.iter().filter(|member| is_held(member) && !member.retired);
-    let same = counted
-        .filter_map(|member| member.identifier.as_ref())
-        .filter(|other| other.r#type == identifier.r#type && other.scope == identifier.scope);
+    let same = counted(members).filter(|other| other.r#type == identifier.r#type && other.scope == identifier.scope);
     members.len() < MAX_MEMBERS && member(members, identifier).is_none() && same.count() < cap(&identifier.r#type)
 }
 

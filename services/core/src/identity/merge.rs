@@ -3,10 +3,11 @@
 //! It moves identifiers only; threads and entries stay in the homes where they were born.
 
 use super::membership::{MAX_MEMBERS, MAX_MERGED, REMEMBERED, member, over_cap};
-use super::whereabouts::verdict;
+use super::whereabouts::{forget_ways, frozen, frozen_for, verdict};
 use crate::id::{CustomerId, TransactionId};
 use crate::identifier::{AUTHORITATIVE, BUILT_IN};
 use crate::time::Moment;
+use bytes::Bytes;
 use omnigate_proto::state::v1::{CustomerRecord, CustomerState, DoNotLink, Freeze, Membership, MergeStep, Verdict};
 use omnigate_proto::v1::Identifier;
 use std::collections::BTreeSet;
@@ -75,12 +76,6 @@ impl Rule {
         Self::Burst,
     ];
 
-    /// The rule of this name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|rule| rule.name() == name)
-    }
-
     /// Its stable name.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -108,34 +103,40 @@ pub enum Freezing {
     /// It is frozen for this transaction; the record to write when that is new.
     Frozen(Option<Box<CustomerRecord>>),
     /// Another transaction has it.
-    Busy(Freeze),
+    Busy,
     /// It is not what it was: look again.
     Changed,
+}
+
+impl Freezing {
+    /// Freezes a record that may be frozen, unless it is.
+    pub(super) fn of(record: &CustomerRecord, freeze: Freeze, may_be: bool) -> Self {
+        if frozen_for(record, &freeze.transaction, freeze.split).is_some() {
+            return Self::Frozen(None);
+        }
+        if frozen(record).is_some() {
+            return Self::Busy;
+        }
+        if !may_be {
+            return Self::Changed;
+        }
+        let mut next = record.clone();
+        next.set_state(CustomerState::Frozen);
+        next.freeze = Some(freeze);
+        Self::Frozen(Some(Box::new(next)))
+    }
 }
 
 /// Freezes the loser: from now on no identifier joins or leaves it until the verdict is known.
 #[must_use]
 pub fn freeze(record: &CustomerRecord, merge: &Merge, now: Moment) -> Freezing {
-    match (record.state(), &record.freeze) {
-        (CustomerState::Active, _) => {
-            let mut next = record.clone();
-            next.set_state(CustomerState::Frozen);
-            next.freeze = Some(Freeze {
-                transaction: merge.transaction.to_bytes(),
-                decider: merge.survivor.to_bytes(),
-                split: false,
-                since_ms: now.0,
-            });
-            Freezing::Frozen(Some(Box::new(next)))
-        }
-        (CustomerState::Frozen, Some(freeze)) if is_of(freeze, merge.transaction, false) => Freezing::Frozen(None),
-        (CustomerState::Frozen, Some(freeze)) => Freezing::Busy(freeze.clone()),
-        _ => Freezing::Changed,
-    }
-}
-
-pub(super) fn is_of(freeze: &Freeze, transaction: TransactionId, split: bool) -> bool {
-    freeze.transaction == transaction.to_bytes() && freeze.split == split
+    let freeze = Freeze {
+        transaction: merge.transaction.to_bytes(),
+        decider: merge.survivor.to_bytes(),
+        split: false,
+        since_ms: now.0,
+    };
+    Freezing::of(record, freeze, record.state() == CustomerState::Active)
 }
 
 /// How a record decides.
@@ -144,10 +145,21 @@ pub enum Decided {
     /// The verdict, given now or before; the record to write when now.
     Verdict(Box<Verdict>, Option<Box<CustomerRecord>>),
     /// The record is itself frozen: it cannot decide before that is over.
-    Busy(Freeze),
+    Busy,
 }
 
 impl Decided {
+    /// The verdict that was given before.
+    fn before(record: &CustomerRecord, transaction: &[u8]) -> Option<Self> {
+        let given = verdict(record, transaction)?;
+        Some(Self::Verdict(Box::new(given.clone()), None))
+    }
+
+    /// Why there is nothing to decide now: it was decided before, or the record is frozen.
+    pub(super) fn already(record: &CustomerRecord, transaction: &[u8]) -> Option<Self> {
+        Self::before(record, transaction).or_else(|| frozen(record).map(|_| Self::Busy))
+    }
+
     pub(super) fn new(mut record: CustomerRecord, verdict: Verdict, now: Moment) -> Self {
         record.verdicts.retain(|old| now.since(Moment(old.at_ms)) < REMEMBERED);
         record.verdicts.push(verdict.clone());
@@ -155,24 +167,22 @@ impl Decided {
     }
 }
 
-/// Decides a merge in the survivor's record. `joining` are the loser's members as they were frozen.
-#[must_use]
-pub fn decide(record: &CustomerRecord, merge: &Merge, loser: &CustomerRecord, now: Moment) -> Decided {
-    if let Some(given) = verdict(record, &merge.transaction.to_bytes()) {
-        return Decided::Verdict(Box::new(given.clone()), None);
-    }
-    if let Some(freeze) = record
-        .freeze
-        .as_ref()
-        .filter(|_| record.state() == CustomerState::Frozen)
-    {
-        return Decided::Busy(freeze.clone());
-    }
-    let given = Verdict {
-        transaction: merge.transaction.to_bytes(),
+/// A verdict without effect.
+pub(super) fn without_effect(transaction: &[u8], now: Moment) -> Verdict {
+    Verdict {
+        transaction: Bytes::copy_from_slice(transaction),
         at_ms: now.0,
         ..Verdict::default()
-    };
+    }
+}
+
+/// Decides a merge in the survivor's record. `loser` is the other one as it was frozen.
+#[must_use]
+pub fn decide(record: &CustomerRecord, merge: &Merge, loser: &CustomerRecord, now: Moment) -> Decided {
+    if let Some(already) = Decided::already(record, &merge.transaction.0) {
+        return already;
+    }
+    let given = without_effect(&merge.transaction.0, now);
     if record.state() != CustomerState::Active || !is_seen(&record.members, &loser.members, &merge.evidence) {
         return Decided::new(record.clone(), given, now);
     }
@@ -183,10 +193,7 @@ pub fn decide(record: &CustomerRecord, merge: &Merge, loser: &CustomerRecord, no
     }
     let mut next = record.clone();
     next.members = union(&record.members, &loser.members, merge);
-    next.out.retain(|forward| {
-        let identifier = forward.identifier.as_ref();
-        identifier.is_none_or(|identifier| member(&loser.members, identifier).is_none())
-    });
+    forget_ways(&mut next.out, &loser.members);
     if merge.word != Word::Person {
         next.automatic_merges_ms.retain(|at| is_recent(*at, now));
         next.automatic_merges_ms.push(now.0);
@@ -197,15 +204,8 @@ pub fn decide(record: &CustomerRecord, merge: &Merge, loser: &CustomerRecord, no
 /// Ends a transaction without effect, unless it has been decided.
 #[must_use]
 pub fn abort(record: &CustomerRecord, transaction: &[u8], now: Moment) -> Decided {
-    if let Some(given) = verdict(record, transaction) {
-        return Decided::Verdict(Box::new(given.clone()), None);
-    }
-    let given = Verdict {
-        transaction: bytes::Bytes::copy_from_slice(transaction),
-        at_ms: now.0,
-        ..Verdict::default()
-    };
-    Decided::new(record.clone(), given, now)
+    Decided::before(record, transaction)
+        .unwrap_or_else(|| Decided::new(record.clone(), without_effect(transaction, now), now))
 }
 
 /// The evidence is still where it was seen.
@@ -271,10 +271,7 @@ fn union(ours: &[Membership], theirs: &[Membership], merge: &Merge) -> Vec<Membe
 /// Settles the loser by the verdict. `None` when it is settled already.
 #[must_use]
 pub fn settle(record: &CustomerRecord, transaction: &[u8], verdict: &Verdict) -> Option<CustomerRecord> {
-    let freeze = record.freeze.as_ref()?;
-    if record.state() != CustomerState::Frozen || freeze.transaction != transaction || freeze.split {
-        return None;
-    }
+    let freeze = frozen_for(record, transaction, false)?;
     let mut next = record.clone();
     next.freeze = None;
     if verdict.commit {

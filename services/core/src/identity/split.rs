@@ -2,8 +2,8 @@
 //! customer by that verdict. It undoes a merge, wholly or in part, or gives identifiers a customer of their own.
 
 use super::membership::{built_in, built_in_of, departed, is_held, member, own};
-use super::merge::{Decided, Freezing, is_of};
-use super::whereabouts::verdict;
+use super::merge::{Decided, Freezing, without_effect};
+use super::whereabouts::{forget_ways, frozen_for};
 use crate::id::{CustomerId, TransactionId};
 use crate::time::Moment;
 use omnigate_proto::state::v1::{
@@ -56,42 +56,22 @@ pub fn prepare(record: Option<&CustomerRecord>, tenant_id: &str, split: &Split, 
         What::Merge { step, .. } => (CustomerState::Merged, step.transaction.clone()),
         What::Unlink(_) | What::NewHolder(_) => (CustomerState::Prepared, bytes::Bytes::new()),
     };
-    match (record.state(), &record.freeze) {
-        (CustomerState::Frozen, Some(freeze)) if is_of(freeze, split.transaction, true) => Freezing::Frozen(None),
-        (CustomerState::Frozen, Some(freeze)) => Freezing::Busy(freeze.clone()),
-        (found, _) if found == state && record.merged_by == merged_by => {
-            let mut next = record.clone();
-            next.set_state(CustomerState::Frozen);
-            next.freeze = Some(Freeze {
-                transaction: split.transaction.to_bytes(),
-                decider: split.owner.to_bytes(),
-                split: true,
-                since_ms: now.0,
-            });
-            Freezing::Frozen(Some(Box::new(next)))
-        }
-        _ => Freezing::Changed,
-    }
+    let freeze = Freeze {
+        transaction: split.transaction.to_bytes(),
+        decider: split.owner.to_bytes(),
+        split: true,
+        since_ms: now.0,
+    };
+    Freezing::of(record, freeze, record.state() == state && record.merged_by == merged_by)
 }
 
 /// Decides a split in the present owner's record.
 #[must_use]
 pub fn decide(record: &CustomerRecord, split: &Split, now: Moment) -> Decided {
-    if let Some(given) = verdict(record, &split.transaction.to_bytes()) {
-        return Decided::Verdict(Box::new(given.clone()), None);
+    if let Some(already) = Decided::already(record, &split.transaction.0) {
+        return already;
     }
-    if let Some(freeze) = record
-        .freeze
-        .as_ref()
-        .filter(|_| record.state() == CustomerState::Frozen)
-    {
-        return Decided::Busy(freeze.clone());
-    }
-    let given = Verdict {
-        transaction: split.transaction.to_bytes(),
-        at_ms: now.0,
-        ..Verdict::default()
-    };
+    let given = without_effect(&split.transaction.0, now);
     let parts: (Vec<Membership>, Vec<Membership>) = record
         .members
         .iter()
@@ -112,15 +92,12 @@ pub fn decide(record: &CustomerRecord, split: &Split, now: Moment) -> Decided {
         }));
     }
     let (leaving, staying) = parted(leaving, staying, split, now);
+    forget_ways(&mut next.out, &leaving);
     let held = leaving.iter().filter(|member| is_held(member));
-    for identifier in held.filter_map(|member| member.identifier.as_ref()) {
-        next.out
-            .retain(|forward| forward.identifier.as_ref() != Some(identifier));
-        next.out.push(Forward {
-            identifier: Some(identifier.clone()),
-            customer: split.gets.to_bytes(),
-        });
-    }
+    next.out.extend(held.map(|member| Forward {
+        identifier: member.identifier.clone(),
+        customer: split.gets.to_bytes(),
+    }));
     next.members = staying;
     let verdict = Verdict {
         commit: true,
@@ -205,10 +182,7 @@ pub fn settle(
     transaction: &[u8],
     verdict: &Verdict,
 ) -> Option<CustomerRecord> {
-    let freeze = record.freeze.as_ref()?;
-    if record.state() != CustomerState::Frozen || freeze.transaction != transaction || !freeze.split {
-        return None;
-    }
+    frozen_for(record, transaction, true)?;
     let mut next = record.clone();
     next.freeze = None;
     if !verdict.commit {
@@ -234,20 +208,73 @@ pub fn settle(
             identifier: member.identifier.clone(),
             customer: record.into.clone(),
         });
-    let is_newer = |known: &Forward| {
-        record
-            .members
-            .iter()
-            .all(|member| member.identifier != known.identifier)
-    };
-    next.out.retain(is_newer);
+    forget_ways(&mut next.out, &record.members);
     next.out.extend(left_behind);
-    next.out.retain(|forward| {
-        let identifier = forward.identifier.as_ref();
-        identifier.is_none_or(|identifier| member(&verdict.members, identifier).is_none())
-    });
+    forget_ways(&mut next.out, &verdict.members);
     next.members.clone_from(&verdict.members);
     next.into = bytes::Bytes::new();
     next.merged_by = bytes::Bytes::new();
     Some(next)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::Birth;
+    use crate::identity::{Named, Whereabouts, new_customer, whereabouts};
+    use crate::shard::Shard;
+    use omnigate_proto::v1::Evidence;
+
+    /// A number gets a new holder, the old one is merged, and comes back: the way to the new holder is still known.
+    #[test]
+    fn who_comes_back_still_knows_where_a_number_went() {
+        let id = |at| CustomerId::new(Moment(at), Shard::new(1), [at.unsigned_abs().to_be_bytes()[7]; 16]);
+        let (survivor, old, new) = (id(1), id(2), id(3));
+        let phone = Named {
+            identifier: Identifier {
+                r#type: "phone".into(),
+                scope: String::new(),
+                value: "+84900000001".into(),
+            },
+            evidence: Evidence::Vouched,
+            provider_form: String::new(),
+        };
+        let record = new_customer("t", old, &phone, Birth([7; 16]), Moment(2));
+        let cut = Split {
+            transaction: TransactionId([1; 16]),
+            command: "cut".into(),
+            gets: new,
+            owner: old,
+            what: What::NewHolder(phone.identifier.clone()),
+        };
+        let Decided::Verdict(_, Some(record)) = decide(&record, &cut, Moment(10)) else {
+            panic!("nothing stands in the way");
+        };
+        assert_eq!(whereabouts(&record, &phone.identifier), Whereabouts::Gone(new));
+        let mut merged = *record;
+        merged.set_state(CustomerState::Merged);
+        merged.into = survivor.to_bytes();
+        let step = MergeStep {
+            transaction: bytes::Bytes::from_static(&[2; 16]),
+            loser: old.to_bytes(),
+        };
+        merged.merged_by = step.transaction.clone();
+        let undo = Split {
+            transaction: TransactionId([3; 16]),
+            command: "undo".into(),
+            gets: old,
+            owner: survivor,
+            what: What::Merge { step, only: None },
+        };
+        let Freezing::Frozen(Some(frozen)) = prepare(Some(&merged), "t", &undo, Moment(20)) else {
+            panic!("it was merged by that");
+        };
+        let verdict = Verdict {
+            commit: true,
+            members: merged.members.clone(),
+            ..Verdict::default()
+        };
+        let back = settle(&frozen, old, &undo.transaction.0, &verdict).unwrap();
+        assert_eq!(whereabouts(&back, &phone.identifier), Whereabouts::Gone(new));
+    }
 }

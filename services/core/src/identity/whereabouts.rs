@@ -6,36 +6,56 @@ use omnigate_proto::state::v1::{CustomerRecord, CustomerState, Forward, Freeze, 
 use omnigate_proto::v1::Identifier;
 
 /// What a record says about an identifier.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Whereabouts {
     /// It is owned here.
-    Here(Membership),
+    Here,
     /// It went there, perhaps further since.
     Gone(CustomerId),
     /// A split is giving this record identifiers: whether this one is among them is being decided.
-    Wait(Freeze),
+    Wait,
     /// Its owner is being erased.
     Erased,
     /// It was never here.
     Lost,
 }
 
+/// What a frozen record waits for.
+#[must_use]
+pub fn frozen(record: &CustomerRecord) -> Option<&Freeze> {
+    record
+        .freeze
+        .as_ref()
+        .filter(|_| record.state() == CustomerState::Frozen)
+}
+
+/// The same, if it waits for this transaction.
+pub(super) fn frozen_for<'a>(record: &'a CustomerRecord, transaction: &[u8], split: bool) -> Option<&'a Freeze> {
+    frozen(record).filter(|freeze| freeze.transaction == transaction && freeze.split == split)
+}
+
 /// Where an identifier is that the record once owned, or has been promised.
 #[must_use]
 pub fn whereabouts(record: &CustomerRecord, identifier: &Identifier) -> Whereabouts {
-    if let Some(freeze) = record.freeze.as_ref().filter(|freeze| freeze.split)
-        && record.state() == CustomerState::Frozen
-    {
-        return Whereabouts::Wait(freeze.clone());
+    if frozen(record).is_some_and(|freeze| freeze.split) {
+        return Whereabouts::Wait;
     }
-    let Some(member) = member(&record.members, identifier) else {
+    if member(&record.members, identifier).is_none() {
         return forward(&record.out, identifier).map_or(Whereabouts::Lost, Whereabouts::Gone);
-    };
+    }
     match record.state() {
         CustomerState::Merged => CustomerId::from_bytes(&record.into).map_or(Whereabouts::Lost, Whereabouts::Gone),
         CustomerState::Erased => Whereabouts::Erased,
-        _ => Whereabouts::Here(member.clone()),
+        _ => Whereabouts::Here,
     }
+}
+
+/// Drops the ways to identifiers that these members hold.
+pub(super) fn forget_ways(out: &mut Vec<Forward>, members: &[Membership]) {
+    out.retain(|forward| {
+        let identifier = forward.identifier.as_ref();
+        identifier.is_none_or(|identifier| member(members, identifier).is_none())
+    });
 }
 
 pub(super) fn forward(out: &[Forward], identifier: &Identifier) -> Option<CustomerId> {
@@ -65,17 +85,14 @@ pub enum Shown {
     Nothing,
 }
 
-/// What a record shows of the owner of an identifier; a former id leads by its built-in one. `decided` is the verdict that the record is frozen for, if it has been given.
+/// What a record shows of the owner of an identifier; a former id leads by its built-in one. `decided` is the verdict that
+/// the record is frozen for, if it has been given.
 #[must_use]
 pub fn shown(record: &CustomerRecord, identifier: &Identifier, decided: Option<&Verdict>) -> Shown {
-    let freeze = record
-        .freeze
-        .as_ref()
-        .filter(|_| record.state() == CustomerState::Frozen);
     let committed = decided.filter(|verdict| verdict.commit);
     let mut state = record.state();
     let mut members = &record.members;
-    if let Some(freeze) = freeze {
+    if let Some(freeze) = frozen(record) {
         match committed {
             Some(verdict) if freeze.split && member(&verdict.members, identifier).is_some() => {
                 (state, members) = (CustomerState::Active, &verdict.members);

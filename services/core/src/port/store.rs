@@ -69,6 +69,20 @@ pub enum Query {
     Counter(Key),
 }
 
+impl Query {
+    /// One member of an index.
+    #[must_use]
+    pub fn member(key: Key, member: Bytes) -> Self {
+        Self::Range {
+            key,
+            from: Bound::Included(member.clone()),
+            to: Bound::Included(member),
+            limit: 1,
+            reverse: false,
+        }
+    }
+}
+
 /// What was read, one for each query.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Answer {

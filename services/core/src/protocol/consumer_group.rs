@@ -153,14 +153,7 @@ pub async fn list(context: &Context<'_>, tenant_id: &str) -> Result<Vec<Group>, 
 
 /// The group of that name, if there is one.
 pub async fn get(context: &Context<'_>, tenant_id: &str, name: &str) -> Result<Option<Group>, StoreError> {
-    let member = Bytes::copy_from_slice(name.as_bytes());
-    let query = Query::Range {
-        key: keys::event_groups(tenant_id),
-        from: Bound::Included(member.clone()),
-        to: Bound::Included(member),
-        limit: 1,
-        reverse: false,
-    };
+    let query = Query::member(keys::event_groups(tenant_id), Bytes::copy_from_slice(name.as_bytes()));
     let found = as_range(context.store.read(COMMON, vec![query]).await?.into_iter().next())?;
     found
         .first()

@@ -2,6 +2,7 @@
 
 use super::cache::Cache;
 use super::outbox::Outbox;
+use super::resolve::{expect_record, put};
 use crate::id::CustomerId;
 use crate::keys;
 use crate::port::store::{Answer, Commit, Expect, Found, Outcome, Query, Stamp, Store, StoreError, Versioned, Write};
@@ -105,6 +106,32 @@ impl Context<'_> {
     ) -> Result<Loaded<T>, StoreError> {
         let answers = self.store.read(shard, vec![Query::Record(key)]).await?;
         Loaded::decode(as_record(answers.into_iter().next())?, what)
+    }
+
+    /// Decides about one record and writes what follows, if anything does; gives the record as it stands then.
+    pub(super) async fn change<T: prost::Message + Default>(
+        &self,
+        (shard, key): (Shard, Bytes),
+        what: &str,
+        mut decide: impl FnMut(Option<&T>, Moment) -> Option<T>,
+    ) -> Result<Option<T>, Stop> {
+        let mut loaded: Loaded<T> = self.record(shard, key.clone(), what).await?;
+        for _ in 0..MAX_TRIES {
+            let Some(next) = decide(loaded.value.as_ref(), self.now()) else {
+                return Ok(loaded.value);
+            };
+            let expect = vec![expect_record(key.clone(), loaded.stamp)];
+            let found = match self.commit(shard, expect, vec![put(key.clone(), &next)]).await? {
+                Ended::Committed(_) => return Ok(Some(next)),
+                Ended::Conflict(found) => found_record(&found, 0),
+                Ended::Unknown => None,
+            };
+            loaded = match found {
+                Some(found) => Loaded::decode(found, what)?,
+                None => self.record(shard, key.clone(), what).await?,
+            };
+        }
+        Err(Stop::Contended(MAX_TRIES))
     }
 
     /// Reads a home, to be shared without copying.

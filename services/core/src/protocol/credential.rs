@@ -11,6 +11,9 @@ use crate::shard::Shard;
 use crate::time::Moment;
 use omnigate_proto::state::v1::CredentialRecord;
 
+/// What the record is called where it cannot be read.
+const WHAT: &str = "credential";
+
 fn place(account_id: &str) -> (Shard, bytes::Bytes) {
     let shard = Shard::new(hash("credential", &[account_id.as_bytes()])[0]);
     (shard, keys::credential(account_id))
@@ -23,7 +26,7 @@ pub async fn read(context: &Context<'_>, account_id: &str) -> Result<Option<Cred
 
 async fn load(context: &Context<'_>, account_id: &str) -> Result<Loaded<CredentialRecord>, StoreError> {
     let (shard, key) = place(account_id);
-    context.record(shard, key, "credential").await
+    context.record(shard, key, WHAT).await
 }
 
 /// What may be done for an account now.
@@ -66,39 +69,17 @@ pub async fn settle(
     grant: &Grant,
     answer: &Result<TokenPair, NoTokens>,
 ) -> Result<(), Stop> {
-    let (shard, key) = place(account_id);
-    for _ in 0..MAX_TRIES {
-        let before = load(context, account_id).await?;
-        let present = before.value.unwrap_or_default();
-        let Some(next) = credential::fetched(begun, &present, grant, answer, context.now()) else {
-            return Ok(());
-        };
-        let expect = vec![expect_record(key.clone(), before.stamp)];
-        if let Ended::Committed(_) = context.commit(shard, expect, vec![put(key.clone(), &next)]).await? {
-            return Ok(());
-        }
-    }
-    Err(Stop::Contended(MAX_TRIES))
+    let none = CredentialRecord::default();
+    let decide = |record: Option<&CredentialRecord>, now| {
+        credential::fetched(begun, record.unwrap_or(&none), grant, answer, now)
+    };
+    context.change(place(account_id), WHAT, decide).await.map(drop)
 }
 
 /// Notes that the provider refuses a token, so that another one is fetched.
 pub async fn refuse(context: &Context<'_>, account_id: &str, token_sha256: &[u8]) -> Result<(), Stop> {
-    let (shard, key) = place(account_id);
-    for _ in 0..MAX_TRIES {
-        let before = load(context, account_id).await?;
-        let Some(next) = before
-            .value
-            .as_ref()
-            .and_then(|record| credential::refuse(record, token_sha256))
-        else {
-            return Ok(());
-        };
-        let expect = vec![expect_record(key.clone(), before.stamp)];
-        if let Ended::Committed(_) = context.commit(shard, expect, vec![put(key.clone(), &next)]).await? {
-            return Ok(());
-        }
-    }
-    Err(Stop::Contended(MAX_TRIES))
+    let decide = |record: Option<&CredentialRecord>, _| credential::refuse(record?, token_sha256);
+    context.change(place(account_id), WHAT, decide).await.map(drop)
 }
 
 /// Why what a person handed in was not taken.

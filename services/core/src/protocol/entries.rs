@@ -10,7 +10,7 @@ use crate::port::store::{Query, StoreError};
 use crate::time::Moment;
 use crate::timeline::{Place, SPOT};
 use bytes::Bytes;
-use omnigate_proto::state::v1::{EntryRecord, HomeRecord};
+use omnigate_proto::state::v1::{EntryRecord, HomeRecord, Membership};
 use omnigate_proto::v1::Entry;
 use prost::Message as _;
 use std::ops::Bound;
@@ -37,13 +37,27 @@ pub struct View {
     pub account_id: Option<String>,
 }
 
+impl Interval {
+    /// What of a thread is the member's; `None` for a token that cannot be read.
+    pub(super) fn of(member: &Membership) -> Option<Self> {
+        Some(Self {
+            birth: Birth::from_bytes(&member.birth)?,
+            from: Moment(member.from_ms),
+            to: (member.to_ms != 0).then_some(Moment(member.to_ms)),
+        })
+    }
+
+    /// True for an entry that lies in it.
+    pub(super) fn holds(&self, record: &EntryRecord) -> bool {
+        record.birth.as_ref() == self.birth.0.as_slice()
+            && record.received_at_ms >= self.from.0
+            && self.to.is_none_or(|to| record.received_at_ms < to.0)
+    }
+}
+
 impl View {
     fn shows(&self, record: &EntryRecord) -> bool {
-        self.intervals.iter().any(|interval| {
-            record.birth.as_ref() == interval.birth.0.as_slice()
-                && record.received_at_ms >= interval.from.0
-                && interval.to.is_none_or(|to| record.received_at_ms < to.0)
-        })
+        self.intervals.iter().any(|interval| interval.holds(record))
     }
 }
 

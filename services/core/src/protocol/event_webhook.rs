@@ -1,26 +1,28 @@
 //! How outgoing webhooks stand, in the store.
 
-use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop, found_record};
+use super::context::{Context, Loaded, Stop};
 use super::lease::{COMMON, look};
-use super::resolve::{expect_record, put};
 use crate::event_webhook::Endpoint;
 use crate::keys;
 use crate::port::store::StoreError;
-use crate::shard::Partition;
+use crate::shard::{Partition, Shard};
 use crate::time::Moment;
+use bytes::Bytes;
 use omnigate_proto::state::v1::{EventWebhookPlace, EventWebhookRecord};
 use prost::Message as _;
 
+/// What the record is called where it cannot be read.
+const WHAT: &str = "event webhook";
+
 /// How an endpoint stands.
 pub async fn get(context: &Context<'_>, endpoint_id: &str) -> Result<EventWebhookRecord, StoreError> {
-    let loaded = load(context, endpoint_id).await?;
+    let (shard, key) = place(endpoint_id);
+    let loaded: Loaded<EventWebhookRecord> = context.record(shard, key, WHAT).await?;
     Ok(loaded.value.unwrap_or_default())
 }
 
-async fn load(context: &Context<'_>, endpoint_id: &str) -> Result<Loaded<EventWebhookRecord>, StoreError> {
-    context
-        .record(COMMON, keys::event_webhook(endpoint_id), "event webhook")
-        .await
+fn place(endpoint_id: &str) -> (Shard, Bytes) {
+    (COMMON, keys::event_webhook(endpoint_id))
 }
 
 /// Changes how an endpoint stands, as far as `decide` wants a change, and gives the record as it is then.
@@ -29,25 +31,10 @@ pub async fn change(
     endpoint_id: &str,
     decide: impl Fn(&EventWebhookRecord, Moment) -> Option<EventWebhookRecord>,
 ) -> Result<EventWebhookRecord, Stop> {
-    let key = keys::event_webhook(endpoint_id);
-    let mut loaded = load(context, endpoint_id).await?;
-    for _ in 0..MAX_TRIES {
-        let present = loaded.value.unwrap_or_default();
-        let Some(next) = decide(&present, context.now()) else {
-            return Ok(present);
-        };
-        let expect = vec![expect_record(key.clone(), loaded.stamp)];
-        let found = match context.commit(COMMON, expect, vec![put(key.clone(), &next)]).await? {
-            Ended::Committed(_) => return Ok(next),
-            Ended::Conflict(found) => found_record(&found, 0),
-            Ended::Unknown => None,
-        };
-        loaded = match found {
-            Some(found) => Loaded::decode(found, "event webhook")?,
-            None => load(context, endpoint_id).await?,
-        };
-    }
-    Err(Stop::Contended(MAX_TRIES))
+    let none = EventWebhookRecord::default();
+    let decide = |record: Option<&EventWebhookRecord>, now| decide(record.unwrap_or(&none), now);
+    let stands = context.change(place(endpoint_id), WHAT, decide).await?;
+    Ok(stands.unwrap_or_default())
 }
 
 /// How far an endpoint is in these logs; `None` where nobody has begun.

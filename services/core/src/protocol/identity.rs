@@ -19,9 +19,10 @@ pub use erase::erase;
 pub use events::{Chained, events};
 pub use find::{Person, find, present};
 pub use link::link;
+pub(super) use merge::wait;
 pub use merge::{Merged, attempt, check, merge, recover};
 pub use record::load;
 pub use split::{Command, Outcome, split};
 
 /// How often a frozen record is looked at before its transaction is ended by who waits: a merge is three calls of the store.
-pub(super) const PATIENCE: u32 = 5;
+const PATIENCE: u32 = 5;

@@ -149,13 +149,7 @@ pub async fn flush_all(context: &Context<'_>) {
 
 /// Those of the members that are still in the outbox.
 async fn standing(context: &Context<'_>, shard: Shard, members: &[Bytes]) -> Result<Vec<Bytes>, StoreError> {
-    let exactly = |member: &Bytes| Query::Range {
-        key: crate::keys::outbox(),
-        from: Bound::Included(member.clone()),
-        to: Bound::Included(member.clone()),
-        limit: 1,
-        reverse: false,
-    };
+    let exactly = |member: &Bytes| Query::member(crate::keys::outbox(), member.clone());
     let answers = context.store.read(shard, members.iter().map(exactly).collect()).await?;
     let mut standing = Vec::new();
     for answer in answers {

@@ -39,30 +39,12 @@ pub async fn take(
 
 /// Opens a limit again before its time, because what closed it is put right.
 pub async fn open(context: &Context<'_>, limit: &str) -> Result<(), Stop> {
-    change(context, limit, |record, now| pace::open(record?, now)).await
+    let decide = |record: Option<&PaceRecord>, now| pace::open(record?, now);
+    context.change(place(limit), "pace", decide).await.map(drop)
 }
 
 /// Closes a limit for all dispatchers until a moment.
 pub async fn close(context: &Context<'_>, limit: &str, until: Moment) -> Result<(), Stop> {
-    change(context, limit, |record, now| pace::close(record, until, now)).await
-}
-
-/// Writes what is decided of a limit's record, if anything.
-async fn change(
-    context: &Context<'_>,
-    limit: &str,
-    decide: impl Fn(Option<&PaceRecord>, Moment) -> Option<PaceRecord> + Send,
-) -> Result<(), Stop> {
-    let (shard, key) = place(limit);
-    for _ in 0..MAX_TRIES {
-        let before: Loaded<PaceRecord> = context.record(shard, key.clone(), "pace").await?;
-        let Some(next) = decide(before.value.as_ref(), context.now()) else {
-            return Ok(());
-        };
-        let expect = vec![expect_record(key.clone(), before.stamp)];
-        if let Ended::Committed(_) = context.commit(shard, expect, vec![put(key.clone(), &next)]).await? {
-            return Ok(());
-        }
-    }
-    Err(Stop::Contended(MAX_TRIES))
+    let decide = |record: Option<&PaceRecord>, now| pace::close(record, until, now);
+    context.change(place(limit), "pace", decide).await.map(drop)
 }

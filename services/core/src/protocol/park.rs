@@ -3,6 +3,7 @@
 
 use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop, as_range};
 use super::resolve::{claimed, expect_record, put};
+use super::walk::Walk;
 use crate::id::{Birth, CustomerId, EventId, ParkedId};
 use crate::identifier;
 use crate::keys;
@@ -12,7 +13,6 @@ use crate::time::Moment;
 use omnigate_proto::state::v1::{AttemptRecord, HomeRecord, Stamped};
 use omnigate_proto::v1::{Event, ParkedItem};
 use prost::Message as _;
-use std::ops::Bound;
 use std::time::Duration;
 
 /// How long attempts are remembered.
@@ -221,41 +221,21 @@ pub async fn list(
     limit: u32,
 ) -> Result<(Vec<ParkedItem>, Option<ParkedId>), StoreError> {
     let limit = limit.max(1);
-    let first = after.map_or(0, |id| id.shard().number());
+    let after = after.map(|id| (id.shard(), id.to_bytes()));
+    let mut walk = Walk::new(keys::parked(), after, limit);
     let mut items = Vec::new();
-    for shard in (first..=u8::MAX).map(Shard::new) {
-        let mut from = match after {
-            Some(id) if id.shard() == shard => Bound::Excluded(id.to_bytes()),
-            _ => Bound::Unbounded,
-        };
-        loop {
-            let query = Query::Range {
-                key: keys::parked(),
-                from,
-                to: Bound::Unbounded,
-                limit,
-                reverse: false,
-            };
-            let members = as_range(context.store.read(shard, vec![query]).await?.into_iter().next())?;
-            let more = members.len() == limit as usize;
-            from = members
-                .last()
-                .map_or(Bound::Unbounded, |(member, _)| Bound::Excluded(member.clone()));
-            for (member, value) in members {
-                let item = decode(&value).unwrap_or_else(|_| unreadable(&member));
-                if tenants.contains(&item.tenant_id.as_str()) {
-                    let bare = ParkedItem {
-                        body: bytes::Bytes::new(),
-                        ..item
-                    };
-                    items.push(bare);
-                    if items.len() == limit as usize {
-                        return Ok((items, ParkedId::from_bytes(&member)));
-                    }
+    while let Some(members) = walk.next(context).await? {
+        for (member, value) in members {
+            let item = decode(&value).unwrap_or_else(|_| unreadable(&member));
+            if tenants.contains(&item.tenant_id.as_str()) {
+                let bare = ParkedItem {
+                    body: bytes::Bytes::new(),
+                    ..item
+                };
+                items.push(bare);
+                if items.len() == limit as usize {
+                    return Ok((items, ParkedId::from_bytes(&member)));
                 }
-            }
-            if !more {
-                break;
             }
         }
     }
@@ -264,13 +244,7 @@ pub async fn list(
 
 /// One parked item with its content.
 pub async fn get(context: &Context<'_>, id: ParkedId) -> Result<Option<ParkedItem>, StoreError> {
-    let query = Query::Range {
-        key: keys::parked(),
-        from: Bound::Included(id.to_bytes()),
-        to: Bound::Included(id.to_bytes()),
-        limit: 1,
-        reverse: false,
-    };
+    let query = Query::member(keys::parked(), id.to_bytes());
     let members = as_range(context.store.read(id.shard(), vec![query]).await?.into_iter().next())?;
     let Some((_, value)) = members.into_iter().next() else {
         return Ok(None);

@@ -1,22 +1,21 @@
 //! Reads customers across the homes they are spread over.
 
-use super::context::{Context, Loaded, as_range};
+use super::context::{Context, Loaded};
 use super::entries::{Interval, View};
 use super::identity::load;
+use super::walk::Walk;
 use crate::append::learn;
-use crate::id::{Birth, CustomerId, ThreadId, TransactionId};
+use crate::id::{CustomerId, ThreadId, TransactionId};
 use crate::identifier;
 use crate::identity::{self, Shown};
 use crate::keys;
-use crate::port::store::{Query, StoreError};
-use crate::shard::Shard;
+use crate::port::store::StoreError;
 use crate::time::Moment;
 use omnigate_proto::state::v1::{CustomerRecord, HomeRecord, Membership, MergeStep, ThreadRecord, Verdict};
 use omnigate_proto::v1::{
     Customer, CustomerIdentifier, Evidence, Identifier, MergedCustomer, Profile, ReplyWindow, Thread,
 };
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
 
 /// Longest way from a former id to the present customer.
 const MAX_FORWARDS: usize = 100;
@@ -117,32 +116,20 @@ pub async fn customers(
     after: Option<CustomerId>,
     limit: u32,
 ) -> Result<Vec<Whole>, StoreError> {
+    let after = after.map(|id| (id.shard(), id.to_bytes()));
+    let mut walk = Walk::new(keys::customers(tenant_id), after, limit);
     let mut page = Vec::new();
-    let first = after.map_or(0, |id| id.shard().number());
-    for number in first..=u8::MAX {
-        let from = match after {
-            Some(id) if id.shard().number() == number => Bound::Excluded(id.to_bytes()),
-            _ => Bound::Unbounded,
-        };
-        let missing = limit.saturating_sub(u32::try_from(page.len()).unwrap_or(limit));
-        if missing == 0 {
-            break;
-        }
-        let query = Query::Range {
-            key: keys::customers(tenant_id),
-            from,
-            to: Bound::Unbounded,
-            limit: missing,
-            reverse: false,
-        };
-        let answers = context.store.read(Shard::new(number), vec![query]).await?;
-        for (member, _) in as_range(answers.into_iter().next())? {
+    while let Some(members) = walk.next(context).await? {
+        for (member, _) in members {
             let Some(id) = CustomerId::from_bytes(&member) else {
                 continue;
             };
             // One that was merged away is shown as its survivor only.
             if let Some(whole) = customer(context, tenant_id, id).await?.filter(|whole| whole.id == id) {
                 page.push(whole);
+                if page.len() >= limit as usize {
+                    return Ok(page);
+                }
             }
         }
     }
@@ -211,13 +198,8 @@ impl Whole {
     pub fn views(&self) -> Vec<View> {
         let mut views: BTreeMap<CustomerId, Vec<Interval>> = BTreeMap::new();
         for member in &self.record.members {
-            if let (Some(home), Some(birth)) = (CustomerId::from_bytes(&member.home), Birth::from_bytes(&member.birth))
-            {
-                views.entry(home).or_default().push(Interval {
-                    birth,
-                    from: Moment(member.from_ms),
-                    to: (member.to_ms != 0).then_some(Moment(member.to_ms)),
-                });
+            if let (Some(home), Some(interval)) = (CustomerId::from_bytes(&member.home), Interval::of(member)) {
+                views.entry(home).or_default().push(interval);
             }
         }
         let views = views.into_iter();

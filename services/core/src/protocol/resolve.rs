@@ -4,7 +4,7 @@
 //! takes three: reserve it in its own shard, have it accepted in the customer's, confirm its home in its own.
 
 use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop, found_record};
-use super::identity::{PATIENCE, find, load, recover};
+use super::identity::{find, load, wait};
 use super::outbox::Outgoing;
 use crate::customer_event::Happened;
 use crate::id::{Birth, CustomerId, IdentifierKey};
@@ -183,10 +183,7 @@ impl Steps<'_, '_> {
         waited: &mut u32,
     ) -> Result<Loaded<Claim>, Stop> {
         let Some(accepted) = self.decide(customer, birth).await? else {
-            *waited += 1;
-            if *waited > PATIENCE {
-                recover(self.context, customer).await?;
-            }
+            wait(self.context, customer, waited).await?;
             return Ok(self.read().await?);
         };
         if accepted {
@@ -201,10 +198,7 @@ impl Steps<'_, '_> {
                 let birth = Birth(self.context.entropy.bytes());
                 identity::new_claim(claim.value.as_ref(), &self.named.identifier, owner, birth, None)
             }
-            None => Claim {
-                erased_at_ms: claim.value.as_ref().map_or(0, |claim| claim.erased_at_ms),
-                ..Claim::default()
-            },
+            None => identity::free(Moment(claim.value.as_ref().map_or(0, |claim| claim.erased_at_ms))),
         };
         self.write_claim(claim, next, Vec::new()).await
     }

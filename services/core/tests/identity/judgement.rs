@@ -1,9 +1,10 @@
 //! What must hold when everybody is done and what was left frozen is recovered.
 
-use crate::oracle::{Oracle, TENANT, holds};
+use crate::oracle::{Oracle, holds};
 use crate::people::{shown, text_of};
 use crate::scenario::{Scenario, identifier, is_command};
 use crate::store::Sim;
+use crate::told::TENANT;
 use crate::world::{alone, last_worker};
 use omnigate_core::id::CustomerId;
 use omnigate_core::identifier::{cap, key, text};

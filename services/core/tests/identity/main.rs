@@ -24,6 +24,7 @@ mod scenario;
 mod store;
 #[path = "../simulation/time.rs"]
 mod time;
+mod told;
 mod world;
 
 use breakage::Breakage;

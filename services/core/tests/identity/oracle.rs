@@ -12,8 +12,6 @@ use omnigate_proto::v1::Identifier;
 use prost::Message as _;
 use std::collections::{BTreeMap, BTreeSet};
 
-pub(crate) const TENANT: &str = "t";
-
 /// A part of a thread: reservation token, and since when.
 pub(crate) type PartOfThread = (Bytes, i64);
 /// What a customer shows: identifiers, and until when.

@@ -1,32 +1,29 @@
 //! What the workers of a schedule do, each from its beginning when it died.
 
 use crate::breakage::Breakage;
-use crate::oracle::{TENANT, holds, names};
+use crate::oracle::{holds, names};
 use crate::scenario::identifier;
 use crate::store::{Sim, SimStore};
 use crate::time::pause;
+use crate::told::{TENANT, arrival, person};
 use bytes::Bytes;
-use omnigate_core::append::Arrival;
-use omnigate_core::id::{Birth, CustomerId, EventId, TransactionId, hash};
+use omnigate_core::id::{Birth, CustomerId, EventId, TransactionId};
 use omnigate_core::identifier::{key, text};
 use omnigate_core::identity::merge::{Merge, Word, survivor_and_loser};
 use omnigate_core::identity::split::What;
-use omnigate_core::identity::{Claimed, Named, built_in, is_held, member, read_claim};
+use omnigate_core::identity::{Claimed, built_in, is_held, member, read_claim};
 use omnigate_core::port::Clock as _;
 use omnigate_core::protocol::append::apply;
 use omnigate_core::protocol::cache::Cache;
 use omnigate_core::protocol::entries::{View, page};
-use omnigate_core::protocol::identity::{Command, Person, attempt, erase, find, load, merge, present, split};
+use omnigate_core::protocol::identity::{Command, attempt, erase, find, load, merge, present, split};
 use omnigate_core::protocol::outbox::Outbox;
 use omnigate_core::protocol::read::{self, Whole};
 use omnigate_core::protocol::resolve::{Asking, claimed};
 use omnigate_core::protocol::{Context, Stop};
 use omnigate_core::time::Moment;
 use omnigate_proto::state::v1::Membership;
-use omnigate_proto::v1::{
-    Event, Evidence, Identifier, IdentifierEvidence, Message, Part, Text, event::Kind, part::Content,
-};
-use prost::Message as _;
+use omnigate_proto::v1::Identifier;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -162,7 +159,7 @@ impl Worker {
         for _ in 0..60 {
             let of_one = present(&context, &asking, &people[0], &mut Vec::new()).await?;
             let of_other = present(&context, &asking, &people[1], &mut Vec::new()).await?;
-            let (Some((of_one, _)), Some((of_other, _))) = (of_one, of_other) else {
+            let (Some(of_one), Some(of_other)) = (of_one, of_other) else {
                 return Ok(());
             };
             if of_one == of_other {
@@ -375,53 +372,6 @@ pub(crate) fn asking(received_at: Moment) -> Asking<'static> {
         received_at,
         trace_id: "",
         replaces: None,
-    }
-}
-
-pub(crate) fn person(identifier: &Identifier) -> Person {
-    Person::Named(Named {
-        identifier: identifier.clone(),
-        evidence: Evidence::Vouched,
-        provider_form: String::new(),
-    })
-}
-
-/// The event of a message; its last identifier is the peer.
-pub(crate) fn event_id(name: &str) -> EventId {
-    EventId::from_bytes(&hash("simulated event", &[name.as_bytes()])[..16]).unwrap()
-}
-
-fn arrival(name: &str, identifiers: &[Identifier], received_at: Moment) -> Arrival {
-    let vouched = |identifier: &Identifier| IdentifierEvidence {
-        identifier: Some(identifier.clone()),
-        evidence: Evidence::Vouched.into(),
-        provider_form: String::new(),
-    };
-    let id = event_id(name);
-    let text = Content::Text(Text {
-        text: name.into(),
-        ..Text::default()
-    });
-    let event = Event {
-        event_id: id.to_string(),
-        tenant_id: TENANT.into(),
-        account_id: "account".into(),
-        channel: "test".into(),
-        peer: identifiers.last().cloned(),
-        identifiers: identifiers.iter().map(vouched).collect(),
-        received_at: Some(received_at.to_timestamp()),
-        provider_message_id: name.into(),
-        kind: Some(Kind::Message(Message {
-            parts: vec![Part { content: Some(text) }],
-            ..Message::default()
-        })),
-        ..Event::default()
-    };
-    Arrival {
-        id,
-        bytes: event.encode_to_vec().into(),
-        event,
-        received_at,
     }
 }
 

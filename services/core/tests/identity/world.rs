@@ -2,10 +2,11 @@
 
 use crate::breakage::Breakage;
 use crate::judgement::judge;
-use crate::people::{Worker, event_id, text_of};
+use crate::people::{Worker, text_of};
 use crate::rng::Rng;
 use crate::scenario::{Scenario, is_command};
 use crate::store::Sim;
+use crate::told::event_id;
 use omnigate_core::protocol::Stop;
 use std::future::Future;
 use std::pin::Pin;

@@ -8,11 +8,12 @@ use omnigate_core::identity::merge::{Rule, Word};
 use omnigate_core::identity::split::What;
 use omnigate_core::protocol::append::apply;
 use omnigate_core::protocol::identity::{
-    Command, Merged, NotDone, Outcome, Person, check, conflicts, events, keep_apart, link, merge, split,
+    Command, Merged, NotDone, Outcome, Person, check, conflicts, erase, events, keep_apart, link, merge, split,
 };
 use omnigate_core::protocol::read::{self, Whole};
 use omnigate_core::protocol::resolve::Asking;
 use omnigate_core::time::Moment;
+use omnigate_proto::state::v1::HomeRecord;
 use omnigate_proto::v1::{Evidence, IdentityEventKind};
 
 fn asking() -> Asking<'static> {
@@ -132,7 +133,7 @@ fn tenants_know_nothing_of_each_other() {
         .id;
     assert_ne!(ours, theirs);
     assert!(now(read::customer(&world.context(), "t", theirs)).unwrap().is_none());
-    let rules = now(check(&world.context(), ours, theirs, Word::Person)).unwrap();
+    let [rules] = now(check(&world.context(), (ours, theirs), [Word::Person])).unwrap();
     assert!(rules.contains(&Rule::Tenant), "{rules:?}");
 }
 
@@ -325,4 +326,75 @@ fn the_story_of_a_customer_says_why_it_is_one() {
     );
     let bytes = format!("{told:?}");
     assert!(!bytes.contains("84900000001"), "a number stands in an identity event");
+}
+
+/// Three numbers whose customers live in one shard, so that one shard has more than a page of them.
+fn in_one_shard() -> [String; 3] {
+    let numbers = (0..).map(|number| format!("phone//+8490000{number:04}"));
+    let shard = |number: &String| omnigate_core::identifier::key("t", &named(number)).shard();
+    let first = numbers.clone().next().unwrap();
+    let mut alike = numbers.filter(|number| shard(number) == shard(&first));
+    [(); 3].map(|()| alike.next().unwrap())
+}
+
+#[test]
+fn pages_leave_nobody_out_who_stands_behind_somebody_who_was_merged() {
+    let world = World::new(false);
+    let numbers = in_one_shard();
+    let ids = numbers.each_ref().map(|number| {
+        world.pass(10);
+        told(&world, message("sms", number, &[], number));
+        whole(&world, number).id
+    });
+    assert_eq!(merged(&world, ids[0], ids[1]), Merged::One(ids[0]));
+    let mut listed = Vec::new();
+    loop {
+        let after = listed.last().copied();
+        let page = now(read::customers(&world.context(), "t", after, 1)).unwrap();
+        let Some(customer) = page.first() else { break };
+        listed.push(customer.id);
+    }
+    assert_eq!(listed, [ids[0], ids[2]]);
+}
+
+#[test]
+fn pages_leave_no_conflict_out_that_stands_behind_a_settled_one() {
+    let world = World::new(false);
+    told(&world, message("sms", "phone//+84900000001", &["crm/erp/1"], "1"));
+    let others = ["zalo_uid/oa/2", "zalo_uid/oa/3"];
+    for (number, other) in (2..).zip(others) {
+        world.pass(10);
+        told(&world, message("oa", other, &[&format!("crm/erp/{number}")], "1"));
+        told(&world, message("oa", other, &["phone//+84900000001"], "2"));
+    }
+    let ids = ["phone//+84900000001", others[0], others[1]].map(|name| whole(&world, name).id);
+    now(keep_apart(&world.context(), "t", "command", [ids[0], ids[1]], "trace")).unwrap();
+    let found = now(conflicts(&world.context(), "t", None, 1)).unwrap();
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!((found[0].0, found[0].1), (ids[0], ids[2]));
+}
+
+#[test]
+fn of_an_erased_customer_nothing_is_left_and_who_writes_again_is_somebody_new() {
+    for loses in [false, true] {
+        let world = World::new(loses);
+        let [older, younger] = two(&world, "phone//+84900000001", "zalo_uid/oa/7");
+        assert_eq!(merged(&world, older, younger), Merged::One(older));
+        for _ in 0..2 {
+            assert!(now(erase(&world.context(), "t", younger)).unwrap());
+        }
+        for home in [older, younger] {
+            assert!(now(read::customer(&world.context(), "t", home)).unwrap().is_none());
+            let key = omnigate_core::keys::home(home);
+            let record = now(world.context().record::<HomeRecord>(home.shard(), key, "home")).unwrap();
+            let record = record.value.unwrap();
+            assert_eq!((record.threads.len(), record.entry_count), (0, 0));
+        }
+        world.pass(10);
+        let mut again = arrival(message("a", "phone//+84900000001", &[], "again"));
+        again.received_at = world.context().now();
+        now(apply(&world.context(), &[again])).unwrap();
+        let anew = whole(&world, "phone//+84900000001");
+        assert!(anew.id != older && anew.to_customer().entry_count == 1);
+    }
 }

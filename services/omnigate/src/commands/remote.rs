@@ -3,6 +3,7 @@
 use crate::cli::Remote;
 use anyhow::{Context as _, bail};
 use omnigate_core::port::Entropy as _;
+use omnigate_core::time::Moment;
 use omnigate_proto::v1::Identifier;
 use omnigate_rpc::auth::read_local_token;
 use omnigate_rpc::client::{Connection, explain};
@@ -22,6 +23,14 @@ pub async fn open(remote: &Remote) -> anyhow::Result<Connection> {
 #[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` wants")]
 pub fn refused(status: Status) -> anyhow::Error {
     anyhow::anyhow!(explain(&status))
+}
+
+/// The moment that a flag gives.
+pub fn moment(flag: &str, text: &str) -> anyhow::Result<Moment> {
+    let time: jiff::Timestamp = text
+        .parse()
+        .with_context(|| format!("{flag} {text:?} is no RFC 3339 time"))?;
+    Ok(Moment(time.as_millisecond()))
 }
 
 /// Reads `type/scope/value` or `type/value`.

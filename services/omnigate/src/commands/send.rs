@@ -56,13 +56,8 @@ fn request(arguments: &Send) -> anyhow::Result<SendMessageRequest> {
     } else {
         bail!("say whom to reach: --thread, --customer or --to with --account");
     };
-    let send_at = match &arguments.at {
-        Some(at) => {
-            let time: jiff::Timestamp = at.parse().with_context(|| format!("--at {at:?} is no RFC 3339 time"))?;
-            Some(Moment(time.as_millisecond()).to_timestamp())
-        }
-        None => None,
-    };
+    let send_at = arguments.at.as_deref().map(|at| remote::moment("--at", at));
+    let send_at = send_at.transpose()?.map(Moment::to_timestamp);
     Ok(SendMessageRequest {
         request_id: remote::request_id(arguments.request_id.as_deref())?,
         target: Some(target),

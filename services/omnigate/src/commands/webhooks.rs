@@ -2,8 +2,6 @@
 
 use super::{print, remote};
 use crate::cli::{Output, Remote, Webhooks};
-use anyhow::Context as _;
-use omnigate_core::time::Moment;
 use omnigate_proto::v1::{
     DisableEventWebhookRequest, EnableEventWebhookRequest, EventWebhook, ListEventWebhooksRequest,
     ReplayEventWebhookRequest,
@@ -52,13 +50,11 @@ pub async fn run(arguments: &Webhooks) -> anyhow::Result<u8> {
             since,
             request_id,
         } => {
-            let time: jiff::Timestamp = since
-                .parse()
-                .with_context(|| format!("--since {since:?} is no RFC 3339 time"))?;
+            let since = remote::moment("--since", since)?;
             let connection = remote::open(remote).await?;
             let asked = ReplayEventWebhookRequest {
                 event_webhook_id: webhook.clone(),
-                since: Some(Moment(time.as_millisecond()).to_timestamp()),
+                since: Some(since.to_timestamp()),
                 request_id: remote::request_id(request_id.as_deref())?,
             };
             let answer = connection.event_webhooks().replay_event_webhook(asked).await;

@@ -19,12 +19,15 @@ use omnigate_core::{
     topology,
 };
 use omnigate_proto::state::v1::EventWebhookRecord;
-use omnigate_runtime::log::{Entries, follow};
+use omnigate_runtime::{
+    log::{Entries, follow},
+    task::at,
+};
 use place::Broken;
-use std::{future::pending, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::watch,
-    time::{Instant, MissedTickBehavior, interval, sleep_until, timeout},
+    time::{Instant, MissedTickBehavior, interval, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -310,12 +313,5 @@ impl Line {
         if let Err(error) = self.keep().await {
             tracing::warn!(endpoint = self.endpoint.id, %error, "place was not kept, some is told again");
         }
-    }
-}
-
-async fn at(when: Option<Instant>) {
-    match when {
-        Some(when) => sleep_until(when).await,
-        None => pending().await,
     }
 }

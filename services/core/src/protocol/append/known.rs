@@ -11,7 +11,6 @@ use bytes::Bytes;
 use omnigate_proto::state::v1::{EntryRecord, HomeRecord};
 use prost::Message as _;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
 
 /// What is known of a home's places and entries while appending. Ordinary messages are taken to be new, and the conflict
 /// tells when they are not; only changes of earlier messages need a look first.
@@ -132,12 +131,5 @@ fn read_place(value: Option<Bytes>) -> Result<Option<Place>, StoreError> {
 /// Query for exactly one entry.
 #[must_use]
 pub fn one_member(home: CustomerId, spot: Spot, event: EventId) -> Query {
-    let member = keys::timeline_member(spot, event);
-    Query::Range {
-        key: keys::timeline(home),
-        from: Bound::Included(member.clone()),
-        to: Bound::Included(member),
-        limit: 1,
-        reverse: false,
-    }
+    Query::member(keys::timeline(home), keys::timeline_member(spot, event))
 }

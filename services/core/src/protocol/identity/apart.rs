@@ -9,11 +9,11 @@ use crate::identity::split::mark;
 use crate::keys;
 use crate::port::store::{Query, StoreError, Write};
 use crate::protocol::context::{Context, as_range};
-use crate::shard::Shard;
+use crate::protocol::walk::Walk;
+use bytes::Bytes;
 use omnigate_proto::state::v1::{ConflictRecord, CustomerState};
 use omnigate_proto::v1::IdentityEventKind;
 use prost::Message as _;
-use std::ops::Bound;
 
 /// Two customers, the older first, and what keeps them apart.
 pub type Conflict = (CustomerId, CustomerId, ConflictRecord);
@@ -23,38 +23,22 @@ pub async fn conflicts(
     context: &Context<'_>,
     tenant_id: &str,
     after: Option<(CustomerId, CustomerId)>,
-    limit: usize,
+    limit: u32,
 ) -> Result<Vec<Conflict>, StoreError> {
+    let after = after.map(|(survivor, loser)| (survivor.shard(), keys::conflict_member(survivor, loser)));
+    let mut walk = Walk::new(keys::conflicts(tenant_id), after, limit);
     let mut page = Vec::new();
-    let first = after.map_or(0, |(survivor, _)| survivor.shard().number());
-    for number in first..=u8::MAX {
-        let from = match after {
-            Some((survivor, loser)) if survivor.shard().number() == number => {
-                Bound::Excluded(keys::conflict_member(survivor, loser))
-            }
-            _ => Bound::Unbounded,
-        };
-        let missing = limit.saturating_sub(page.len());
-        if missing == 0 {
-            break;
-        }
-        let query = Query::Range {
-            key: keys::conflicts(tenant_id),
-            from,
-            to: Bound::Unbounded,
-            limit: u32::try_from(missing).unwrap_or(u32::MAX),
-            reverse: false,
-        };
-        let answers = context.store.read(Shard::new(number), vec![query]).await?;
-        for (member, value) in as_range(answers.into_iter().next())? {
-            let ids = member.split_at_checked(16);
-            let pair =
-                ids.and_then(|(one, other)| Some((CustomerId::from_bytes(one)?, CustomerId::from_bytes(other)?)));
-            let Some((survivor, loser)) = pair else { continue };
-            let record =
-                ConflictRecord::decode(value).map_err(|error| StoreError::Corrupt(format!("conflict: {error}")))?;
+    while let Some(members) = walk.next(context).await? {
+        for (member, value) in members {
+            let Some((survivor, loser)) = keys::read_conflict_member(&member) else {
+                continue;
+            };
+            let record = decode(value)?;
             if !record.settled {
                 page.push((survivor, loser, record));
+                if page.len() >= limit as usize {
+                    return Ok(page);
+                }
             }
         }
     }
@@ -121,16 +105,12 @@ pub(super) async fn conflict(
     tenant_id: &str,
     [older, younger]: [CustomerId; 2],
 ) -> Result<Option<ConflictRecord>, StoreError> {
-    let member = keys::conflict_member(older, younger);
-    let query = Query::Range {
-        key: keys::conflicts(tenant_id),
-        from: Bound::Included(member.clone()),
-        to: Bound::Included(member),
-        limit: 1,
-        reverse: false,
-    };
+    let query = Query::member(keys::conflicts(tenant_id), keys::conflict_member(older, younger));
     let answers = context.store.read(older.shard(), vec![query]).await?;
     let found = as_range(answers.into_iter().next())?.into_iter().next();
-    let decoded = found.map(|(_, value)| ConflictRecord::decode(value)).transpose();
-    decoded.map_err(|error| StoreError::Corrupt(format!("conflict: {error}")))
+    found.map(|(_, value)| decode(value)).transpose()
+}
+
+fn decode(value: Bytes) -> Result<ConflictRecord, StoreError> {
+    ConflictRecord::decode(value).map_err(|error| StoreError::Corrupt(format!("conflict: {error}")))
 }

@@ -3,14 +3,14 @@
 use super::find::find;
 use super::merge::recover;
 use super::record::{Next, change, load};
-use crate::id::{Birth, CustomerId};
+use crate::id::CustomerId;
 use crate::identifier;
 use crate::identity::log::Note;
 use crate::identity::{self, built_in, built_in_of, is_held};
 use crate::keys;
 use crate::port::store::{Expect, Query, StoreError, Write};
-use crate::protocol::context::{Context, Ended, Loaded, MAX_TRIES, Stop, as_range};
-use crate::protocol::resolve::{expect_record, put};
+use crate::protocol::context::{Context, Ended, MAX_TRIES, Stop, as_range};
+use crate::protocol::entries::Interval;
 use crate::time::Moment;
 use omnigate_proto::state::v1::{Claim, CustomerRecord, CustomerState, EntryRecord, HomeRecord, Membership, Wiped};
 use omnigate_proto::v1::{Identifier, IdentityEventKind};
@@ -82,45 +82,35 @@ pub(super) async fn sweep(
 
 /// Marks what is erased in a home, so that nothing of it comes again, and deletes its entries.
 async fn wipe(context: &Context<'_>, member: &Membership) -> Result<(), Stop> {
-    let (Some(home), Some(birth)) = (CustomerId::from_bytes(&member.home), Birth::from_bytes(&member.birth)) else {
+    let (Some(home), Some(interval)) = (CustomerId::from_bytes(&member.home), Interval::of(member)) else {
         return Ok(());
     };
-    for attempt in 0..=MAX_TRIES {
-        let loaded: Loaded<HomeRecord> = context.record(home.shard(), keys::home(home), "home").await?;
-        let mut record = loaded.value.unwrap_or_default();
-        let is_known = |wiped: &Wiped| wiped.birth == member.birth && wiped.from_ms == member.from_ms;
-        if record.wiped.iter().any(is_known) {
-            break;
-        }
-        record.wiped.push(Wiped {
-            birth: member.birth.clone(),
-            from_ms: member.from_ms,
-            to_ms: member.to_ms,
-        });
-        record
-            .threads
-            .retain(|thread| thread.birth != member.birth || member.to_ms != 0);
-        let expect = vec![expect_record(keys::home(home), loaded.stamp)];
-        let ended = context
-            .commit(home.shard(), expect, vec![put(keys::home(home), &record)])
-            .await?;
-        context.cache.forget_home(home);
-        if let Ended::Committed(_) = ended {
-            break;
-        }
-        if attempt == MAX_TRIES {
-            return Err(Stop::Contended(MAX_TRIES));
-        }
-    }
-    delete_entries(context, home, birth, member).await
+    let mark = |record: Option<&HomeRecord>, _| marked(record.cloned().unwrap_or_default(), member);
+    context.change((home.shard(), keys::home(home)), "home", mark).await?;
+    context.cache.forget_home(home);
+    delete_entries(context, home, interval).await
 }
 
-async fn delete_entries(
-    context: &Context<'_>,
-    home: CustomerId,
-    birth: Birth,
-    member: &Membership,
-) -> Result<(), Stop> {
+/// The home with the mark. `None` when it has it.
+fn marked(mut home: HomeRecord, member: &Membership) -> Option<HomeRecord> {
+    let is_known = |wiped: &Wiped| wiped.birth == member.birth && wiped.from_ms == member.from_ms;
+    if home.wiped.iter().any(is_known) {
+        return None;
+    }
+    home.wiped.push(Wiped {
+        birth: member.birth.clone(),
+        from_ms: member.from_ms,
+        to_ms: member.to_ms,
+    });
+    if is_held(member) {
+        let gone = home.threads.extract_if(.., |thread| thread.birth == member.birth);
+        let entries: u64 = gone.map(|thread| thread.thread_seq).sum();
+        home.entry_count = home.entry_count.saturating_sub(entries);
+    }
+    Some(home)
+}
+
+async fn delete_entries(context: &Context<'_>, home: CustomerId, interval: Interval) -> Result<(), Stop> {
     let mut edge = Bound::Unbounded;
     loop {
         let query = Query::Range {
@@ -136,21 +126,19 @@ async fn delete_entries(
         };
         edge = Bound::Excluded(last.clone());
         let (mut expect, mut write) = (Vec::new(), Vec::new());
-        for (name, value) in members {
+        for (member, value) in members {
             let entry = EntryRecord::decode(value).map_err(|error| StoreError::Corrupt(format!("entry: {error}")))?;
-            let after = entry.received_at_ms >= member.from_ms;
-            let before = member.to_ms == 0 || entry.received_at_ms < member.to_ms;
-            if entry.birth != birth.to_bytes() || !after || !before {
+            if !interval.holds(&entry) {
                 continue;
             }
             expect.push(Expect::Member {
                 key: keys::timeline(home),
-                member: name.clone(),
+                member: member.clone(),
                 present: true,
             });
             write.push(Write::Remove {
                 key: keys::timeline(home),
-                member: name,
+                member,
             });
         }
         // Others may delete the same: what is gone is gone.
@@ -164,21 +152,13 @@ async fn delete_entries(
 async fn clear(context: &Context<'_>, tenant_id: &str, identifier: &Identifier, birth: &[u8]) -> Result<(), Stop> {
     let key = identifier::key(tenant_id, identifier);
     context.cache.forget_owner(key);
-    for _ in 0..MAX_TRIES {
-        let loaded: Loaded<Claim> = context.record(key.shard(), keys::claim(key), "claim").await?;
-        if loaded.value.as_ref().is_none_or(|claim| claim.birth != birth) {
-            return Ok(());
-        }
-        let expect = vec![expect_record(keys::claim(key), loaded.stamp)];
-        let write = vec![put(keys::claim(key), &identity::erased(later(context.now())))];
-        if let Ended::Committed(_) = context.commit(key.shard(), expect, write).await? {
-            return Ok(());
-        }
-    }
-    Err(Stop::Contended(MAX_TRIES))
-}
-
-/// What was received in the same millisecond is older, too.
-fn later(now: Moment) -> Moment {
-    Moment(now.0 + 1)
+    let free = |claim: Option<&Claim>, now: Moment| {
+        let is_theirs = claim.is_some_and(|claim| claim.birth == birth);
+        // What was received in the same millisecond is older, too.
+        is_theirs.then(|| identity::free(Moment(now.0 + 1)))
+    };
+    context
+        .change((key.shard(), keys::claim(key)), "claim", free)
+        .await
+        .map(drop)
 }

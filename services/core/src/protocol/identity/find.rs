@@ -1,8 +1,7 @@
 //! The way from any record that ever owned an identifier to its present owner.
 
-use super::PATIENCE;
 use super::erase::sweep;
-use super::merge::recover;
+use super::merge::wait;
 use super::record::load;
 use crate::id::CustomerId;
 use crate::identifier;
@@ -25,15 +24,10 @@ pub async fn find(
     for _ in 0..MAX_TRIES {
         let record = load(context, id).await?.value.unwrap_or_default();
         match whereabouts(&record, identifier) {
-            Whereabouts::Here(_) => return Ok(Some(id)),
+            Whereabouts::Here => return Ok(Some(id)),
             Whereabouts::Gone(next) => id = next,
             Whereabouts::Lost => return Ok(None),
-            Whereabouts::Wait(_) => {
-                waited += 1;
-                if waited > PATIENCE {
-                    recover(context, id).await?;
-                }
-            }
+            Whereabouts::Wait => wait(context, id, &mut waited).await?,
             Whereabouts::Erased => {
                 sweep(context, tenant_id, &record, Some(identifier)).await?;
                 return Ok(None);
@@ -69,12 +63,9 @@ pub async fn present(
     asking: &Asking<'_>,
     person: &Person,
     outgoing: &mut Vec<Outgoing>,
-) -> Result<Option<(CustomerId, Option<Owner>)>, Stop> {
+) -> Result<Option<CustomerId>, Stop> {
     let named = match person {
-        Person::Customer(id) => {
-            let found = find(context, asking.tenant_id, &built_in(*id), *id).await?;
-            return Ok(found.map(|id| (id, None)));
-        }
+        Person::Customer(id) => return find(context, asking.tenant_id, &built_in(*id), *id).await,
         Person::Named(named) => named,
     };
     let key = identifier::key(asking.tenant_id, &named.identifier);
@@ -83,9 +74,8 @@ pub async fn present(
             return Ok(None);
         };
         if let Some(id) = find(context, asking.tenant_id, &named.identifier, known.customer).await? {
-            let present = Owner { customer: id, ..known };
-            context.cache.keep_owner(key, present);
-            return Ok(Some((id, Some(present))));
+            context.cache.keep_owner(key, Owner { customer: id, ..known });
+            return Ok(Some(id));
         }
         context.cache.forget_owner(key);
     }

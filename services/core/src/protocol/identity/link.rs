@@ -23,7 +23,7 @@ pub async fn link(
 ) -> Result<CustomerId, NotDone> {
     let person = Person::Customer(customer);
     let found = present(context, asking, &person, outgoing).await?;
-    let (id, _) = found.ok_or(NotDone::NoSuchCustomer)?;
+    let id = found.ok_or(NotDone::NoSuchCustomer)?;
     let record = load(context, id).await?.value.unwrap_or_default();
     if member(&record.members, &named.identifier).is_some() {
         return Ok(id);

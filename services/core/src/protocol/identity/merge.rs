@@ -7,7 +7,9 @@ use crate::customer_event::Happened;
 use crate::id::{CustomerId, TransactionId};
 use crate::identity::log::Note;
 use crate::identity::member;
-use crate::identity::merge::{Decided, Freezing, Merge, Rule, Word, abort, decide, freeze, settle, survivor_and_loser};
+use crate::identity::merge::{
+    Decided, Freezing, Merge, Rule, Word, abort, decide, forbidden, freeze, settle, survivor_and_loser,
+};
 use crate::keys;
 use crate::port::store::Write;
 use crate::protocol::context::{Context, MAX_TRIES, Stop};
@@ -49,7 +51,7 @@ pub async fn merge(
     for _ in 0..MAX_TRIES {
         let of_one = present(context, asking, one, outgoing).await?;
         let of_other = present(context, asking, other, outgoing).await?;
-        let (Some((of_one, _)), Some((of_other, _))) = (of_one, of_other) else {
+        let (Some(of_one), Some(of_other)) = (of_one, of_other) else {
             return Ok(Merged::Gone);
         };
         if of_one == of_other {
@@ -98,7 +100,7 @@ async fn known_conflict(
     let Some(conflict) = apart::conflict(context, tenant_id, [survivor, loser]).await? else {
         return Ok(None);
     };
-    let rules = check(context, survivor, loser, word).await?;
+    let [rules] = check(context, (survivor, loser), [word]).await?;
     let names: Vec<String> = rules.iter().map(|rule| rule.name().to_owned()).collect();
     let is_told = conflict.settled || conflict.rules == names;
     Ok((is_told && !names.is_empty()).then_some(names))
@@ -117,68 +119,69 @@ pub async fn attempt(
         match freeze(&record, merge, now) {
             Freezing::Frozen(Some(next)) => (Ok((*next).clone()), Some((*next).into())),
             Freezing::Frozen(None) => (Ok(record), None),
-            Freezing::Busy(_) => (Err(true), None),
+            Freezing::Busy => (Err(true), None),
             Freezing::Changed => (Err(false), None),
         }
     });
     let loser = match frozen.await? {
         Ok(loser) => loser,
-        Err(busy) => {
-            *waited += u32::from(busy);
-            if *waited > PATIENCE {
-                recover(context, merge.loser).await?;
+        Err(is_busy) => {
+            if is_busy {
+                wait(context, merge.loser, waited).await?;
             }
             return Ok(None);
         }
     };
-    let verdict = verdict_of(context, merge, &loser, trace_id, waited, outgoing).await?;
+    let decide = |record: &CustomerRecord, now| decide(record, merge, &loser, now);
+    let given = |verdict, next, now| given(merge, &loser, (verdict, next), trace_id, now);
+    let verdict = verdict_of(context, (merge.survivor, trace_id), waited, outgoing, decide, given).await?;
     settle_loser(context, merge.loser, &merge.transaction.to_bytes(), &verdict).await?;
     Ok(Some(verdict))
 }
 
-/// Has the survivor decide; waits while it is frozen itself.
-async fn verdict_of(
+/// Has a record decide a transaction; waits while it is frozen itself. `given` says what is noted and told of a new verdict.
+pub(super) async fn verdict_of(
     context: &Context<'_>,
-    merge: &Merge,
-    loser: &CustomerRecord,
-    trace_id: &str,
+    (decider, trace_id): (CustomerId, &str),
     waited: &mut u32,
     outgoing: &mut Vec<Outgoing>,
+    decide: impl Fn(&CustomerRecord, Moment) -> Decided,
+    given: impl Fn(Verdict, CustomerRecord, Moment) -> News<Option<Verdict>>,
 ) -> Result<Verdict, Stop> {
     for _ in 0..MAX_TRIES {
-        let decided = change_and_tell(context, merge.survivor, trace_id, outgoing, |record, now| match decide(
-            record, merge, loser, now,
-        ) {
-            Decided::Busy(_) => News::none(None),
-            Decided::Verdict(verdict, None) => News::none(Some(*verdict)),
-            Decided::Verdict(verdict, Some(next)) => given(merge, loser, *verdict, *next, trace_id, now),
+        let decided = change_and_tell(context, decider, trace_id, outgoing, |record, now| {
+            match decide(record, now) {
+                Decided::Busy => News::none(None),
+                Decided::Verdict(verdict, None) => News::none(Some(*verdict)),
+                Decided::Verdict(verdict, Some(next)) => given(*verdict, *next, now),
+            }
         });
         if let Some(verdict) = decided.await? {
             return Ok(verdict);
         }
-        *waited += 1;
-        if *waited > PATIENCE {
-            recover(context, merge.survivor).await?;
-        }
+        wait(context, decider, waited).await?;
     }
     Err(Stop::Contended(MAX_TRIES))
+}
+
+/// Waits for a frozen record by looking again, and ends what it is frozen for when that was often enough.
+pub(in crate::protocol) async fn wait(context: &Context<'_>, id: CustomerId, waited: &mut u32) -> Result<(), Stop> {
+    *waited += 1;
+    if *waited > PATIENCE {
+        recover(context, id).await?;
+    }
+    Ok(())
 }
 
 /// A verdict with what is noted and told of it.
 fn given(
     merge: &Merge,
     loser: &CustomerRecord,
-    verdict: Verdict,
-    next: CustomerRecord,
+    (verdict, next): (Verdict, CustomerRecord),
     trace_id: &str,
     now: Moment,
 ) -> News<Option<Verdict>> {
     let (transaction, id) = (merge.transaction, merge.loser);
-    let rules: Vec<Rule> = verdict
-        .forbidden_by
-        .iter()
-        .filter_map(|name| Rule::from_name(name))
-        .collect();
     let mut also = Vec::new();
     let mut kind = None;
     let mut births: Vec<Bytes> = loser.members.iter().map(|member| member.birth.clone()).collect();
@@ -188,7 +191,7 @@ fn given(
             key: keys::conflicts(&next.tenant_id),
             member: keys::conflict_member(merge.survivor, id),
         });
-    } else if !rules.is_empty() {
+    } else if !verdict.forbidden_by.is_empty() {
         kind = Some(IdentityEventKind::KeptApart);
         births = evidence(merge, &next, loser);
         let conflict = ConflictRecord {
@@ -208,7 +211,7 @@ fn given(
         transaction: Some(transaction),
         other: Some(id),
         births,
-        rules,
+        rules: verdict.forbidden_by.clone(),
         ..Note::new(kind, trace_id)
     });
     News {
@@ -276,7 +279,7 @@ pub async fn recover(context: &Context<'_>, id: CustomerId) -> Result<(), Stop> 
         let record = record.cloned().unwrap_or_default();
         match abort(&record, &transaction, now) {
             Decided::Verdict(verdict, next) => (*verdict, next.map(|next| Next::from(*next))),
-            Decided::Busy(_) => (Verdict::default(), None),
+            Decided::Busy => (Verdict::default(), None),
         }
     })
     .await?;
@@ -287,15 +290,15 @@ pub async fn recover(context: &Context<'_>, id: CustomerId) -> Result<(), Stop> 
     }
 }
 
-/// The rules that would forbid it now; empty when it would be done. Changes nothing.
-pub async fn check(context: &Context<'_>, one: CustomerId, other: CustomerId, word: Word) -> Result<Vec<Rule>, Stop> {
+/// The rules that would forbid it now on each of these words; none when it would be done. Changes nothing.
+pub async fn check<const N: usize>(
+    context: &Context<'_>,
+    (one, other): (CustomerId, CustomerId),
+    words: [Word; N],
+) -> Result<[Vec<Rule>; N], Stop> {
     let (survivor, loser) = survivor_and_loser(one, other);
     let survivor = load(context, survivor).await?.value.unwrap_or_default();
     let loser = load(context, loser).await?.value.unwrap_or_default();
-    Ok(crate::identity::merge::forbidden(
-        &survivor,
-        &loser,
-        word,
-        context.now(),
-    ))
+    let now = context.now();
+    Ok(words.map(|word| forbidden(&survivor, &loser, word, now)))
 }

@@ -1,19 +1,18 @@
 //! Splits: undoing a merge, giving identifiers a customer of their own, cutting an address that got a new holder.
 
-use super::PATIENCE;
 use super::find::find;
-use super::merge::recover;
-use super::record::{News, Next, change, change_and_tell};
+use super::merge::{recover, verdict_of};
+use super::record::{News, Next, change};
 use crate::customer_event::Happened;
 use crate::id::{Birth, CustomerId, TransactionId};
 use crate::identifier;
-use crate::identity::log::{self, Note};
-use crate::identity::merge::{Decided, Freezing};
+use crate::identity::log::Note;
+use crate::identity::merge::Freezing;
 use crate::identity::split::{self as decide, Split, What};
 use crate::identity::{self, built_in, built_in_of, is_held};
 use crate::keys;
 use crate::port::store::Write;
-use crate::protocol::context::{Context, Ended, Loaded, MAX_TRIES, Stop};
+use crate::protocol::context::{Context, Loaded, MAX_TRIES, Stop};
 use crate::protocol::outbox::Outgoing;
 use crate::protocol::resolve::{expect_record, put};
 use bytes::Bytes;
@@ -90,7 +89,10 @@ pub async fn split(
             Prepared::No => return Ok(Outcome::Nothing),
         }
         let transaction = split.transaction.to_bytes();
-        let verdict = verdict_of(context, &split, &command.trace_id, &mut waited, outgoing).await?;
+        let decider = (owner, command.trace_id.as_str());
+        let decide = |record: &CustomerRecord, now| decide::decide(record, &split, now);
+        let given = |verdict, next, _| given(&split, verdict, next, &command.trace_id);
+        let verdict = verdict_of(context, decider, &mut waited, outgoing, decide, given).await?;
         settle(context, &command.tenant_id, command.gets, &transaction, &verdict).await?;
         if verdict.commit {
             return Ok(Outcome::Done);
@@ -121,42 +123,11 @@ async fn prepare(context: &Context<'_>, command: &Command, split: &Split) -> Res
     change(context, command.gets, |record, now| {
         match decide::prepare(record, &command.tenant_id, split, now) {
             Freezing::Frozen(next) => (Prepared::Yes, next.map(|next| (*next).into())),
-            Freezing::Busy(_) => (Prepared::Busy, None),
+            Freezing::Busy => (Prepared::Busy, None),
             Freezing::Changed => (Prepared::No, None),
         }
     })
     .await
-}
-
-/// Has the present owner decide; waits while it is frozen itself.
-async fn verdict_of(
-    context: &Context<'_>,
-    split: &Split,
-    trace_id: &str,
-    waited: &mut u32,
-    outgoing: &mut Vec<Outgoing>,
-) -> Result<Verdict, Stop> {
-    for _ in 0..MAX_TRIES {
-        let decided = change_and_tell(
-            context,
-            split.owner,
-            trace_id,
-            outgoing,
-            |record, now| match decide::decide(record, split, now) {
-                Decided::Busy(_) => News::none(None),
-                Decided::Verdict(verdict, None) => News::none(Some(*verdict)),
-                Decided::Verdict(verdict, Some(next)) => given(split, *verdict, *next, trace_id),
-            },
-        );
-        if let Some(verdict) = decided.await? {
-            return Ok(verdict);
-        }
-        *waited += 1;
-        if *waited > PATIENCE {
-            recover(context, split.owner).await?;
-        }
-    }
-    Err(Stop::Contended(MAX_TRIES))
 }
 
 /// A verdict with what is noted and told of it.
@@ -197,38 +168,14 @@ pub(super) async fn settle(
     transaction: &[u8],
     verdict: &Verdict,
 ) -> Result<(), Stop> {
-    for attempt in 0..MAX_TRIES {
-        let loaded = super::load(context, id).await?;
-        let settled = loaded
-            .value
-            .as_ref()
-            .and_then(|record| decide::settle(record, id, transaction, verdict));
-        let Some(mut next) = settled else { break };
-        let expect = vec![expect_record(keys::customer(id), loaded.stamp)];
-        let mut write = Vec::new();
-        if verdict.commit {
-            let freeze = loaded.value.and_then(|record| record.freeze).unwrap_or_default();
-            let note = Note {
-                transaction: TransactionId::from_bytes(transaction),
-                other: CustomerId::from_bytes(&freeze.decider),
-                births: verdict.members.iter().map(|member| member.birth.clone()).collect(),
-                ..Note::new(IdentityEventKind::SplitOff, "")
-            };
-            write.push(log::note(&mut next, id, note, context.now()));
-            write.push(Write::Insert {
-                key: keys::customers(tenant_id),
-                member: id.to_bytes(),
-                value: Bytes::new(),
-            });
-        }
-        write.push(put(keys::customer(id), &next));
-        if let Ended::Committed(_) = context.commit(id.shard(), expect, write).await? {
-            break;
-        }
-        if attempt + 1 == MAX_TRIES {
-            return Err(Stop::Contended(MAX_TRIES));
-        }
-    }
+    change(context, id, |record, _| {
+        let settled = record.and_then(|record| decide::settle(record, id, transaction, verdict));
+        (
+            (),
+            settled.map(|next| settled_by(record, next, (tenant_id, id), transaction, verdict)),
+        )
+    })
+    .await?;
     for member in verdict.members.iter().filter(|member| is_held(member)) {
         let identifier = member.identifier.clone().unwrap_or_default();
         if built_in_of(&identifier).is_none() {
@@ -236,6 +183,33 @@ pub(super) async fn settle(
         }
     }
     Ok(())
+}
+
+/// A settled record with what is written beside it: one that got identifiers is listed as a customer.
+fn settled_by(
+    before: Option<&CustomerRecord>,
+    next: CustomerRecord,
+    (tenant_id, id): (&str, CustomerId),
+    transaction: &[u8],
+    verdict: &Verdict,
+) -> Next {
+    if !verdict.commit {
+        return Next::from(next);
+    }
+    let freeze = before.and_then(identity::frozen);
+    let note = Note {
+        transaction: TransactionId::from_bytes(transaction),
+        other: freeze.and_then(|freeze| CustomerId::from_bytes(&freeze.decider)),
+        births: verdict.members.iter().map(|member| member.birth.clone()).collect(),
+        ..Note::new(IdentityEventKind::SplitOff, "")
+    };
+    let mut settled = Next::noted(next, note);
+    settled.also.push(Write::Insert {
+        key: keys::customers(tenant_id),
+        member: id.to_bytes(),
+        value: Bytes::new(),
+    });
+    settled
 }
 
 /// Lets a claim lead to a customer directly, unless the identifier has been born anew since.

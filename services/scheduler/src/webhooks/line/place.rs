@@ -4,7 +4,7 @@ use super::Line;
 use futures_util::StreamExt as _;
 use omnigate_core::{
     consumer_group::Position,
-    customer_event,
+    customer_event::{self, InEntry},
     event_webhook::Queue,
     port::broker::{From, LogEntry},
     protocol::{
@@ -14,7 +14,7 @@ use omnigate_core::{
     time::Moment,
     topology,
 };
-use omnigate_proto::state::v1::{CustomerEventBatch, EventWebhookPlace, EventWebhookWaiting};
+use omnigate_proto::state::v1::{EventWebhookPlace, EventWebhookWaiting};
 use omnigate_runtime::log::{Entries, follow};
 use prost::Message as _;
 use std::{sync::Arc, time::Duration};
@@ -93,41 +93,28 @@ impl Line {
     }
 
     fn restore(&mut self, entry: &LogEntry, stored: &EventWebhookWaiting) {
-        let batch = CustomerEventBatch::decode(entry.body.clone()).unwrap_or_default();
-        let index = usize::try_from(stored.index).unwrap_or(usize::MAX);
-        let Some(bytes) = batch.events.into_iter().nth(index) else {
-            return;
-        };
-        if let Ok(event) = customer_event::read(bytes.clone()) {
-            let thread = customer_event::thread(&event).to_owned();
-            self.queue.restore(stored, thread, bytes);
+        let mut events = customer_event::of_tenant(entry, &self.endpoint.tenant_id).into_iter();
+        if let Some(found) = events.find(|found| found.index == stored.index) {
+            let thread = customer_event::thread(&found.event).to_owned();
+            self.queue.restore(stored, thread, found.bytes);
         }
     }
 
     /// Takes an entry that was read.
     pub(super) fn took(&mut self, entry: &LogEntry) {
         let now = self.shared.ports.clock.now();
-        match CustomerEventBatch::decode(entry.body.clone()) {
-            Ok(batch) => {
-                for (index, bytes) in (0..).zip(batch.events) {
-                    let offset = entry.offset;
-                    self.took_event(Position { offset, index }, bytes, now);
-                }
-            }
-            Err(_) => tracing::error!(offset = entry.offset, "an entry of the events log cannot be read"),
+        for found in customer_event::of_tenant(entry, &self.endpoint.tenant_id) {
+            self.took_event(entry.offset, found, now);
         }
         self.queue.passed(Position::after(entry.offset));
         self.is_moved = true;
     }
 
-    fn took_event(&mut self, position: Position, bytes: bytes::Bytes, now: Moment) {
-        let Ok(event) = customer_event::read(bytes.clone()) else {
-            return;
-        };
+    fn took_event(&mut self, offset: u64, InEntry { index, bytes, event }: InEntry, now: Moment) {
+        let position = Position { offset, index };
         let at = event.at.as_ref().map_or(now, Moment::from_timestamp);
-        let is_theirs = event.tenant_id == self.endpoint.tenant_id;
         let is_wanted = self.endpoint.wants(customer_event::kind_name(&bytes));
-        if is_theirs && is_wanted && self.queue.wants(position, at) {
+        if is_wanted && self.queue.wants(position, at) {
             let thread = customer_event::thread(&event).to_owned();
             self.queue.push(position, thread, bytes, now);
         }
