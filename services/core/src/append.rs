@@ -213,7 +213,12 @@ pub fn thread_of<'a>(home: &'a mut HomeRecord, thread: &ThreadKey) -> &'a mut Th
         });
         home.threads.len() - 1
     });
-    &mut home.threads[position]
+    let thread = &mut home.threads[position];
+    if thread.number == 0 {
+        home.threads_numbered += 1;
+        thread.number = home.threads_numbered;
+    }
+    thread
 }
 
 struct Work {
@@ -268,6 +273,7 @@ impl Work {
             birth: key.birth.to_bytes(),
             received_at_ms: arrival.received_at.0,
             thread_seq: thread.thread_seq,
+            thread: thread.number,
             home_seq,
             applied_at_ms: self.now.0,
             arrived_late,

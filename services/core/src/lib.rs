@@ -16,6 +16,7 @@ pub mod event_webhook;
 pub mod id;
 pub mod identifier;
 pub mod identity;
+pub mod keyring;
 pub mod keys;
 pub mod lease;
 pub mod pace;

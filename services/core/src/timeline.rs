@@ -8,6 +8,8 @@ use omnigate_proto::state::v1::{EntryRecord, ReactionRecord};
 use omnigate_proto::v1::{Event, event::Kind};
 use std::time::Duration;
 
+pub mod stored;
+
 /// A provider's time is believed this far into the past.
 const BELIEVED_PAST: Duration = Duration::from_secs(7 * 24 * 3600);
 /// A provider's time is believed this far into the future.
@@ -92,11 +94,15 @@ pub enum Place {
 }
 
 impl Place {
-    /// As stored.
+    /// As stored under the event's id.
     #[must_use]
-    pub fn encode(&self) -> Bytes {
+    pub fn encode(&self, event: EventId) -> Bytes {
         let mut out = BytesMut::new();
         match self {
+            Self::At { spot, entry } if *entry == event => {
+                out.put_u8(2);
+                out.put_slice(&spot.to_key());
+            }
             Self::At { spot, entry } => {
                 out.put_u8(0);
                 out.put_slice(&spot.to_key());
@@ -115,7 +121,7 @@ impl Place {
 
     /// Back from [`Place::encode`]; `None` when it cannot be read.
     #[must_use]
-    pub fn decode(bytes: &[u8]) -> Option<Self> {
+    pub fn decode(event: EventId, bytes: &[u8]) -> Option<Self> {
         let (kind, rest) = bytes.split_first()?;
         let (places, remainder) = rest.as_chunks::<{ SPOT + 16 }>();
         let mut read = places
@@ -124,6 +130,10 @@ impl Place {
         match (kind, remainder) {
             (0, []) => read.next().map(|(spot, entry)| Self::At { spot, entry }),
             (1, []) => Some(Self::Awaited(read.collect())),
+            (2, spot) => Some(Self::At {
+                spot: Spot::from_key(*spot.first_chunk().filter(|_| spot.len() == SPOT)?),
+                entry: event,
+            }),
             _ => None,
         }
     }

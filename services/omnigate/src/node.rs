@@ -9,6 +9,7 @@ pub use listeners::{Addresses, Listeners};
 pub use tokens::KeysError;
 
 use omnigate_core::account::Directory;
+use omnigate_core::keyring::Keyring;
 use omnigate_core::keys;
 use omnigate_core::port::broker::{Broker, BrokerError};
 use omnigate_core::port::store::Store;
@@ -25,7 +26,7 @@ use omnigate_runtime::health::{Health, Latch, admin};
 use omnigate_runtime::role::{Role, RoleSet};
 use omnigate_runtime::stop::{Budgets, Outcome, Phase, Stop};
 use omnigate_runtime::telemetry::metrics::Metrics;
-use omnigate_store::sealed::{SealKeys, SealedStore};
+use omnigate_store::sealed::SealedStore;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -248,27 +249,31 @@ async fn open_store(
     let url = config.store.url.as_ref().map_or("", |url| url.expose());
     tracing::info!(store = shown(config.store.url.as_ref()), "connecting");
     let store: Arc<dyn Store> = omnigate_store::open(url, &config.data_dir, Arc::clone(clock)).await?;
-    let store = sealed(config, store, entropy)?;
-    let ports = Arc::new(Ports::new(Arc::clone(&store), Arc::clone(clock), Arc::clone(entropy)));
+    let (store, keyring) = match (keyring(config)?, keyring(config)?) {
+        (Some(of_store), Some(of_entries)) => {
+            let sealed = SealedStore::new(store, of_store, Arc::clone(entropy), keys::is_secret);
+            (Arc::new(sealed) as Arc<dyn Store>, of_entries)
+        }
+        _ => (store, Keyring::none()),
+    };
+    let ports = Ports::new(Arc::clone(&store), Arc::clone(clock), Arc::clone(entropy));
+    let ports = Arc::new(ports.sealed_with(keyring));
     gateway::check(&ports.context(), config.broker.partitions).await?;
     health::watch_store(health, &store);
     Ok(ports)
 }
 
-/// The store with what is secret encrypted, where a key is configured.
-fn sealed(config: &Config, store: Arc<dyn Store>, entropy: &Arc<dyn Entropy>) -> Result<Arc<dyn Store>, StartError> {
+/// The keys that are configured; `None` for none.
+fn keyring(config: &Config) -> Result<Option<Keyring>, StartError> {
     let key = |secret: &Option<Secret>| secret.as_ref().and_then(Secret::as_key);
     let Some(present) = key(&config.store.seal_key) else {
-        return Ok(store);
+        return Ok(None);
     };
     let former = Vec::from_iter(key(&config.store.former_seal_key));
-    let keys = SealKeys::new(&present, &former).ok_or_else(|| StartError::Missing("a usable seal key".to_owned()))?;
-    Ok(Arc::new(SealedStore::new(
-        store,
-        keys,
-        Arc::clone(entropy),
-        keys::is_secret,
-    )))
+    let keyring = Keyring::new(&present, &former);
+    keyring
+        .map(Some)
+        .ok_or_else(|| StartError::Missing("a usable seal key".to_owned()))
 }
 
 async fn open_broker(

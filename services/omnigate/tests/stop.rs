@@ -1,12 +1,13 @@
 //! A stop in the middle of fetching tokens, with a real process: what the provider handed out is not lost.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops where it is surprised")]
 
+use omnigate_core::keyring::{KEY_BYTES, Keyring};
 use omnigate_core::keys;
 use omnigate_core::port::Clock;
 use omnigate_core::protocol::{Ports, credential};
 use omnigate_runtime::clock::{SystemClock, SystemEntropy};
 use omnigate_sandbox::zalo::{Options, Zalo, ZaloHandle};
-use omnigate_store::sealed::{KEY_BYTES, SealKeys, SealedStore};
+use omnigate_store::sealed::SealedStore;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -114,7 +115,7 @@ async fn a_stop_waits_for_the_pair_that_a_slow_provider_hands_out() {
         credential::read(&unsealed.context(), "oa").await.is_err(),
         "nobody reads tokens without the key"
     );
-    let keys = SealKeys::new(&[0x5e; KEY_BYTES], &[]).unwrap();
+    let keys = Keyring::new(&[0x5e; KEY_BYTES], &[]).unwrap();
     let store = Arc::new(SealedStore::new(store, keys, entropy.clone(), keys::is_secret));
     let ports = Ports::new(store, clock, entropy);
     let record = credential::read(&ports.context(), "oa").await.unwrap().unwrap();

@@ -232,6 +232,7 @@ impl World {
             entropy: &*self.entropy,
             outbox: &outbox,
             cache: &cache,
+            keyring: &omnigate_core::keyring::Keyring::none(),
         };
         omnigate_core::protocol::park::list(&context, &[TENANT, ""], None, 100)
             .await

@@ -10,13 +10,13 @@ use crate::id::{CustomerId, EventId, ThreadId};
 use crate::identifier;
 use crate::identity::Named;
 use crate::keys::{self, Timer};
-use crate::port::store::{Expect, Found, Write};
+use crate::port::store::{Expect, Found, StoreError, Write};
 use crate::time::Moment;
-use crate::timeline::{Place, Spot};
+use crate::timeline::Spot;
+use crate::timeline::stored::give_keys;
 use bytes::Bytes;
 use omnigate_proto::state::v1::{EntryRecord, HomeRecord};
 use omnigate_proto::v1::{Event, Evidence};
-use prost::Message as _;
 use std::sync::Arc;
 
 mod known;
@@ -123,7 +123,7 @@ async fn append_at(
         None => context.home(id).await?,
     };
     for _ in 0..MAX_TRIES {
-        known.load(context, id, arrivals).await?;
+        known.load(context, (id, home.value.as_deref()), arrivals).await?;
         let state = known.state(id, home.value.as_deref().cloned());
         let now = context.now();
         if home.value.as_ref().is_some_and(|record| birth_is_gone(record, thread)) {
@@ -133,7 +133,7 @@ async fn append_at(
         if appended.applied.is_empty() {
             return Ok(Some(appended));
         }
-        let (expect, write) = commit_of(id, home.stamp, &appended);
+        let (expect, write) = commit_of(context, id, home.stamp, &mut appended)?;
         match context.commit(id.shard(), expect, write).await? {
             Ended::Committed(stamp) => {
                 // Nobody after this asks for the record: it goes to the cache without being copied.
@@ -169,26 +169,28 @@ fn birth_is_gone(home: &HomeRecord, thread: &ThreadKey) -> bool {
 }
 
 fn commit_of(
+    context: &Context<'_>,
     id: CustomerId,
     stamp: Option<crate::port::store::Stamp>,
-    appended: &Appended,
-) -> (Vec<Expect>, Vec<Write>) {
+    appended: &mut Appended,
+) -> Result<(Vec<Expect>, Vec<Write>), StoreError> {
+    give_keys(&mut appended.home, id, context.keyring, context.entropy);
     let mut expect = vec![expect_record(keys::home(id), stamp)];
     let mut write = vec![put(keys::home(id), &appended.home)];
     for change in &appended.places {
         expect.push(Expect::Field {
             key: keys::places(id),
             field: change.event.to_bytes(),
-            value: change.before.as_ref().map(Place::encode),
+            value: change.before.as_ref().map(|place| place.encode(change.event)),
         });
         write.push(Write::SetField {
             key: keys::places(id),
             field: change.event.to_bytes(),
-            value: change.after.encode(),
+            value: change.after.encode(change.event),
         });
     }
     for (event, spot, entry) in &appended.entries {
-        write.push(insert_entry(id, *event, *spot, entry));
+        write.push(insert_entry(context, (id, &appended.home), *event, *spot, entry)?);
     }
     write.extend(appended.due.iter().map(|due| Write::Insert {
         key: keys::timers(),
@@ -197,7 +199,7 @@ fn commit_of(
     }));
     let numbered = appended.outbox.iter();
     write.extend(numbered.map(|(number, event)| insert_outgoing(&to_outbox(id, *number, event.clone()))));
-    (expect, write)
+    Ok((expect, write))
 }
 
 /// Puts together what waits too long for its missing pieces, and forgets the timer. CustomerEvents to publish.
@@ -208,11 +210,11 @@ pub async fn give_up_pieces(context: &Context<'_>, id: CustomerId, due: Moment) 
     let timer = keys::timer_member(due, Timer::Pieces(id));
     for _ in 0..MAX_TRIES {
         let home: Loaded<HomeRecord> = context.record(id.shard(), keys::home(id), "home").await?;
-        let given_up = home
+        let mut given_up = home
             .value
             .and_then(|record| decide::give_up_pieces(id, record, context.now()));
-        let (mut expect, mut write) = match &given_up {
-            Some(appended) => commit_of(id, home.stamp, appended),
+        let (mut expect, mut write) = match &mut given_up {
+            Some(appended) => commit_of(context, id, home.stamp, appended)?,
             None => (Vec::new(), Vec::new()),
         };
         expect.push(Expect::Member {
@@ -247,11 +249,19 @@ pub async fn give_up_pieces(context: &Context<'_>, id: CustomerId, due: Moment) 
     Err(Stop::Contended(MAX_TRIES))
 }
 
-/// Writes an entry to its timeline.
-pub(super) fn insert_entry(home: CustomerId, event: EventId, spot: Spot, entry: &EntryRecord) -> Write {
-    Write::Insert {
-        key: keys::timeline(home),
-        member: keys::timeline_member(spot, event),
-        value: entry.encode_to_vec().into(),
-    }
+/// Writes an entry to its timeline. Its thread must have its key.
+pub(super) fn insert_entry(
+    context: &Context<'_>,
+    (id, home): (CustomerId, &HomeRecord),
+    event: EventId,
+    spot: Spot,
+    entry: &EntryRecord,
+) -> Result<Write, StoreError> {
+    let member = keys::timeline_member(spot, event);
+    let value = context.stored(id, home).pack(&member, entry, context.entropy)?;
+    Ok(Write::Insert {
+        key: keys::timeline(id),
+        member,
+        value,
+    })
 }

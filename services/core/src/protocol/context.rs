@@ -4,11 +4,13 @@ use super::cache::Cache;
 use super::outbox::Outbox;
 use super::resolve::{expect_record, put};
 use crate::id::CustomerId;
+use crate::keyring::Keyring;
 use crate::keys;
 use crate::port::store::{Answer, Commit, Expect, Found, Outcome, Query, Stamp, Store, StoreError, Versioned, Write};
 use crate::port::{Clock, Entropy};
 use crate::shard::Shard;
 use crate::time::Moment;
+use crate::timeline::stored::Stored;
 use bytes::Bytes;
 use omnigate_proto::state::v1::HomeRecord;
 use std::sync::Arc;
@@ -39,6 +41,8 @@ pub struct Context<'a> {
     pub outbox: &'a Outbox,
     /// What this process read or wrote lately; may be stale.
     pub cache: &'a Cache,
+    /// The operator's keys.
+    pub keyring: &'a Keyring,
 }
 
 /// How a commit ended.
@@ -134,6 +138,16 @@ impl Context<'_> {
         Err(Stop::Contended(MAX_TRIES))
     }
 
+    /// A home as its entries are stored in it.
+    #[must_use]
+    pub const fn stored<'b>(&'b self, id: CustomerId, home: &'b HomeRecord) -> Stored<'b> {
+        Stored {
+            id,
+            home,
+            keyring: self.keyring,
+        }
+    }
+
     /// Reads a home, to be shared without copying.
     pub(super) async fn home(&self, id: CustomerId) -> Result<Loaded<Arc<HomeRecord>>, StoreError> {
         let home = self.record(id.shard(), keys::home(id), "home").await?;
@@ -222,6 +236,8 @@ pub struct Ports {
     pub outbox: Outbox,
     /// What this process read or wrote lately.
     pub cache: Cache,
+    /// The operator's keys.
+    pub keyring: Keyring,
 }
 
 /// Homes and owners that a process keeps in memory; each takes about half a kilobyte.
@@ -237,7 +253,14 @@ impl Ports {
             entropy,
             outbox: Outbox::default(),
             cache: Cache::new(CACHED),
+            keyring: Keyring::none(),
         }
+    }
+
+    /// The same, with keys that entries are sealed with.
+    #[must_use]
+    pub fn sealed_with(self, keyring: Keyring) -> Self {
+        Self { keyring, ..self }
     }
 
     /// The context of one call.
@@ -249,6 +272,7 @@ impl Ports {
             entropy: self.entropy.as_ref(),
             outbox: &self.outbox,
             cache: &self.cache,
+            keyring: &self.keyring,
         }
     }
 }

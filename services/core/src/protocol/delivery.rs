@@ -276,11 +276,12 @@ fn announce(home: &mut HomeRecord, id: CustomerId, record: &mut DeliveryRecord, 
 /// finds it.
 fn alias(home: CustomerId, record: &DeliveryRecord, known_as: Option<EventId>) -> Option<Write> {
     let (spot, entry) = keys::read_timeline_member(&record.entry_member)?;
+    let known_as = known_as?;
     let place = Place::At { spot, entry };
     Some(Write::SetField {
         key: keys::places(home),
-        field: known_as?.to_bytes(),
-        value: place.encode(),
+        field: known_as.to_bytes(),
+        value: place.encode(known_as),
     })
 }
 

@@ -1,6 +1,6 @@
 //! Reads timelines across the homes they are spread over.
 
-use super::context::{Context, Loaded, as_fields, as_range};
+use super::context::{Context, Loaded, as_fields, as_range, as_record};
 use crate::append::is_wiped;
 use crate::customer_event;
 use crate::id::{Birth, CustomerId, EntryId, EventId, MessageId, ThreadId};
@@ -12,7 +12,6 @@ use crate::timeline::{Place, SPOT};
 use bytes::Bytes;
 use omnigate_proto::state::v1::{EntryRecord, HomeRecord, Membership};
 use omnigate_proto::v1::Entry;
-use prost::Message as _;
 use std::ops::Bound;
 
 /// An interval of a birth.
@@ -49,9 +48,17 @@ impl Interval {
 
     /// True for an entry that lies in it.
     pub(super) fn holds(&self, record: &EntryRecord) -> bool {
+        self.is_of(record) && self.is_at(record)
+    }
+
+    /// True for an entry of the birth.
+    pub(super) fn is_of(&self, record: &EntryRecord) -> bool {
         record.birth.as_ref() == self.birth.0.as_slice()
-            && record.received_at_ms >= self.from.0
-            && self.to.is_none_or(|to| record.received_at_ms < to.0)
+    }
+
+    /// True for an entry that was received in it.
+    pub(super) fn is_at(&self, record: &EntryRecord) -> bool {
+        record.received_at_ms >= self.from.0 && self.to.is_none_or(|to| record.received_at_ms < to.0)
     }
 }
 
@@ -127,6 +134,7 @@ async fn entries_of(
 ) -> Result<Vec<(Position, Entry)>, StoreError> {
     let mut found = Vec::new();
     let mut edge = after.map_or(Bound::Unbounded, |after| after_position(&after, view.home));
+    let mut home: Option<HomeRecord> = None;
     // A page that the filter empties is read on; a customer's own entries are nearly all that a home has.
     while found.len() < usize::try_from(limit).unwrap_or(usize::MAX) {
         let (from, to) = if oldest_first {
@@ -141,19 +149,32 @@ async fn entries_of(
             limit,
             reverse: !oldest_first,
         };
-        let answers = context.store.read(view.home.shard(), vec![query]).await?;
-        let members = as_range(answers.into_iter().next())?;
+        let queries = [query]
+            .into_iter()
+            .chain(home.is_none().then(|| Query::Record(keys::home(view.home))));
+        let mut answers = context
+            .store
+            .read(view.home.shard(), queries.collect())
+            .await?
+            .into_iter();
+        let members = as_range(answers.next())?;
+        let read = match home.take() {
+            Some(home) => home,
+            None => Loaded::decode(as_record(answers.next())?, "home")?
+                .value
+                .unwrap_or_default(),
+        };
+        let home = home.insert(read);
+        let stored = context.stored(view.home, home);
         let complete = members.len() < usize::try_from(limit).unwrap_or(usize::MAX);
         for (member, value) in members {
             edge = Bound::Excluded(member.clone());
             let Some((spot, event)) = keys::read_timeline_member(&member) else {
                 continue;
             };
-            let record =
-                EntryRecord::decode(value).map_err(|error| StoreError::Corrupt(format!("entry {event}: {error}")))?;
-            if !view.shows(&record) {
+            let Some(record) = stored.unpack(&member, value)?.filter(|record| view.shows(record)) else {
                 continue;
-            }
+            };
             let entry = to_entry(view.home, event, spot.shown_at, &record);
             let account = entry.event.as_ref().map(|event| &event.account_id);
             if view.account_id.is_none() || view.account_id.as_ref() == account {
@@ -183,25 +204,28 @@ pub async fn entry(
     id: EntryId,
 ) -> Result<Option<(Entry, EntryRecord)>, StoreError> {
     let (home, event) = (id.home(), id.event());
-    let query = Query::Fields {
+    let places = Query::Fields {
         key: keys::places(home),
         fields: vec![event.to_bytes()],
     };
-    let answers = context.store.read(home.shard(), vec![query]).await?;
-    let place = as_fields(answers.into_iter().next())?.into_iter().next().flatten();
-    let Some(Place::At { spot, entry: event }) = place.and_then(|place| Place::decode(&place)) else {
+    let queries = vec![places, Query::Record(keys::home(home))];
+    let mut answers = context.store.read(home.shard(), queries).await?.into_iter();
+    let place = as_fields(answers.next())?.into_iter().next().flatten();
+    let owned: Loaded<HomeRecord> = Loaded::decode(as_record(answers.next())?, "home")?;
+    let Some(owned) = owned.value.filter(|owned| owned.tenant_id == tenant_id) else {
+        return Ok(None);
+    };
+    let Some(Place::At { spot, entry: event }) = place.and_then(|place| Place::decode(event, &place)) else {
         return Ok(None);
     };
     let answers = context
         .store
         .read(home.shard(), vec![super::append::one_member(home, spot, event)])
         .await?;
-    let Some((_, value)) = as_range(answers.into_iter().next())?.into_iter().next() else {
+    let Some((member, value)) = as_range(answers.into_iter().next())?.into_iter().next() else {
         return Ok(None);
     };
-    let record = EntryRecord::decode(value).map_err(|error| StoreError::Corrupt(format!("entry {event}: {error}")))?;
-    let owned: Loaded<HomeRecord> = context.record(home.shard(), keys::home(home), "home").await?;
-    let Some(owned) = owned.value.filter(|owned| owned.tenant_id == tenant_id) else {
+    let Some(record) = context.stored(home, &owned).unpack(&member, value)? else {
         return Ok(None);
     };
     let wiped =

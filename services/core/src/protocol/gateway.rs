@@ -3,6 +3,7 @@
 use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop};
 use super::lease::COMMON;
 use super::resolve::{expect_record, put};
+use crate::keyring::{Closed, nonce};
 use crate::keys;
 use crate::port::store::StoreError;
 use omnigate_proto::state::v1::GatewayRecord;
@@ -32,6 +33,9 @@ pub enum GatewayError {
         /// Newest format known here.
         known: u32,
     },
+    /// The store was started with a key that is not configured.
+    #[error("the store does not open: {0}")]
+    Key(#[from] Closed),
     /// The store did not answer.
     #[error(transparent)]
     Stop(#[from] Stop),
@@ -43,18 +47,29 @@ impl From<StoreError> for GatewayError {
     }
 }
 
-/// Compares the configuration with the first start's; the first start writes it down.
+/// Where the word is sealed for.
+const PLACE: &[u8] = b"gateway";
+/// What is sealed there.
+const WORD: &[u8] = b"omnigate";
+
+/// Compares the configuration with the first start's; the first start writes it down, and so does the first one with a new
+/// key.
 pub async fn check(context: &Context<'_>, partitions: u16) -> Result<(), GatewayError> {
     for _ in 0..MAX_TRIES {
         let record: Loaded<GatewayRecord> = context.record(COMMON, keys::gateway(), "gateway").await?;
         if let Some(stored) = &record.value {
-            return compare(stored, partitions);
+            compare(stored, partitions)?;
+            context.keyring.open(PLACE, &stored.sealed_word)?;
+            if !context.keyring.seals() || context.keyring.is_present(&stored.sealed_word) {
+                return Ok(());
+            }
         }
         let first = GatewayRecord {
             partitions: partitions.into(),
             format: FORMAT,
+            sealed_word: sealed_word(context),
         };
-        let expect = vec![expect_record(keys::gateway(), None)];
+        let expect = vec![expect_record(keys::gateway(), record.stamp)];
         if let Ended::Committed(_) = context
             .commit(COMMON, expect, vec![put(keys::gateway(), &first)])
             .await?
@@ -63,6 +78,14 @@ pub async fn check(context: &Context<'_>, partitions: u16) -> Result<(), Gateway
         }
     }
     Err(Stop::Contended(MAX_TRIES).into())
+}
+
+fn sealed_word(context: &Context<'_>) -> bytes::Bytes {
+    if !context.keyring.seals() {
+        return bytes::Bytes::new();
+    }
+    let sealed = context.keyring.seal(PLACE, nonce(context.entropy), WORD);
+    sealed.unwrap_or_default()
 }
 
 fn compare(stored: &GatewayRecord, configured: u16) -> Result<(), GatewayError> {

@@ -15,6 +15,7 @@ use crate::keys;
 use crate::port::store::{Shape, Write};
 use crate::shard::Shard;
 use crate::time::Moment;
+use crate::timeline::stored::give_keys;
 use crate::timeline::{Place, Spot};
 use omnigate_proto::state::v1::{DeliveryRecord, EntryRecord, HomeRecord, RequestRecord};
 use omnigate_proto::v1::{Direction, Event, Lane, Message, UnknownPolicy, event::Kind};
@@ -220,6 +221,7 @@ async fn create(
             home_seq: home.home_seq,
         };
         record.entry_member = keys::timeline_member(spot, entry_event(id));
+        give_keys(&mut home, home_id, context.keyring, context.entropy);
         let added = Happened {
             tenant_id: &request.tenant_id,
             home: home_id,
@@ -235,7 +237,7 @@ async fn create(
         let mut write = vec![
             put(keys::delivery(id), &record),
             put(keys::home(home_id), &home),
-            super::append::insert_entry(home_id, entry_event(id), spot, &entry),
+            super::append::insert_entry(context, (home_id, &home), entry_event(id), spot, &entry)?,
             place_entry(home_id, id, spot),
             insert_outgoing(&added),
         ];
@@ -257,7 +259,7 @@ fn place_entry(home_id: CustomerId, id: MessageId, spot: Spot) -> Write {
     Write::SetField {
         key: keys::places(home_id),
         field: entry.to_bytes(),
-        value: Place::At { spot, entry }.encode(),
+        value: Place::At { spot, entry }.encode(entry),
     }
 }
 
@@ -315,6 +317,7 @@ fn entry(home: &mut HomeRecord, plan: &Plan, thread: &ThreadKey, now: Moment) ->
         birth: plan.birth.to_bytes(),
         received_at_ms: now.0,
         thread_seq: thread.thread_seq,
+        thread: thread.number,
         home_seq,
         applied_at_ms: now.0,
         message_id: plan.id.to_bytes(),

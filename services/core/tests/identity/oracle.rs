@@ -4,9 +4,11 @@ use bytes::Bytes;
 use omnigate_core::id::{CustomerId, EventId, IdentifierKey};
 use omnigate_core::identifier::text;
 use omnigate_core::identity::{built_in, is_held, member, verdict};
+use omnigate_core::keyring::Keyring;
 use omnigate_core::port::store::{Commit, Write};
 use omnigate_core::protocol::identity::Command;
 use omnigate_core::time::Moment;
+use omnigate_core::timeline::stored::Stored;
 use omnigate_proto::state::v1::{Claim, CustomerRecord, CustomerState, EntryRecord, HomeRecord, Membership};
 use omnigate_proto::v1::Identifier;
 use prost::Message as _;
@@ -109,7 +111,7 @@ impl Oracle {
                 }
                 Write::Insert { key, member, value } if key[0] == b't' => {
                     let home = CustomerId::from_bytes(&key[1..]).unwrap();
-                    let entry = EntryRecord::decode(value.clone()).unwrap();
+                    let entry = unpack(home, &self.homes[&home], member, value);
                     let message = self.message(member);
                     self.stored.entry((message, entry.birth.clone())).or_insert(now);
                     self.entries.insert((home, member.clone()), entry);
@@ -254,4 +256,11 @@ impl Oracle {
         }
         self.readers = readers;
     }
+}
+
+/// An entry as it was written: its home is written in the same commit, before it.
+fn unpack(id: CustomerId, home: &HomeRecord, member: &Bytes, value: &Bytes) -> EntryRecord {
+    let keyring = &Keyring::none();
+    let stored = Stored { id, home, keyring };
+    stored.unpack(member, value.clone()).unwrap().unwrap()
 }

@@ -12,6 +12,7 @@ use omnigate_core::identifier::{key, text};
 use omnigate_core::identity::merge::{Merge, Word, survivor_and_loser};
 use omnigate_core::identity::split::What;
 use omnigate_core::identity::{Claimed, built_in, is_held, member, read_claim};
+use omnigate_core::keyring::Keyring;
 use omnigate_core::port::Clock as _;
 use omnigate_core::protocol::append::apply;
 use omnigate_core::protocol::cache::Cache;
@@ -26,6 +27,8 @@ use omnigate_proto::state::v1::Membership;
 use omnigate_proto::v1::Identifier;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+
+static KEYRING: Keyring = Keyring::none();
 
 /// A worker with a connection and a memory of its own.
 pub(crate) struct Worker {
@@ -56,6 +59,7 @@ impl Worker {
             entropy: &*self.sim,
             outbox: &self.outbox,
             cache: &self.cache,
+            keyring: &KEYRING,
         }
     }
 

@@ -13,6 +13,7 @@ use omnigate_core::append::Arrival;
 use omnigate_core::delivery::receipt::state_of_receipt;
 use omnigate_core::delivery::{self, CALL_TIME, LEASE_TIME, Next, Submission};
 use omnigate_core::id::{EventId, MessageId};
+use omnigate_core::keyring::Keyring;
 use omnigate_core::keys::{self, Timer};
 use omnigate_core::port::Entropy as _;
 use omnigate_core::port::store::{Commit, Expect, Query, Stamp, Store as _, Write};
@@ -32,6 +33,8 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
+
+static KEYRING: Keyring = Keyring::none();
 
 /// What is left of a lease at the end of the longest call.
 const LEASE_MARGIN: Duration = Duration::from_secs(5);
@@ -63,6 +66,7 @@ impl Process {
             entropy: &*self.sim,
             outbox: &self.outbox,
             cache: &self.cache,
+            keyring: &KEYRING,
         }
     }
 

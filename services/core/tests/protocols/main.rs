@@ -13,6 +13,7 @@ mod stories;
 mod templates;
 mod wishes;
 
+use omnigate_core::keyring::{KEY_BYTES, Keyring};
 use omnigate_core::port::store::{Answer, Commit, Outcome, Query, Store, StoreError};
 use omnigate_core::port::{Clock, Entropy};
 use omnigate_core::protocol::Context;
@@ -24,8 +25,11 @@ use omnigate_core::time::Moment;
 use omnigate_store::memory::MemoryStore;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::task::{Poll, Waker};
+
+static KEYRING: LazyLock<Keyring> = LazyLock::new(|| Keyring::new(&[7; KEY_BYTES], &[]).unwrap());
 
 #[derive(Default)]
 struct Hands(AtomicI64);
@@ -108,6 +112,7 @@ impl World {
             entropy: &self.entropy,
             outbox: &self.outbox,
             cache: &self.cache,
+            keyring: &KEYRING,
         }
     }
 

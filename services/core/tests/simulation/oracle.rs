@@ -5,8 +5,10 @@ use bytes::Bytes;
 use omnigate_core::append::Arrival;
 use omnigate_core::id::{CustomerId, EventId, IdentifierKey};
 use omnigate_core::identifier;
+use omnigate_core::keyring::Keyring;
 use omnigate_core::port::store::{Commit, Write};
 use omnigate_core::shard::Shard;
+use omnigate_core::timeline::stored::Stored;
 use omnigate_proto::state::v1::{Claim, CustomerRecord, CustomerState, EntryRecord, HomeRecord};
 use omnigate_proto::v1::{CustomerEvent, Identifier};
 use prost::Message as _;
@@ -217,7 +219,13 @@ impl Oracle {
 
     fn entry(&mut self, key: &Bytes, member: &Bytes, value: &Bytes) {
         let home = CustomerId::from_bytes(&key[1..]).unwrap();
-        let entry = EntryRecord::decode(value.clone()).unwrap();
+        let keyring = &Keyring::none();
+        let stored = Stored {
+            id: home,
+            home: &self.homes[&home],
+            keyring,
+        };
+        let entry = stored.unpack(member, value.clone()).unwrap().unwrap();
         let (_, event) = omnigate_core::keys::read_timeline_member(member).unwrap();
         self.first_versions
             .entry((home, member.clone()))

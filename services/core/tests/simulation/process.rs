@@ -7,6 +7,7 @@ use crate::time::pause;
 use bytes::Bytes;
 use omnigate_core::append::Arrival;
 use omnigate_core::id::CustomerId;
+use omnigate_core::keyring::Keyring;
 use omnigate_core::protocol::append::{apply, give_up_pieces};
 use omnigate_core::protocol::cache::Cache;
 use omnigate_core::protocol::outbox::{Outbox, Outgoing, flush, left_over};
@@ -16,6 +17,8 @@ use omnigate_core::time::Moment;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+
+static KEYRING: Keyring = Keyring::none();
 
 /// What a process keeps in memory and loses when it crashes.
 pub(crate) struct Process {
@@ -43,6 +46,7 @@ impl Process {
             entropy: &*self.sim,
             outbox: &self.outbox,
             cache: &self.cache,
+            keyring: &KEYRING,
         }
     }
 

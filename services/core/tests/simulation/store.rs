@@ -255,7 +255,8 @@ fn leads_elsewhere(write: &Write) -> bool {
     let Write::SetField { key, field, value } = write else {
         return false;
     };
-    let place = (key[0] == b'p').then(|| Place::decode(value)).flatten();
+    let place = omnigate_core::id::EventId::from_bytes(field).filter(|_| key[0] == b'p');
+    let place = place.and_then(|event| Place::decode(event, value));
     matches!(place, Some(Place::At { entry, .. }) if entry.to_bytes() != *field)
 }
 

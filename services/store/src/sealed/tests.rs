@@ -1,5 +1,6 @@
 use super::*;
 use crate::memory::MemoryStore;
+use omnigate_core::keyring::KEY_BYTES;
 use omnigate_core::keys;
 use omnigate_core::port::Clock;
 use omnigate_core::port::store::Stamp;
@@ -31,7 +32,7 @@ fn memory() -> Arc<MemoryStore> {
 
 fn sealed(inner: &Arc<MemoryStore>, present: u8, former: &[u8]) -> SealedStore {
     let former: Vec<[u8; KEY_BYTES]> = former.iter().map(|byte| [*byte; KEY_BYTES]).collect();
-    let keys = SealKeys::new(&[present; KEY_BYTES], &former).unwrap();
+    let keys = Keyring::new(&[present; KEY_BYTES], &former).unwrap();
     SealedStore::new(inner.clone(), keys, Arc::new(Counting::default()), keys::is_secret)
 }
 
@@ -152,6 +153,6 @@ async fn what_was_changed_moved_or_sealed_with_another_key_is_told_and_not_belie
 
 #[test]
 fn keys_are_not_printed() {
-    let keys = SealKeys::new(&[7; KEY_BYTES], &[[8; KEY_BYTES]]).unwrap();
-    assert_eq!(format!("{keys:?}"), "SealKeys(***)");
+    let keys = Keyring::new(&[7; KEY_BYTES], &[[8; KEY_BYTES]]).unwrap();
+    assert_eq!(format!("{keys:?}"), "Keyring(***)");
 }

@@ -1,5 +1,6 @@
 //! The implementations under test.
 
+use omnigate_core::keyring::{KEY_BYTES, Keyring};
 use omnigate_core::{
     port::{Clock, Entropy, store::Store},
     time::Moment,
@@ -9,7 +10,7 @@ use omnigate_store::{
     embedded::EmbeddedStore,
     memory::MemoryStore,
     redis::{RedisConfig, RedisStore},
-    sealed::{KEY_BYTES, SealKeys, SealedStore},
+    sealed::SealedStore,
 };
 use std::{
     sync::{
@@ -104,7 +105,7 @@ impl Subject for Sealed {
 
     async fn start() -> Option<Self> {
         let memory = Memory::start().await?;
-        let keys = SealKeys::new(&[1; KEY_BYTES], &[])?;
+        let keys = Keyring::new(&[1; KEY_BYTES], &[])?;
         let entropy = Arc::new(Counting(AtomicU64::new(0)));
         let store = Arc::new(SealedStore::new(memory.store(), keys, entropy, |_| true));
         Some(Self { memory, store })

@@ -9,7 +9,6 @@ use crate::protocol::context::{Context, as_fields, as_range};
 use crate::timeline::{self, Place, Spot};
 use bytes::Bytes;
 use omnigate_proto::state::v1::{EntryRecord, HomeRecord};
-use prost::Message as _;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is known of a home's places and entries while appending. Ordinary messages are taken to be new, and the conflict
@@ -33,7 +32,7 @@ impl Known {
     pub(super) async fn load(
         &mut self,
         context: &Context<'_>,
-        id: CustomerId,
+        (id, home): (CustomerId, Option<&HomeRecord>),
         arrivals: &[Arrival],
     ) -> Result<(), StoreError> {
         let mut wanted: BTreeSet<EventId> = arrivals
@@ -55,10 +54,13 @@ impl Known {
             let answers = context.store.read(id.shard(), vec![query]).await?;
             let values = as_fields(answers.into_iter().next())?;
             for (event, value) in wanted.into_iter().zip(values) {
-                self.places.insert(event, read_place(value)?);
+                self.places.insert(event, read_place(event, value)?);
             }
         }
-        self.load_entries(context, id).await
+        match home {
+            Some(home) => self.load_entries(context, id, home).await,
+            None => Ok(()),
+        }
     }
 
     /// The home has changed: a piece that had no place may have been put together with others since, and no expectation of
@@ -72,7 +74,12 @@ impl Known {
         }
     }
 
-    async fn load_entries(&mut self, context: &Context<'_>, id: CustomerId) -> Result<(), StoreError> {
+    async fn load_entries(
+        &mut self,
+        context: &Context<'_>,
+        id: CustomerId,
+        home: &HomeRecord,
+    ) -> Result<(), StoreError> {
         let mut wanted: Vec<(Spot, EventId)> = Vec::new();
         for place in self.places.values().flatten() {
             match place {
@@ -90,9 +97,11 @@ impl Known {
             .collect();
         let answers = context.store.read(id.shard(), queries).await?;
         for ((spot, event), answer) in wanted.into_iter().zip(answers) {
-            if let Some((_, value)) = as_range(Some(answer))?.into_iter().next() {
-                let entry = EntryRecord::decode(value)
-                    .map_err(|error| StoreError::Corrupt(format!("entry {event}: {error}")))?;
+            let Some((member, value)) = as_range(Some(answer))?.into_iter().next() else {
+                continue;
+            };
+            // One of a thread that is not in the home is erased, or the home is not what was remembered: the commit tells.
+            if let Some(entry) = context.stored(id, home).unpack(&member, value)? {
                 self.entries.insert(event, (spot, entry));
             }
         }
@@ -115,16 +124,17 @@ impl Known {
     pub(super) fn learn(&mut self, found: &[(usize, Found)], changes: &[PlaceChange]) -> Result<(), StoreError> {
         for (position, found) in found {
             if let (Found::Field(value), Some(change)) = (found, changes.get(position.wrapping_sub(1))) {
-                self.places.insert(change.event, read_place(value.clone())?);
+                self.places
+                    .insert(change.event, read_place(change.event, value.clone())?);
             }
         }
         Ok(())
     }
 }
 
-fn read_place(value: Option<Bytes>) -> Result<Option<Place>, StoreError> {
+fn read_place(event: EventId, value: Option<Bytes>) -> Result<Option<Place>, StoreError> {
     value
-        .map(|value| Place::decode(&value).ok_or_else(|| StoreError::Corrupt("a place".into())))
+        .map(|value| Place::decode(event, &value).ok_or_else(|| StoreError::Corrupt("a place".into())))
         .transpose()
 }
 

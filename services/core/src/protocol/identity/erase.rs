@@ -86,9 +86,11 @@ async fn wipe(context: &Context<'_>, member: &Membership) -> Result<(), Stop> {
         return Ok(());
     };
     let mark = |record: Option<&HomeRecord>, _| marked(record.cloned().unwrap_or_default(), member);
-    context.change((home.shard(), keys::home(home)), "home", mark).await?;
+    let marked = context.change((home.shard(), keys::home(home)), "home", mark).await?;
     context.cache.forget_home(home);
-    delete_entries(context, home, interval).await
+    let is_theirs = |wiped: &&Wiped| wiped.birth == member.birth && wiped.from_ms == member.from_ms;
+    let wiped = marked.and_then(|home| home.wiped.iter().find(is_theirs).cloned());
+    delete_entries(context, home, interval, &wiped.unwrap_or_default().threads).await
 }
 
 /// The home with the mark. `None` when it has it.
@@ -97,11 +99,17 @@ fn marked(mut home: HomeRecord, member: &Membership) -> Option<HomeRecord> {
     if home.wiped.iter().any(is_known) {
         return None;
     }
+    let theirs = home.threads.iter().filter(|thread| thread.birth == member.birth);
     home.wiped.push(Wiped {
         birth: member.birth.clone(),
         from_ms: member.from_ms,
         to_ms: member.to_ms,
+        threads: theirs
+            .map(|thread| thread.number)
+            .filter(|number| *number != 0)
+            .collect(),
     });
+    // Their data keys go with the threads.
     if is_held(member) {
         let gone = home.threads.extract_if(.., |thread| thread.birth == member.birth);
         let entries: u64 = gone.map(|thread| thread.thread_seq).sum();
@@ -110,7 +118,14 @@ fn marked(mut home: HomeRecord, member: &Membership) -> Option<HomeRecord> {
     Some(home)
 }
 
-async fn delete_entries(context: &Context<'_>, home: CustomerId, interval: Interval) -> Result<(), Stop> {
+/// Deletes what was received in an interval by one of these threads; their names are all that can be read of entries whose
+/// thread is gone.
+async fn delete_entries(
+    context: &Context<'_>,
+    home: CustomerId,
+    interval: Interval,
+    threads: &[u32],
+) -> Result<(), Stop> {
     let mut edge = Bound::Unbounded;
     loop {
         let query = Query::Range {
@@ -128,7 +143,8 @@ async fn delete_entries(context: &Context<'_>, home: CustomerId, interval: Inter
         let (mut expect, mut write) = (Vec::new(), Vec::new());
         for (member, value) in members {
             let entry = EntryRecord::decode(value).map_err(|error| StoreError::Corrupt(format!("entry: {error}")))?;
-            if !interval.holds(&entry) {
+            let is_theirs = threads.contains(&entry.thread) || interval.is_of(&entry);
+            if !is_theirs || !interval.is_at(&entry) {
                 continue;
             }
             expect.push(Expect::Member {
