@@ -15,6 +15,7 @@ mod provider;
 mod published;
 mod servers;
 mod table;
+mod timeline;
 mod traffic;
 
 use crate::cli::Bench;
@@ -28,6 +29,7 @@ pub(crate) async fn run(bench: &Bench) -> anyhow::Result<u8> {
         Bench::Inbound(arguments) if arguments.channel.is_some() => deliveries::run(arguments).await?,
         Bench::Inbound(arguments) => inbound::run(arguments).await?,
         Bench::Outbound(arguments) => outbound::run(arguments).await?,
+        Bench::Timeline(arguments) => timeline::run(arguments).await?,
     }
     Ok(0)
 }

@@ -6,7 +6,7 @@ mod customers;
 mod webhooks;
 
 pub use accounts::{Accounts, Authorize};
-pub use bench::{Bench, BenchInbound, BenchOutbound};
+pub use bench::{Bench, BenchInbound, BenchOutbound, BenchTimeline};
 pub use customers::{Conflicts, Customers, MergeCustomers, OneIdentifier, SplitCustomer};
 pub use webhooks::Webhooks;
 

@@ -9,6 +9,7 @@ mod call;
 mod check;
 mod commit;
 mod job;
+pub mod memory;
 mod names;
 mod node;
 mod read;

@@ -21,6 +21,32 @@ pub enum Bench {
         omnigate bench outbound --channel sms --window 10 --peer tests/bench/peers/kannel"
     )]
     Outbound(BenchOutbound),
+    /// What customers and their messages take in the store, and how long a page of a timeline takes, short and long.
+    #[command(after_help = "Example: omnigate bench timeline --store redis://127.0.0.1 --longest 1000000")]
+    Timeline(BenchTimeline),
+}
+
+/// Arguments of `bench timeline`.
+#[derive(Debug, Args)]
+pub struct BenchTimeline {
+    /// Store; without it the embedded one, which does not tell what it takes.
+    #[arg(long, env = "OMNIGATE__STORE__URL", default_value = "", hide_env_values = true)]
+    pub store: String,
+    /// Customers whose size is measured, each with three identifiers.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    pub customers: u64,
+    /// Messages of each.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(2..=10_000))]
+    pub messages: u64,
+    /// Entries of the longest timeline of which pages are read.
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(100..=100_000_000))]
+    pub longest: u64,
+    /// Pages read of each length.
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    pub pages: u64,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    pub output: Output,
 }
 
 /// Arguments of `bench outbound`.
