@@ -42,6 +42,7 @@ pub(crate) fn not_accepted(refused: &NotAccepted) -> Problem {
     match refused {
         NotAccepted::RequestIdReused => Problem::already_exists("REQUEST_ID_REUSED", text),
         NotAccepted::NoSuchThread => Problem::not_found("THREAD_NOT_FOUND", text),
+        NotAccepted::Erased => Problem::not_found("RECIPIENT_ERASED", text),
         NotAccepted::NoSuchCustomer => Problem::not_found("CUSTOMER_NOT_FOUND", text),
         NotAccepted::NoThread => Problem::failed_precondition("NO_REACHABLE_THREAD", text),
         NotAccepted::ChainFull => Problem::exhausted("THREAD_FULL", text, LATER),

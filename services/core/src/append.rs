@@ -6,7 +6,7 @@ use crate::pieces::{self, Whole};
 use crate::time::Moment;
 use crate::timeline::{self, Place, Spot};
 use bytes::Bytes;
-use omnigate_proto::state::v1::{EntryRecord, HomeRecord, ThreadRecord};
+use omnigate_proto::state::v1::{EntryRecord, HomeRecord, ThreadRecord, Wiped};
 use omnigate_proto::v1::{Event, Identifier};
 use prost::Message as _;
 use std::collections::{BTreeMap, BTreeSet};
@@ -187,6 +187,13 @@ pub fn is_wiped(home: &HomeRecord, birth: Birth, received_at: Moment) -> bool {
             && received_at.0 >= wiped.from_ms
             && (wiped.to_ms == 0 || received_at.0 < wiped.to_ms)
     })
+}
+
+/// True when erasure took everything of a birth, without end.
+#[must_use]
+pub fn is_gone(home: &HomeRecord, birth: Birth) -> bool {
+    let of_birth = |wiped: &&Wiped| wiped.birth.as_ref() == birth.0.as_slice();
+    home.wiped.iter().filter(of_birth).any(|wiped| wiped.to_ms == 0)
 }
 
 /// True for the thread of an account with the identifier of this birth: there is one at most in a home.

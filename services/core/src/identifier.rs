@@ -11,6 +11,8 @@ use unicode_normalization::UnicodeNormalization as _;
 
 /// Type of the identifier that every customer has from birth; nobody gives it one.
 pub const BUILT_IN: &str = "self";
+/// Type of what stands in the place of an identifier whose owner was erased.
+pub const ERASED: &str = "erased";
 /// Type of the ids of a system of record: two that differ prove two people.
 pub const AUTHORITATIVE: &str = "crm";
 
@@ -26,8 +28,8 @@ pub enum NotAnIdentifier {
     #[error("type {0:?} must be 1 to 128 of a-z, 0-9 and _")]
     Type(String),
     /// The type is the gateway's own.
-    #[error("type \"self\" is the gateway's own")]
-    BuiltIn,
+    #[error("type {0:?} is the gateway's own")]
+    BuiltIn(String),
     /// The scope is too long.
     #[error("scope is longer than 128 bytes")]
     Scope,
@@ -67,8 +69,8 @@ pub fn canonical(identifier: &Identifier) -> Result<Identifier, NotAnIdentifier>
     if kind.is_empty() || kind.len() > MAX_NAME || !kind.bytes().all(named) {
         return Err(NotAnIdentifier::Type(kind.chars().take(40).collect()));
     }
-    if kind == BUILT_IN {
-        return Err(NotAnIdentifier::BuiltIn);
+    if kind == BUILT_IN || kind == ERASED {
+        return Err(NotAnIdentifier::BuiltIn(kind.to_owned()));
     }
     let scope = identifier.scope.trim();
     if scope.len() > MAX_NAME {

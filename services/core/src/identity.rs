@@ -9,6 +9,7 @@ pub mod log;
 mod membership;
 pub mod merge;
 pub mod split;
+pub mod veil;
 mod whereabouts;
 
 pub use claim::{Claimed, free, new_claim, pointed, read_claim};

@@ -145,6 +145,8 @@ pub enum Timer {
     Delivery(MessageId),
     /// Pieces of a long message are missing in a home.
     Pieces(CustomerId),
+    /// A customer is being erased.
+    Erasure(CustomerId),
 }
 
 /// Member of [`timers`].
@@ -153,6 +155,7 @@ pub fn timer_member(due: Moment, timer: Timer) -> Bytes {
     let (kind, id) = match timer {
         Timer::Delivery(id) => (b'd', id.0),
         Timer::Pieces(home) => (b'p', home.0),
+        Timer::Erasure(customer) => (b'e', customer.0),
     };
     let mut member = BytesMut::with_capacity(25);
     member.put_slice(&due.to_key());
@@ -174,6 +177,7 @@ pub fn read_timer_member(member: &[u8]) -> Option<(Moment, Timer)> {
     match rest.split_first()? {
         (b'd', id) => Some((Moment::from_key(*due), Timer::Delivery(MessageId::from_bytes(id)?))),
         (b'p', home) => Some((Moment::from_key(*due), Timer::Pieces(CustomerId::from_bytes(home)?))),
+        (b'e', id) => Some((Moment::from_key(*due), Timer::Erasure(CustomerId::from_bytes(id)?))),
         _ => None,
     }
 }

@@ -9,7 +9,7 @@ use omnigate_core::{
     protocol::{
         append,
         context::as_range,
-        outbox, publish,
+        identity, outbox, publish,
         submit::{self, Woken},
     },
     shard::{SHARDS, Shard},
@@ -124,6 +124,15 @@ impl Rounds {
         match timer {
             Timer::Delivery(id) => self.wake(id, due).await,
             Timer::Pieces(home) => self.give_up_pieces(home, due).await,
+            Timer::Erasure(customer) => self.go_on_erasing(customer, due).await,
+        }
+    }
+
+    /// Finishes an erasure that whoever began it did not.
+    async fn go_on_erasing(&self, customer: CustomerId, due: Moment) {
+        if let Err(error) = identity::go_on(&self.shared.context(), customer, due).await {
+            self.shared.metrics.failed();
+            tracing::warn!(%customer, %error, "erasure not finished, the timer fires again");
         }
     }
 

@@ -50,6 +50,29 @@ impl MemoryStore {
         self.lock().commit(shard, commit, self.clock.now())
     }
 
+    /// Every key, field, member and value that it holds, for who looks for something that must not be there.
+    #[must_use]
+    pub fn everything(&self) -> Vec<Bytes> {
+        let now = self.clock.now();
+        let things = self.lock();
+        let there = things
+            .0
+            .iter()
+            .filter(|(_, thing)| thing.due.is_none_or(|due| now <= due));
+        let of = |((_, _, key), thing): (&(Shard, Shape, Key), &Thing)| {
+            let mut all = vec![key.clone()];
+            match &thing.body {
+                Body::Record(record) => all.push(record.value.clone()),
+                Body::Entries(entries) => {
+                    all.extend(entries.iter().flat_map(|(name, value)| [name.clone(), value.clone()]));
+                }
+                Body::Counter(_) => {}
+            }
+            all
+        };
+        there.flat_map(of).collect()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Things> {
         // Nothing in here panics half-way through a commit: a poisoned lock guards whole things.
         self.things.lock().unwrap_or_else(PoisonError::into_inner)

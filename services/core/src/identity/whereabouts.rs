@@ -1,6 +1,7 @@
 //! Where a record says that an identifier is, and what it shows of itself.
 
 use super::membership::member;
+use super::veil::holds;
 use crate::id::CustomerId;
 use omnigate_proto::state::v1::{CustomerRecord, CustomerState, Forward, Freeze, Membership, Verdict};
 use omnigate_proto::v1::Identifier;
@@ -40,7 +41,7 @@ pub fn whereabouts(record: &CustomerRecord, identifier: &Identifier) -> Whereabo
     if frozen(record).is_some_and(|freeze| freeze.split) {
         return Whereabouts::Wait;
     }
-    if member(&record.members, identifier).is_none() {
+    if !holds(record, identifier) {
         return forward(&record.out, identifier).map_or(Whereabouts::Lost, Whereabouts::Gone);
     }
     match record.state() {

@@ -5,7 +5,7 @@ use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop, found_record};
 use super::identity::find;
 use super::outbox::Outgoing;
 use super::resolve::{expect_record, insert_outgoing, put, to_outbox};
-use crate::append::{self as decide, Appended, Arrival, ThreadKey, append};
+use crate::append::{self as decide, Appended, Arrival, ThreadKey, append, is_gone};
 use crate::id::{CustomerId, EventId, ThreadId};
 use crate::identifier;
 use crate::identity::Named;
@@ -126,7 +126,7 @@ async fn append_at(
         known.load(context, (id, home.value.as_deref()), arrivals).await?;
         let state = known.state(id, home.value.as_deref().cloned());
         let now = context.now();
-        if home.value.as_ref().is_some_and(|record| birth_is_gone(record, thread)) {
+        if home.value.as_ref().is_some_and(|record| is_gone(record, thread.birth)) {
             return Ok(None);
         }
         let mut appended = append(state, tenant_id, thread, arrivals, now);
@@ -159,13 +159,6 @@ async fn append_at(
         }
     }
     Err(Stop::Contended(MAX_TRIES))
-}
-
-/// True when erasure took everything of the thread's birth, without end.
-fn birth_is_gone(home: &HomeRecord, thread: &ThreadKey) -> bool {
-    home.wiped
-        .iter()
-        .any(|wiped| wiped.birth.as_ref() == thread.birth.0.as_slice() && wiped.to_ms == 0)
 }
 
 fn commit_of(

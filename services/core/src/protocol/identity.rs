@@ -15,7 +15,7 @@ mod split;
 
 pub use apart::{Conflict, conflicts, keep_apart};
 pub use command::{NotDone, known, remember};
-pub use erase::erase;
+pub use erase::{erase, go_on};
 pub use events::{Chained, events};
 pub use find::{Person, find, present};
 pub use link::link;

@@ -11,12 +11,14 @@ use crate::port::store::{Expect, Query, Shape, StoreError, Write};
 use crate::shard::Shard;
 use crate::time::Moment;
 use omnigate_proto::state::v1::{AttemptRecord, HomeRecord, Stamped};
-use omnigate_proto::v1::{Event, ParkedItem};
+use omnigate_proto::v1::{Event, Identifier, ParkedItem};
 use prost::Message as _;
 use std::time::Duration;
 
 /// How long attempts are remembered.
 const ATTEMPTS_KEPT: Duration = Duration::from_hours(7 * 24);
+/// Items that are looked at in one step where those of somebody are removed; each may be a whole event.
+const REMOVED_AT_ONCE: u32 = 50;
 /// Longest text about a failure, in characters.
 const MAX_DETAIL: usize = 500;
 
@@ -282,6 +284,26 @@ pub async fn remove(context: &Context<'_>, id: ParkedId) -> Result<Option<Parked
         }
     }
     Err(Stop::Contended(MAX_TRIES))
+}
+
+/// Removes, for good, what was parked of events of these peers, or of events that name them.
+pub async fn remove_of(context: &Context<'_>, tenant_id: &str, identifiers: &[&Identifier]) -> Result<(), Stop> {
+    let mut walk = Walk::new(keys::parked(), None, REMOVED_AT_ONCE);
+    while let Some(members) = walk.next(context).await? {
+        for (member, value) in members {
+            let Ok(item) = decode(&value) else { continue };
+            let event = stamped(&item).and_then(|stamped| Event::decode(stamped.event).ok());
+            let names = event.filter(|event| event.tenant_id == tenant_id).is_some_and(|event| {
+                let said = event.identifiers.iter().filter_map(|said| said.identifier.as_ref());
+                let mut named = event.peer.as_ref().into_iter().chain(said);
+                named.any(|identifier| identifiers.contains(&identifier))
+            });
+            if names && let Some(id) = ParkedId::from_bytes(&member) {
+                remove(context, id).await?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Stands in a list for an item that cannot be read: one of them must not hide the others.

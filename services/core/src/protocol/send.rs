@@ -7,10 +7,11 @@ use super::delivery::{entry_event, move_timer, remember};
 use super::destination::{Destination, find, place_of};
 use super::outbox::Outgoing;
 use super::resolve::{expect_record, insert_outgoing, is_owned, put, to_outbox};
-use crate::append::{ThreadKey, thread_of};
+use crate::append::{ThreadKey, is_gone, thread_of};
 use crate::customer_event::Happened;
 use crate::delivery::{self, Plan};
 use crate::id::{CustomerId, MessageId, hash};
+use crate::identifier;
 use crate::keys;
 use crate::port::store::{Shape, Write};
 use crate::shard::Shard;
@@ -68,6 +69,9 @@ pub enum NotAccepted {
     /// The customer has no thread that can be written to.
     #[error("the customer has no reachable thread")]
     NoThread,
+    /// The recipient was erased.
+    #[error("the recipient was erased")]
+    Erased,
     /// Too many messages of the thread wait already.
     #[error("{} messages of the thread wait to leave", delivery::MAX_CHAIN)]
     ChainFull,
@@ -117,7 +121,11 @@ pub async fn accept(context: &Context<'_>, request: &Request) -> Result<Accepted
             Some(record) => {
                 let thread = record.thread_id.parse().map_err(|_| NotAccepted::NoSuchThread)?;
                 let place = place_of(context, thread, &record.account_id, &record.channel).await?;
-                let record = create(context, request, (id_of(&record)?, false), &place, &mut outgoing).await?;
+                let id = id_of(&record)?;
+                if !record.birth.is_empty() && record.birth != place.thread.birth.to_bytes() {
+                    return Err(NotAccepted::Erased);
+                }
+                let record = create(context, request, (id, false), &place, &mut outgoing).await?;
                 return Ok(Accepted { record, outgoing });
             }
             None => {
@@ -131,9 +139,17 @@ pub async fn accept(context: &Context<'_>, request: &Request) -> Result<Accepted
                 };
                 let write = vec![put(key.clone(), &record), expire];
                 let found = match context.commit(shard, expect, write).await? {
-                    Ended::Committed(_) => {
-                        let record = create(context, request, (id_of(&record)?, true), &place, &mut outgoing).await?;
-                        return Ok(Accepted { record, outgoing });
+                    Ended::Committed(stamp) => {
+                        let created = create(context, request, (id_of(&record)?, true), &place, &mut outgoing).await;
+                        if !is_somebody_else_now(context, request, &created) {
+                            let record = created?;
+                            return Ok(Accepted { record, outgoing });
+                        }
+                        known = Loaded {
+                            stamp: Some(stamp),
+                            value: None,
+                        };
+                        continue;
                     }
                     Ended::Conflict(found) => found_record(&found, 0),
                     Ended::Unknown => None,
@@ -146,6 +162,20 @@ pub async fn accept(context: &Context<'_>, request: &Request) -> Result<Accepted
         }
     }
     Err(Stop::Contended(MAX_TRIES).into())
+}
+
+/// True when the owner that this process remembered of an identifier was erased: whoever has it now is to be asked for.
+fn is_somebody_else_now(
+    context: &Context<'_>,
+    request: &Request,
+    created: &Result<Arc<DeliveryRecord>, NotAccepted>,
+) -> bool {
+    let (Target::Identifier { named, .. }, Err(NotAccepted::Erased)) = (&request.target, created) else {
+        return false;
+    };
+    let key = identifier::key(&request.tenant_id, &named.identifier);
+    context.cache.forget_owner(key);
+    true
 }
 
 fn id_of(record: &RequestRecord) -> Result<MessageId, NotAccepted> {
@@ -182,6 +212,7 @@ fn request_record(request: &Request, place: &Destination, now: Moment) -> Reques
         at_ms: now.0,
         account_id: place.thread.account_id.clone(),
         channel: place.thread.channel.clone(),
+        birth: place.thread.birth.to_bytes(),
     }
 }
 
@@ -206,6 +237,14 @@ async fn create(
             Some(home) => home,
             None => context.home(home_id).await?,
         };
+        if loaded
+            .value
+            .as_ref()
+            .is_some_and(|home| is_gone(home, place.thread.birth))
+        {
+            context.cache.forget_home(home_id);
+            return Err(NotAccepted::Erased);
+        }
         let now = context.now();
         let mut home = loaded.value.as_deref().cloned().unwrap_or_default();
         request.tenant_id.clone_into(&mut home.tenant_id);

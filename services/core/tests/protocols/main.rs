@@ -4,6 +4,7 @@
 mod consumer_group;
 mod credential;
 mod echo;
+mod erasure;
 mod event_webhook;
 mod lease;
 mod link;
@@ -57,6 +58,8 @@ struct Forgetful {
     memory: MemoryStore,
     loses: bool,
     commits: AtomicU64,
+    /// Commits before the store answers no more.
+    left: AtomicU64,
 }
 
 #[async_trait::async_trait]
@@ -67,6 +70,10 @@ impl Store for Forgetful {
 
     async fn commit(&self, shard: Shard, commit: Commit) -> Result<Outcome, StoreError> {
         assert!(commit.falsifies_itself(), "{commit:?}");
+        if self.left.load(Ordering::Relaxed) == 0 {
+            return Err(StoreError::Unavailable("the process is to die".to_owned()));
+        }
+        self.left.fetch_sub(1, Ordering::Relaxed);
         let number = self.commits.fetch_add(1, Ordering::Relaxed);
         let lost = self.loses && number.is_multiple_of(2);
         if lost && number.is_multiple_of(4) {
@@ -97,6 +104,7 @@ impl World {
                 memory: MemoryStore::new(clock.clone()),
                 loses,
                 commits: AtomicU64::new(0),
+                left: AtomicU64::new(u64::MAX),
             },
             entropy: Counting::default(),
             outbox: Outbox::default(),

@@ -1,61 +1,175 @@
-//! Erasure of a customer's identity and entries: marked once in the record, then carried out by anybody who meets it.
+//! Erasure of a person: marked once in the customer's record, then carried out by anybody who meets it, and by the scheduler
+//! whoever began it.
+//!
+//! Threads go first, and with them the keys of their entries; then the entries, messages of ours, parked events, claims; in
+//! the end the records that knew the identifiers know them no more.
 
 use super::find::find;
 use super::merge::recover;
 use super::record::{Next, change, load};
-use crate::id::CustomerId;
+use crate::id::{CustomerId, MessageId};
 use crate::identifier;
 use crate::identity::log::Note;
+use crate::identity::veil::{is_veiled, veil, veiled};
 use crate::identity::{self, built_in, built_in_of, is_held};
-use crate::keys;
-use crate::port::store::{Expect, Query, StoreError, Write};
-use crate::protocol::context::{Context, Ended, MAX_TRIES, Stop, as_range};
+use crate::keys::{self, Timer};
+use crate::port::store::{Expect, Query, Shape, StoreError, Write};
+use crate::protocol::context::{Context, Ended, Loaded, MAX_TRIES, Stop, as_range, as_record};
 use crate::protocol::entries::Interval;
+use crate::protocol::park;
 use crate::time::Moment;
-use omnigate_proto::state::v1::{Claim, CustomerRecord, CustomerState, EntryRecord, HomeRecord, Membership, Wiped};
+use bytes::Bytes;
+use omnigate_proto::state::v1::{
+    Claim, CustomerRecord, CustomerState, DeliveryRecord, EntryRecord, Erasure, HomeRecord, Membership, Wiped,
+};
 use omnigate_proto::v1::{Identifier, IdentityEventKind};
 use prost::Message as _;
+use std::collections::BTreeSet;
 use std::ops::Bound;
 
 /// Entries looked at in one step.
 const AT_ONCE: u32 = 100;
 
-/// Erases the present customer behind an id: identifiers, entries, and the way to them. True when there was one.
-pub async fn erase(context: &Context<'_>, tenant_id: &str, id: CustomerId) -> Result<bool, Stop> {
+/// Erases the present customer behind an id, with all that it consists of: identifiers, entries, messages, and the ways to
+/// them. How that went; `None` when there is no such customer.
+pub async fn erase(context: &Context<'_>, tenant_id: &str, id: CustomerId) -> Result<Option<Erasure>, Stop> {
     for _ in 0..MAX_TRIES {
         let found = find(context, tenant_id, &built_in(id), id).await?;
         let present = found.unwrap_or(id);
-        let marked = change(context, present, |record, _| {
-            let record = record.cloned().unwrap_or_default();
-            match record.state() {
-                CustomerState::Active => {
-                    let mut next = record;
-                    next.set_state(CustomerState::Erased);
-                    let note = Note::new(IdentityEventKind::Erased, "");
-                    (CustomerState::Erased, Some(Next::noted(next, note)))
-                }
-                state => (state, None),
-            }
-        });
-        match marked.await? {
-            CustomerState::Erased => {
-                let record = load(context, present).await?.value.unwrap_or_default();
-                sweep(context, tenant_id, &record, None).await?;
-                return Ok(true);
-            }
-            CustomerState::Frozen => recover(context, present).await?,
-            // Erased with the one it was merged into.
-            CustomerState::Merged if found.is_none() => return Ok(true),
+        match change(context, present, |record, now| mark(present, record, now)).await? {
+            (CustomerState::Erased, began) => return carry_out(context, present, began).await.map(Some),
+            (CustomerState::Frozen, _) => recover(context, present).await?,
+            (CustomerState::Merged, _) if found.is_none() => match erased_with(context, present).await? {
+                Some(survivor) => return carry_out(context, survivor, None).await.map(Some),
+                None => return Ok(None),
+            },
             // Merged since: its new owner is looked for again.
-            CustomerState::Merged => {}
-            CustomerState::Unspecified | CustomerState::Active | CustomerState::Prepared => {
+            (CustomerState::Merged, _) => {}
+            (CustomerState::Unspecified | CustomerState::Active | CustomerState::Prepared, _) => {
                 if present == id {
-                    return Ok(false);
+                    return Ok(None);
                 }
             }
         }
     }
     Err(Stop::Contended(MAX_TRIES))
+}
+
+/// Marks an active record, with a timer for whoever goes on should this process end. The state in which the record is then.
+fn mark(
+    id: CustomerId,
+    record: Option<&CustomerRecord>,
+    now: Moment,
+) -> ((CustomerState, Option<Moment>), Option<Next>) {
+    let record = record.cloned().unwrap_or_default();
+    let state = record.state();
+    if state != CustomerState::Active {
+        let began = record.erasure.map(|erasure| Moment(erasure.began_ms));
+        return ((state, began), None);
+    }
+    let is_named = |member: &&Membership| member.identifier.as_ref().is_some_and(|of| built_in_of(of).is_none());
+    let identifiers = record.members.iter().filter(|member| is_held(member)).filter(is_named);
+    let erasure = Erasure {
+        began_ms: now.0,
+        finished_ms: 0,
+        identifiers: u32::try_from(identifiers.count()).unwrap_or(u32::MAX),
+    };
+    let mut next = CustomerRecord {
+        erasure: Some(erasure),
+        ..record
+    };
+    next.set_state(CustomerState::Erased);
+    let note = Note::new(IdentityEventKind::Erased, "");
+    let mut next = Next::noted(next, note);
+    next.also.push(Write::Insert {
+        key: keys::timers(),
+        member: keys::timer_member(now, Timer::Erasure(id)),
+        value: Bytes::new(),
+    });
+    ((CustomerState::Erased, Some(now)), Some(next))
+}
+
+/// The erased customer that a merged one had gone into; `None` where the way ends elsewhere.
+async fn erased_with(context: &Context<'_>, merged: CustomerId) -> Result<Option<CustomerId>, Stop> {
+    let mut id = merged;
+    for _ in 0..MAX_TRIES {
+        let record = load(context, id).await?.value.unwrap_or_default();
+        match (record.state(), CustomerId::from_bytes(&record.into)) {
+            (CustomerState::Erased, _) => return Ok(Some(id)),
+            (CustomerState::Merged, Some(into)) => id = into,
+            _ => return Ok(None),
+        }
+    }
+    Err(Stop::Contended(MAX_TRIES))
+}
+
+/// Goes on with an erasure whose timer fired, until nothing is left.
+pub async fn go_on(context: &Context<'_>, id: CustomerId, due: Moment) -> Result<(), Stop> {
+    carry_out(context, id, Some(due)).await?;
+    // Nobody's, once the erasure was finished by somebody else under another timer.
+    let (key, member) = (keys::timers(), keys::timer_member(due, Timer::Erasure(id)));
+    let expect = vec![Expect::Member {
+        key: key.clone(),
+        member: member.clone(),
+        present: true,
+    }];
+    context
+        .commit(id.shard(), expect, vec![Write::Remove { key, member }])
+        .await?;
+    Ok(())
+}
+
+/// Carries out what an erased record says, and notes that it is done. `began` is when its timer was set.
+async fn carry_out(context: &Context<'_>, id: CustomerId, began: Option<Moment>) -> Result<Erasure, Stop> {
+    let record = load(context, id).await?.value.unwrap_or_default();
+    let erasure = record.erasure.unwrap_or_default();
+    if record.state() == CustomerState::Erased && erasure.finished_ms == 0 {
+        let tenant_id = record.tenant_id.clone();
+        sweep(context, &tenant_id, &record, None).await?;
+        unpark(context, &tenant_id, &record).await?;
+        for member in &record.members {
+            let former = member.identifier.as_ref().and_then(built_in_of);
+            if let Some(former) = former.filter(|former| *former != id) {
+                forget_names(context, former).await?;
+            }
+        }
+    }
+    let began = began.or((erasure.began_ms != 0).then_some(Moment(erasure.began_ms)));
+    finish(context, id, began).await
+}
+
+/// Takes the names out of a record that was merged into the erased one.
+async fn forget_names(context: &Context<'_>, id: CustomerId) -> Result<(), Stop> {
+    let merged = |record: &&CustomerRecord| record.state() == CustomerState::Merged;
+    change(context, id, |record, _| {
+        ((), record.filter(merged).and_then(veil).map(Next::from))
+    })
+    .await
+}
+
+/// The same in the erased record itself, with the note that all is done; takes the timer out.
+async fn finish(context: &Context<'_>, id: CustomerId, began: Option<Moment>) -> Result<Erasure, Stop> {
+    change(context, id, |record, now| {
+        let Some(record) = record.filter(|record| record.state() == CustomerState::Erased) else {
+            return (Erasure::default(), None);
+        };
+        let erasure = record.erasure.unwrap_or_default();
+        if erasure.finished_ms != 0 {
+            return (erasure, None);
+        }
+        let finished = Erasure {
+            finished_ms: now.0,
+            ..erasure
+        };
+        let mut next = Next::from(veil(record).unwrap_or_else(|| record.clone()));
+        next.record.erasure = Some(finished);
+        next.also.extend(began.map(|began| Write::Remove {
+            key: keys::timers(),
+            member: keys::timer_member(began, Timer::Erasure(id)),
+        }));
+        (finished, Some(next))
+    })
+    .await
 }
 
 /// Carries out what an erased record says: for all it owned, or for one identifier.
@@ -65,19 +179,36 @@ pub(super) async fn sweep(
     record: &CustomerRecord,
     only: Option<&Identifier>,
 ) -> Result<(), Stop> {
+    let asked = only.map(|only| (only, veiled(tenant_id, only)));
     for member in &record.members {
-        let Some(identifier) = member.identifier.as_ref() else {
+        let Some(stands) = member.identifier.as_ref() else {
             continue;
         };
-        if only.is_some_and(|only| only != identifier) {
-            continue;
-        }
+        // What is veiled was swept before; whoever asks for it knows what it was.
+        let identifier = match &asked {
+            Some((only, veiled)) if *only == stands || veiled == stands => *only,
+            Some(_) => continue,
+            None if is_veiled(stands) => continue,
+            None => stands,
+        };
         wipe(context, member).await?;
         if built_in_of(identifier).is_none() && is_held(member) {
             clear(context, tenant_id, identifier, &member.birth).await?;
         }
     }
     Ok(())
+}
+
+/// Takes out what was parked of the events of the erased.
+async fn unpark(context: &Context<'_>, tenant_id: &str, record: &CustomerRecord) -> Result<(), Stop> {
+    let identifiers = record.members.iter().filter_map(|member| member.identifier.as_ref());
+    let names: Vec<&Identifier> = identifiers
+        .filter(|identifier| built_in_of(identifier).is_none() && !is_veiled(identifier))
+        .collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    park::remove_of(context, tenant_id, &names).await
 }
 
 /// Marks what is erased in a home, so that nothing of it comes again, and deletes its entries.
@@ -118,8 +249,8 @@ fn marked(mut home: HomeRecord, member: &Membership) -> Option<HomeRecord> {
     Some(home)
 }
 
-/// Deletes what was received in an interval by one of these threads; their names are all that can be read of entries whose
-/// thread is gone.
+/// Deletes what was received in an interval by one of these threads, with the messages of ours behind it; the threads'
+/// numbers are all that can be read of entries whose thread is gone.
 async fn delete_entries(
     context: &Context<'_>,
     home: CustomerId,
@@ -141,12 +272,14 @@ async fn delete_entries(
         };
         edge = Bound::Excluded(last.clone());
         let (mut expect, mut write) = (Vec::new(), Vec::new());
+        let mut messages = BTreeSet::new();
         for (member, value) in members {
             let entry = EntryRecord::decode(value).map_err(|error| StoreError::Corrupt(format!("entry: {error}")))?;
             let is_theirs = threads.contains(&entry.thread) || interval.is_of(&entry);
             if !is_theirs || !interval.is_at(&entry) {
                 continue;
             }
+            messages.extend(MessageId::from_bytes(&entry.message_id));
             expect.push(Expect::Member {
                 key: keys::timeline(home),
                 member: member.clone(),
@@ -157,11 +290,40 @@ async fn delete_entries(
                 member,
             });
         }
+        write.extend(deliveries_gone(context, home, &messages).await?);
         // Others may delete the same: what is gone is gone.
-        if !write.is_empty() && !matches!(context.commit(home.shard(), expect, write).await?, Ended::Committed(_)) {
+        if !expect.is_empty() && !matches!(context.commit(home.shard(), expect, write).await?, Ended::Committed(_)) {
             edge = Bound::Unbounded;
         }
     }
+}
+
+/// Deletes messages of ours, whatever becomes of them: who is at work on one finds it gone.
+async fn deliveries_gone(
+    context: &Context<'_>,
+    home: CustomerId,
+    messages: &BTreeSet<MessageId>,
+) -> Result<Vec<Write>, StoreError> {
+    if messages.is_empty() {
+        return Ok(Vec::new());
+    }
+    let queries = messages.iter().map(|id| Query::Record(keys::delivery(*id)));
+    let answers = context.store.read(home.shard(), queries.collect()).await?;
+    let mut write = Vec::new();
+    for (id, answer) in messages.iter().zip(answers) {
+        let delivery: Loaded<DeliveryRecord> = Loaded::decode(as_record(Some(answer))?, "delivery")?;
+        context.cache.forget_delivery(*id);
+        write.push(Write::Delete {
+            shape: Shape::Record,
+            key: keys::delivery(*id),
+        });
+        let due = delivery.value.map(|delivery| delivery.timer_ms);
+        write.extend(due.filter(|due| *due != 0).map(|due| Write::Remove {
+            key: keys::timers(),
+            member: keys::timer_member(Moment(due), Timer::Delivery(*id)),
+        }));
+    }
+    Ok(write)
 }
 
 /// Frees an identifier, unless it has been born anew since; what was received before is dropped from now on.
