@@ -1,20 +1,23 @@
 //! CustomerService: customers and their identifiers.
 
 mod identity;
+mod privacy;
 
 use crate::{Api, as_limit, problems};
+use futures_util::StreamExt as _;
+use futures_util::stream::BoxStream;
 use omnigate_core::id::CustomerId;
 use omnigate_core::protocol::identity::conflicts;
 use omnigate_core::time::Moment;
 use omnigate_core::{identifier, keys, protocol::read, window};
 use omnigate_proto::v1::split_customer_request::What;
 use omnigate_proto::v1::{
-    Customer, GetCustomerRequest, GetCustomerResponse, LinkIdentifierRequest, LinkIdentifierResponse,
-    ListConflictsRequest, ListConflictsResponse, ListCustomersRequest, ListCustomersResponse,
-    ListIdentityEventsRequest, ListIdentityEventsResponse, MergeCustomersRequest, MergeCustomersResponse,
-    ResolveConflictRequest, ResolveConflictResponse, ResolveCustomerRequest, ResolveCustomerResponse,
-    SplitCustomerRequest, SplitCustomerResponse, UnlinkIdentifierRequest, UnlinkIdentifierResponse,
-    UnlinkedIdentifiers,
+    Customer, EraseCustomerRequest, EraseCustomerResponse, ExportCustomerRequest, ExportCustomerResponse,
+    GetCustomerRequest, GetCustomerResponse, LinkIdentifierRequest, LinkIdentifierResponse, ListConflictsRequest,
+    ListConflictsResponse, ListCustomersRequest, ListCustomersResponse, ListIdentityEventsRequest,
+    ListIdentityEventsResponse, MergeCustomersRequest, MergeCustomersResponse, ResolveConflictRequest,
+    ResolveConflictResponse, ResolveCustomerRequest, ResolveCustomerResponse, SplitCustomerRequest,
+    SplitCustomerResponse, UnlinkIdentifierRequest, UnlinkIdentifierResponse, UnlinkedIdentifiers,
 };
 use omnigate_rpc::error::Problem;
 use omnigate_rpc::page;
@@ -23,6 +26,28 @@ use tonic::{Request, Response, Status};
 
 #[tonic::async_trait]
 impl CustomerService for Api {
+    type ExportCustomerStream = BoxStream<'static, Result<ExportCustomerResponse, Status>>;
+
+    async fn export_customer(
+        &self,
+        request: Request<ExportCustomerRequest>,
+    ) -> Result<Response<Self::ExportCustomerStream>, Status> {
+        let tenant_id = problems::tenant(&request)?;
+        let whole = self
+            .whole_customer(&tenant_id, &request.into_inner().customer_id)
+            .await?;
+        Ok(Response::new(self.clone().export(whole).boxed()))
+    }
+
+    async fn erase_customer(
+        &self,
+        request: Request<EraseCustomerRequest>,
+    ) -> Result<Response<EraseCustomerResponse>, Status> {
+        let tenant_id = problems::tenant(&request)?;
+        let erasure = self.erase(&tenant_id, request.into_inner()).await?;
+        Ok(Response::new(EraseCustomerResponse { erasure: Some(erasure) }))
+    }
+
     async fn resolve_customer(
         &self,
         request: Request<ResolveCustomerRequest>,

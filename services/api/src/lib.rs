@@ -19,7 +19,7 @@ mod templates;
 mod timeline;
 mod watched;
 
-pub use settings::Settings;
+pub use settings::{Copies, Settings};
 
 use abilities::Abilities;
 use announcer::Announcer;

@@ -2,7 +2,16 @@
 
 use std::time::Duration;
 
-/// Times and limits of consumer groups.
+/// Copies of what people wrote outside the store, which go by themselves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Copies {
+    /// Where, as `RemainingCopy.place` says it.
+    pub place: &'static str,
+    /// How long a copy is kept there.
+    pub kept: Duration,
+}
+
+/// Times and limits of consumer groups, and how long copies are kept elsewhere.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Settings {
     /// How long a member holds a log without renewing it.
@@ -15,6 +24,8 @@ pub struct Settings {
     pub max_unacknowledged: usize,
     /// How long a member that has to give a log up may take to acknowledge what it was sent of it.
     pub hand_over_within: Duration,
+    /// Copies that an erasure does not reach.
+    pub copies: Vec<Copies>,
 }
 
 impl Default for Settings {
@@ -25,6 +36,7 @@ impl Default for Settings {
             acknowledge_within: Duration::from_secs(60),
             max_unacknowledged: 1_000,
             hand_over_within: Duration::from_secs(10),
+            copies: Vec::new(),
         }
     }
 }

@@ -276,6 +276,18 @@ fn keyring(config: &Config) -> Result<Option<Keyring>, StartError> {
         .ok_or_else(|| StartError::Missing("a usable seal key".to_owned()))
 }
 
+/// What is kept on the broker, and for how long.
+fn plan(config: &Config) -> Plan {
+    let hours = config.broker.journal_hours;
+    let journal = (hours > 0).then(|| Duration::from_hours(hours.into()));
+    Plan {
+        partitions: config.broker.partitions,
+        journal,
+        raw: journal.filter(|_| config.broker.raw),
+        ..Plan::default()
+    }
+}
+
 async fn open_broker(
     config: &Config,
     directory: &Directory,
@@ -285,16 +297,11 @@ async fn open_broker(
     let url = config.broker.url.as_ref().map_or("", |url| url.expose());
     tracing::info!(broker = shown(config.broker.url.as_ref()), "connecting");
     let broker = omnigate_broker::open(url, &config.data_dir, Arc::clone(clock)).await?;
-    let hours = |hours: u32| (hours > 0).then(|| Duration::from_secs(u64::from(hours) * 3600));
-    let journal = hours(config.broker.journal_hours);
-    let plan = Plan {
-        partitions: config.broker.partitions,
-        journal,
-        raw: journal.filter(|_| config.broker.raw),
-        ..Plan::default()
-    };
     broker
-        .declare(topology::topology(&plan, directory.accounts.keys().map(String::as_str)))
+        .declare(topology::topology(
+            &plan(config),
+            directory.accounts.keys().map(String::as_str),
+        ))
         .await?;
     let watched = Arc::clone(&broker);
     health.check("broker", move || match watched.is_connected() {

@@ -94,11 +94,15 @@ section! {
     pub struct Store {
         /// Address of Redis (`redis://`, `rediss://`); without it the embedded store in `data_dir`.
         pub url: Option<ConnectionUrl>,
-        /// Key with which providers' tokens are encrypted before they are stored: 64 hexadecimal digits, such as `openssl
-        /// rand -hex 32` prints; the same in all processes with a store. Without it tokens are stored as they are.
+        /// Key with which providers' tokens and the keys of what people wrote are encrypted before they are stored: 64
+        /// hexadecimal digits, such as `openssl rand -hex 32` prints; the same in all processes with a store. Without it
+        /// both are stored as they are. Keep a copy of it apart from backups of the store: without it they are unreadable.
         pub seal_key: Option<Secret>,
-        /// The key before this one, until every token was written anew, which takes as long as a token lives.
+        /// The key before this one, for what was not written anew since: tokens are within their life, the key of a thread
+        /// with its next message.
         pub former_seal_key: Option<Secret>,
+        /// Days for which backups of the store are kept; the proof of an erasure tells when the last one is gone. 0 for none.
+        pub backup_days: u32 = 0,
     }
 }
 

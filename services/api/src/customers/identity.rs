@@ -25,16 +25,21 @@ use omnigate_rpc::trace;
 use std::collections::BTreeMap;
 
 /// A command of a person, before it is known whether it is a repeated one.
-struct Asked<'a> {
-    tenant_id: &'a str,
-    request_id: String,
+pub(super) struct Asked<'a> {
+    pub(super) tenant_id: &'a str,
+    pub(super) request_id: String,
     body_hash: [u8; 32],
     trace_id: String,
 }
 
 impl<'a> Asked<'a> {
     /// `body` is the request without its id.
-    fn new(tenant_id: &'a str, request_id: String, method: &str, body: &impl prost::Message) -> Result<Self, Problem> {
+    pub(super) fn new(
+        tenant_id: &'a str,
+        request_id: String,
+        method: &str,
+        body: &impl prost::Message,
+    ) -> Result<Self, Problem> {
         if request_id.is_empty() || request_id.chars().count() > MAX_REQUEST_ID {
             return Err(Problem::invalid("request_id", "must have 1 to 128 characters"));
         }
@@ -55,7 +60,7 @@ impl<'a> Asked<'a> {
         }
     }
 
-    fn record(&self, api: &Api) -> CommandRecord {
+    pub(super) fn record(&self, api: &Api) -> CommandRecord {
         CommandRecord {
             body_hash: bytes::Bytes::copy_from_slice(&self.body_hash),
             name: TransactionId(api.ports.entropy.bytes()).to_bytes(),
@@ -120,7 +125,7 @@ impl Api {
         Ok(checks.collect())
     }
 
-    async fn remember(&self, asked: &Asked<'_>, record: CommandRecord) -> Result<CommandRecord, Problem> {
+    pub(super) async fn remember(&self, asked: &Asked<'_>, record: CommandRecord) -> Result<CommandRecord, Problem> {
         let stands = remember(&self.context(), asked.tenant_id, &asked.request_id, record).await;
         stands.map_err(|refused| problems::not_done(&refused))
     }

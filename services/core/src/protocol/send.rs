@@ -245,51 +245,76 @@ async fn create(
             context.cache.forget_home(home_id);
             return Err(NotAccepted::Erased);
         }
-        let now = context.now();
-        let mut home = loaded.value.as_deref().cloned().unwrap_or_default();
-        request.tenant_id.clone_into(&mut home.tenant_id);
-        let plan = plan(request, id, place, thread_of(&mut home, &place.thread));
-        let mut record = plan.record(now);
-        let due = request.send_at <= now;
-        if due && !delivery::join(thread_of(&mut home, &place.thread), id) {
-            return Err(NotAccepted::ChainFull);
-        }
-        let entry = entry(&mut home, &plan, &place.thread, now);
-        let spot = Spot {
-            shown_at: now,
-            home_seq: home.home_seq,
-        };
-        record.entry_member = keys::timeline_member(spot, entry_event(id));
-        give_keys(&mut home, home_id, context.keyring, context.entropy);
-        let added = Happened {
-            tenant_id: &request.tenant_id,
-            home: home_id,
-            home_seq: home.home_seq,
-            at: now,
-            trace_id: &request.trace_id,
-        };
-        let added = to_outbox(home_id, home.home_seq, added.entry_added(entry_event(id), now, &entry));
+        let home = loaded.value.as_deref().cloned().unwrap_or_default();
+        let made = make(context, request, id, place, home)?;
         let expect = vec![
             expect_record(keys::delivery(id), None),
             expect_record(keys::home(home_id), loaded.stamp),
         ];
-        let mut write = vec![
-            put(keys::delivery(id), &record),
-            put(keys::home(home_id), &home),
-            super::append::insert_entry(context, (home_id, &home), entry_event(id), spot, &entry)?,
-            place_entry(home_id, id, spot),
-            insert_outgoing(&added),
-        ];
-        write.extend(move_timer(id, 0, record.timer_ms, bytes::Bytes::new()));
-        if let Ended::Committed(stamp) = context.commit(home_id.shard(), expect, write).await? {
-            outgoing.push(added);
-            let record = Arc::new(record);
-            remember(context, stamp, (id, &record), Some((home_id, home)));
+        if let Ended::Committed(stamp) = context.commit(home_id.shard(), expect, made.write).await? {
+            outgoing.push(made.added);
+            let record = Arc::new(made.record);
+            remember(context, stamp, (id, &record), Some((home_id, made.home)));
             return Ok(record);
         }
         context.cache.forget_home(home_id);
     }
     Err(Stop::Contended(MAX_TRIES).into())
+}
+
+/// A delivery that is to be written.
+struct Made {
+    record: DeliveryRecord,
+    home: HomeRecord,
+    added: Outgoing,
+    write: Vec<Write>,
+}
+
+/// Delivery, entry, chain and timer of a message, in its home as it was read.
+fn make(
+    context: &Context<'_>,
+    request: &Request,
+    id: MessageId,
+    place: &Destination,
+    mut home: HomeRecord,
+) -> Result<Made, NotAccepted> {
+    let (home_id, now) = (place.owner.home, context.now());
+    request.tenant_id.clone_into(&mut home.tenant_id);
+    let plan = plan(request, id, place, thread_of(&mut home, &place.thread));
+    let mut record = plan.record(now);
+    let due = request.send_at <= now;
+    if due && !delivery::join(thread_of(&mut home, &place.thread), id) {
+        return Err(NotAccepted::ChainFull);
+    }
+    let entry = entry(&mut home, &plan, &place.thread, now);
+    let spot = Spot {
+        shown_at: now,
+        home_seq: home.home_seq,
+    };
+    record.entry_member = keys::timeline_member(spot, entry_event(id));
+    give_keys(&mut home, home_id, context.keyring, context.entropy);
+    let added = Happened {
+        tenant_id: &request.tenant_id,
+        home: home_id,
+        home_seq: home.home_seq,
+        at: now,
+        trace_id: &request.trace_id,
+    };
+    let added = to_outbox(home_id, home.home_seq, added.entry_added(entry_event(id), now, &entry));
+    let mut write = vec![
+        put(keys::delivery(id), &record),
+        put(keys::home(home_id), &home),
+        super::append::insert_entry(context, (home_id, &home), entry_event(id), spot, &entry)?,
+        place_entry(home_id, id, spot),
+        insert_outgoing(&added),
+    ];
+    write.extend(move_timer(id, 0, record.timer_ms, bytes::Bytes::new()));
+    Ok(Made {
+        record,
+        home,
+        added,
+        write,
+    })
 }
 
 /// Lets the entry be found by its event.

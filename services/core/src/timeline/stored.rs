@@ -63,15 +63,23 @@ pub struct Stored<'a> {
     pub keyring: &'a Keyring,
 }
 
-/// Gives every thread that may have entries a data key.
+/// Gives every thread that may have entries a data key, and seals those anew that a former key of the operator sealed.
 pub fn give_keys(home: &mut HomeRecord, id: CustomerId, keyring: &Keyring, entropy: &dyn Entropy) {
     for thread in &mut home.threads {
-        if thread.number == 0 || !thread.data_key.is_empty() {
+        let has_key = !thread.data_key.is_empty();
+        if thread.number == 0 || has_key && keyring.is_present(&thread.data_key) {
             continue;
         }
-        let key = [[PLAIN].as_slice(), &entropy.bytes(), &entropy.bytes()].concat();
-        let sealed = keyring.seal(&place_of_key(id, thread.number), nonce(entropy), &key);
-        thread.data_key = sealed.unwrap_or_default();
+        let place = place_of_key(id, thread.number);
+        let key = match keyring.open(&place, &thread.data_key) {
+            Ok(key) if has_key => key,
+            // Nothing of the thread can be read without a key that is not configured, and nothing is lost by waiting for it.
+            Err(_) => continue,
+            Ok(_) => [[PLAIN].as_slice(), &entropy.bytes(), &entropy.bytes()].concat().into(),
+        };
+        if let Some(sealed) = keyring.seal(&place, nonce(entropy), &key) {
+            thread.data_key = sealed;
+        }
     }
 }
 

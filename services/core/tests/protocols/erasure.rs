@@ -195,7 +195,7 @@ fn nothing_of_a_person_is_left_in_the_store() {
         nothing_is_left(&world, ids);
         // By whichever of its ids, and again.
         for id in ids {
-            assert_eq!(now(erase(&world.context(), "t", id)).unwrap(), Some(erased.clone()));
+            assert_eq!(now(erase(&world.context(), "t", id)).unwrap(), Some(erased));
         }
     }
 }
@@ -252,6 +252,12 @@ fn there_is_nothing_to_erase_of_nobody() {
     let world = World::new(false);
     let nobody = CustomerId([9; 16]);
     assert_eq!(now(erase(&world.context(), "t", nobody)).unwrap(), None::<Erasure>);
+    // Nor of somebody of another tenant.
+    let ids = people(&world);
+    for id in ids {
+        assert_eq!(now(erase(&world.context(), "other", id)).unwrap(), None);
+    }
+    assert!(id_of(&world, PHONE).is_some());
 }
 
 #[test]

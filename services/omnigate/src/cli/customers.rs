@@ -2,6 +2,7 @@
 
 use super::Remote;
 use clap::{Args, Subcommand};
+use std::path::PathBuf;
 
 /// `customers …`
 #[derive(Debug, Subcommand)]
@@ -61,6 +62,33 @@ pub enum Customers {
         omnigate customers conflicts --keep-apart cus_… cus_…\n         \
         omnigate customers merge cus_… cus_…")]
     Conflicts(Conflicts),
+    /// Writes everything that is kept about a customer: one JSON object a line, the customer first.
+    #[command(after_help = "Example: omnigate customers export phone/+84912345678 --file lan.jsonl")]
+    Export {
+        /// Where the gateway is.
+        #[command(flatten)]
+        remote: Remote,
+        /// Customer id, or an identifier.
+        customer: String,
+        /// Where to write; without it standard output.
+        #[arg(long)]
+        file: Option<PathBuf>,
+    },
+    /// Erases a customer for good, and says until when copies exist elsewhere.
+    #[command(after_help = "Example: omnigate customers erase phone/+84912345678 --yes")]
+    Erase {
+        /// Where the gateway is.
+        #[command(flatten)]
+        remote: Remote,
+        /// Customer id, or an identifier.
+        customer: String,
+        /// Without it nothing is erased: what would be is told.
+        #[arg(long)]
+        yes: bool,
+        /// The same for each repetition; without it one is made up.
+        #[arg(long)]
+        request_id: Option<String>,
+    },
     /// Shows what made a customer what it is: why is this one person?
     #[command(after_help = "Example: omnigate customers identity cus_…")]
     Identity {

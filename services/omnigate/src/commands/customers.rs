@@ -1,6 +1,7 @@
 //! `omnigate customers …`
 
 mod identity;
+mod privacy;
 
 use super::{print, remote, timeline};
 use crate::cli::{Customers, Output, Remote};
@@ -40,6 +41,13 @@ pub async fn run(arguments: &Customers) -> anyhow::Result<u8> {
         Customers::Link(arguments) => identity::link(arguments).await?,
         Customers::Unlink(arguments) => identity::unlink(arguments).await?,
         Customers::Conflicts(arguments) => identity::conflicts(arguments).await?,
+        Customers::Export { remote, customer, file } => privacy::export(remote, customer, file.as_deref()).await?,
+        Customers::Erase {
+            remote,
+            customer,
+            yes,
+            request_id,
+        } => privacy::erase(remote, customer, *yes, request_id.clone()).await?,
         Customers::Identity { remote, customer } => identity::events(remote, customer).await?,
     }
     Ok(0)

@@ -4,7 +4,7 @@ mod scheduler;
 
 use super::switchboard::Switchboard;
 use super::{Inside, Listeners, StartError};
-use omnigate_api::Api;
+use omnigate_api::{Api, Copies};
 use omnigate_core::port::broker::Broker;
 use omnigate_core::protocol::Ports;
 use omnigate_dispatch::Dispatch;
@@ -12,6 +12,7 @@ use omnigate_edge::{Edge, HttpTransport, TcpDialer};
 use omnigate_ingest::Ingest;
 use omnigate_rpc::server::{self, Services};
 use omnigate_rpc::{AdapterPort, IngestPort, local, remote};
+use omnigate_runtime::config::Config;
 use omnigate_runtime::role::{Role, RoleSet};
 use omnigate_runtime::stop::Phase;
 use omnigate_runtime::task::{Backoff, OnExit, TaskError, supervise};
@@ -38,6 +39,25 @@ pub(super) fn start(inside: &Arc<Inside>, roles: &RoleSet, mut listeners: Listen
     unify(inside, roles)?;
     dispatch(inside, roles, &adapters)?;
     api(inside, roles, adapters, listeners.api.take())
+}
+
+/// Where what people wrote is kept beside the store, and for how long.
+fn copies(config: &Config) -> Vec<Copies> {
+    let plan = super::plan(config);
+    let day = Duration::from_hours(24);
+    let kept = [
+        ("journal", plan.journal),
+        ("raw_requests", plan.raw),
+        ("customer_events", Some(plan.events)),
+        ("intents", Some(plan.intents)),
+        (
+            "backups",
+            (config.store.backup_days > 0).then(|| day * config.store.backup_days),
+        ),
+    ];
+    kept.into_iter()
+        .filter_map(|(place, kept)| kept.map(|kept| Copies { place, kept }))
+        .collect()
 }
 
 /// Everything that is missing was refused by `check_roles` before.
@@ -292,6 +312,7 @@ fn api(
         settings: omnigate_api::Settings {
             acknowledge_within: Duration::from_secs(inside.config.events.acknowledge_seconds),
             max_unacknowledged: usize::try_from(inside.config.events.max_unacknowledged).unwrap_or(usize::MAX),
+            copies: copies(&inside.config),
             ..omnigate_api::Settings::default()
         },
         event_webhooks: inside.config.event_webhooks(),

@@ -57,6 +57,8 @@ const METHODS: &[(&str, Access)] = &[
     ("/omnigate.v1.CustomerService/ListConflicts", READ),
     ("/omnigate.v1.CustomerService/ResolveConflict", ADMIN),
     ("/omnigate.v1.CustomerService/ListIdentityEvents", READ),
+    ("/omnigate.v1.CustomerService/ExportCustomer", ADMIN),
+    ("/omnigate.v1.CustomerService/EraseCustomer", ADMIN),
     ("/omnigate.v1.TimelineService/ListEntries", READ),
     ("/omnigate.v1.TimelineService/GetEntry", READ),
     ("/omnigate.v1.TimelineService/Watch", READ),

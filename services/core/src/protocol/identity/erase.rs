@@ -36,6 +36,10 @@ pub async fn erase(context: &Context<'_>, tenant_id: &str, id: CustomerId) -> Re
     for _ in 0..MAX_TRIES {
         let found = find(context, tenant_id, &built_in(id), id).await?;
         let present = found.unwrap_or(id);
+        let stands = load(context, present).await?.value.unwrap_or_default();
+        if stands.tenant_id != tenant_id {
+            return Ok(None);
+        }
         match change(context, present, |record, now| mark(present, record, now)).await? {
             (CustomerState::Erased, began) => return carry_out(context, present, began).await.map(Some),
             (CustomerState::Frozen, _) => recover(context, present).await?,

@@ -218,3 +218,38 @@ fn an_entry_without_a_thread_stays_as_it_is() {
     assert_eq!(packed, entry.encode_to_vec());
     assert_eq!(unpacked, Some(entry));
 }
+
+#[test]
+fn a_new_key_of_the_operator_seals_the_keys_of_threads_anew() {
+    let ring = |present: u8, former: &[u8]| {
+        let former: Vec<_> = former.iter().map(|byte| [*byte; keyring::KEY_BYTES]).collect();
+        Keyring::new(&[present; keyring::KEY_BYTES], &former).unwrap()
+    };
+    fn stored<'a>(home: &'a HomeRecord, keyring: &'a Keyring) -> Stored<'a> {
+        Stored {
+            id: HOME,
+            home,
+            keyring,
+        }
+    }
+    let entry = entry(event().encode_to_vec());
+    for (first, then, last) in [
+        (ring(1, &[]), ring(2, &[1]), ring(2, &[])),
+        (Keyring::none(), ring(1, &[]), ring(1, &[])),
+    ] {
+        let mut home = home(&first);
+        let packed = stored(&home, &first)
+            .pack(&member(), &entry, &Counting::default())
+            .unwrap();
+        let before = home.threads[0].data_key.clone();
+        give_keys(&mut home, HOME, &then, &Counting::default());
+        assert_ne!(home.threads[0].data_key, before);
+        assert_eq!(
+            stored(&home, &last).unpack(&member(), packed).unwrap().as_ref(),
+            Some(&entry)
+        );
+        let sealed = home.threads[0].data_key.clone();
+        give_keys(&mut home, HOME, &last, &Counting::default());
+        assert_eq!(home.threads[0].data_key, sealed);
+    }
+}

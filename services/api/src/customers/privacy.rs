@@ -1,0 +1,96 @@
+//! What the law gives people a right to: a copy of everything, and to be forgotten.
+
+use super::identity::Asked;
+use crate::{Api, problems};
+use futures_util::stream::{self, Stream};
+use omnigate_core::id::{CustomerId, MessageId};
+use omnigate_core::protocol::entries::{self, Position};
+use omnigate_core::protocol::identity::NotDone;
+use omnigate_core::protocol::read::Whole;
+use omnigate_core::protocol::{delivery, identity};
+use omnigate_core::time::Moment;
+use omnigate_proto::v1::exported_item::Item;
+use omnigate_proto::v1::{EraseCustomerRequest, Erasure, ExportCustomerResponse, ExportedItem, RemainingCopy};
+use omnigate_rpc::error::Problem;
+use tonic::Status;
+
+/// Entries of one part of an export.
+const PART: u32 = 200;
+
+/// How far an export has come.
+enum Next {
+    Head,
+    Entries(Option<Position>),
+    Done,
+}
+
+impl Api {
+    /// Everything that is kept about a customer. Entries that come meanwhile are in it or not.
+    pub(super) fn export(self, whole: Whole) -> impl Stream<Item = Result<ExportCustomerResponse, Status>> + Send {
+        stream::try_unfold((self, whole, Next::Head), |(api, whole, next)| async move {
+            let (items, next) = match next {
+                Next::Head => (api.head(&whole).await?, Next::Entries(None)),
+                Next::Entries(after) => api.entries(&whole, after).await?,
+                Next::Done => return Ok(None),
+            };
+            let items = items.into_iter().map(|item| ExportedItem { item: Some(item) });
+            let part = ExportCustomerResponse { items: items.collect() };
+            Ok(Some((part, (api, whole, next))))
+        })
+    }
+
+    async fn head(&self, whole: &Whole) -> Result<Vec<Item>, Problem> {
+        let mut items = vec![Item::Customer(self.shown(whole).await)];
+        let events = self.identity_events(whole).await?.events;
+        items.extend(events.into_iter().map(Item::IdentityEvent));
+        Ok(items)
+    }
+
+    /// Some entries, each of ours followed by its message.
+    async fn entries(&self, whole: &Whole, after: Option<Position>) -> Result<(Vec<Item>, Next), Problem> {
+        let context = self.context();
+        let found = entries::page(&context, &whole.views(), after, PART, true).await;
+        let found = found.map_err(|error| problems::store(&error))?;
+        let next = match found.last() {
+            Some((position, _)) => Next::Entries(Some(position.clone())),
+            None => Next::Done,
+        };
+        let mut items = Vec::with_capacity(found.len());
+        for (_, entry) in found {
+            let message: Option<MessageId> = entry.message_id.parse().ok();
+            items.push(Item::Entry(entry));
+            if let Some(id) = message {
+                let record = delivery::get(&context, id).await;
+                let record = record.map_err(|stop| problems::stop(&stop))?;
+                items.extend(record.and_then(|record| record.delivery).map(Item::Delivery));
+            }
+        }
+        Ok((items, next))
+    }
+
+    /// Erases a customer; the proof of it.
+    pub(super) async fn erase(&self, tenant_id: &str, mut request: EraseCustomerRequest) -> Result<Erasure, Problem> {
+        let request_id = std::mem::take(&mut request.request_id);
+        let asked = Asked::new(tenant_id, request_id, "erase", &request)?;
+        let id: CustomerId = problems::id("customer_id", &request.customer_id)?;
+        self.remember(&asked, asked.record(self)).await?;
+        let erased = identity::erase(&self.context(), tenant_id, id).await;
+        let erased = erased.map_err(|stop| problems::stop(&stop))?;
+        let erased = erased.ok_or_else(|| problems::not_done(&NotDone::NoSuchCustomer))?;
+        let began = Moment(erased.began_ms);
+        tracing::info!(customer = %id, request = asked.request_id, "erased");
+        let copies = self.settings.copies.iter().map(|copy| RemainingCopy {
+            place: copy.place.to_owned(),
+            gone_at: Some((began + copy.kept).to_timestamp()),
+        });
+        let last = self.settings.copies.iter().map(|copy| began + copy.kept).max();
+        Ok(Erasure {
+            customer_id: id.to_string(),
+            began_at: Some(began.to_timestamp()),
+            finished_at: Some(Moment(erased.finished_ms).to_timestamp()),
+            identifiers: erased.identifiers,
+            remaining_copies: copies.collect(),
+            last_copy_gone_at: Some(last.unwrap_or(Moment(erased.finished_ms)).to_timestamp()),
+        })
+    }
+}
