@@ -32,16 +32,16 @@ fn identifier(kind: &str, scope: &str, value: &str) -> Identifier {
 }
 
 /// Somebody at the kiosk.
-fn at_kiosk(name: &str) -> Identifier {
+pub(crate) fn at_kiosk(name: &str) -> Identifier {
     identifier("kiosk_id", KIOSK, name)
 }
 
-fn email(name: &str) -> Identifier {
+pub(crate) fn email(name: &str) -> Identifier {
     identifier("email", "", &format!("{name}@example.vn"))
 }
 
 /// What `peer` says; the kiosk has verified the others.
-async fn says(world: &World, peer: &Identifier, others: &[&Identifier], text: &str) -> anyhow::Result<()> {
+pub(crate) async fn says(world: &World, peer: &Identifier, others: &[&Identifier], text: &str) -> anyhow::Result<()> {
     let known = |(identifier, evidence): (&Identifier, Evidence)| IdentifierEvidence {
         identifier: Some(identifier.clone()),
         evidence: evidence.into(),
@@ -63,7 +63,11 @@ async fn says(world: &World, peer: &Identifier, others: &[&Identifier], text: &s
 }
 
 /// The customer of an identifier once its timeline has so many entries.
-async fn with_entries(world: &World, of: &Identifier, count: usize) -> anyhow::Result<(Customer, Vec<String>)> {
+pub(crate) async fn with_entries(
+    world: &World,
+    of: &Identifier,
+    count: usize,
+) -> anyhow::Result<(Customer, Vec<String>)> {
     wait::until("a timeline", async || {
         let Some(customer) = customer_of(&world.connection, of.clone()).await? else {
             return Ok(Err((of.clone(), Vec::new())));

@@ -224,6 +224,12 @@ impl Gateway {
         .await
     }
 
+    /// What the process of the api tells of itself in numbers; in one process everything.
+    pub async fn metrics(&self) -> anyhow::Result<String> {
+        let url = format!("http://{}/metrics", self.addresses["listen.admin"]);
+        Ok(reqwest::get(&url).await?.text().await?)
+    }
+
     /// The token that may do everything.
     pub fn token(&self) -> anyhow::Result<String> {
         let token = std::fs::read_to_string(self.data_dir().join("token"))?;
