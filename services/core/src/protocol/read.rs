@@ -43,6 +43,37 @@ async fn owner(
     identifier: &Identifier,
     from: CustomerId,
 ) -> Result<Option<Whole>, StoreError> {
+    let Some((id, loaded)) = owning(context, tenant_id, identifier, from).await? else {
+        return Ok(None);
+    };
+    let version = loaded.stamp.map(|stamp| data_encoding::HEXLOWER.encode(&stamp.0));
+    let record = loaded.value.unwrap_or_default();
+    let homes = homes(context, &record).await?;
+    Ok(Some(Whole {
+        id,
+        record,
+        version: version.unwrap_or_default(),
+        homes,
+    }))
+}
+
+/// The record of an identifier's owner, looked for from a record that once owned it; no more of it is read.
+pub(super) async fn present(
+    context: &Context<'_>,
+    tenant_id: &str,
+    identifier: &Identifier,
+    from: CustomerId,
+) -> Result<Option<(CustomerId, CustomerRecord)>, StoreError> {
+    let found = owning(context, tenant_id, identifier, from).await?;
+    Ok(found.and_then(|(id, loaded)| Some((id, loaded.value?))))
+}
+
+async fn owning(
+    context: &Context<'_>,
+    tenant_id: &str,
+    identifier: &Identifier,
+    from: CustomerId,
+) -> Result<Option<(CustomerId, Loaded<CustomerRecord>)>, StoreError> {
     let mut at = from;
     for _ in 0..MAX_FORWARDS {
         let loaded = load(context, at).await?;
@@ -54,15 +85,9 @@ async fn owner(
             Shown::Gone(next) => at = next,
             Shown::Nothing => return Ok(None),
             Shown::Here(members) => {
-                let record = CustomerRecord { members, ..record };
-                let version = loaded.stamp.map(|stamp| data_encoding::HEXLOWER.encode(&stamp.0));
-                let homes = homes(context, &record).await?;
-                return Ok(Some(Whole {
-                    id: at,
-                    record,
-                    version: version.unwrap_or_default(),
-                    homes,
-                }));
+                let stamp = loaded.stamp;
+                let value = Some(CustomerRecord { members, ..record });
+                return Ok(Some((at, Loaded { stamp, value })));
             }
         }
     }
