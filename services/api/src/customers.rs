@@ -2,6 +2,8 @@
 
 mod identity;
 
+pub(crate) use identity::{Asked, canonical_of};
+
 use crate::{Api, as_limit, problems};
 use omnigate_core::id::CustomerId;
 use omnigate_core::protocol::identity::conflicts;

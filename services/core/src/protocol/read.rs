@@ -5,6 +5,7 @@ use super::entries::{Interval, View};
 use super::identity::load;
 use super::walk::Walk;
 use crate::append::learn;
+use crate::consent::ThreadWord;
 use crate::id::{CustomerId, ThreadId, TransactionId};
 use crate::identifier;
 use crate::identity::{self, Shown};
@@ -216,6 +217,25 @@ impl Whole {
             let of_member = threads.iter().filter(move |thread| thread.birth == member.birth);
             of_member.map(move |thread| (member, thread))
         })
+    }
+
+    /// The identifiers that are owned.
+    pub fn owned(&self) -> impl Iterator<Item = &Identifier> {
+        self.identifiers().filter_map(|member| member.identifier.as_ref())
+    }
+
+    /// What was refused in the threads of an identifier on a channel, through one account or any.
+    #[must_use]
+    pub fn thread_words(&self, identifier: &Identifier, channel: &str, account_id: &str) -> Vec<ThreadWord> {
+        let of_identifier = self.threads().filter(|(member, thread)| {
+            let through = account_id.is_empty() || thread.account_id == account_id;
+            member.identifier.as_ref() == Some(identifier) && thread.channel == channel && through
+        });
+        let words = of_identifier.map(|(_, thread)| ThreadWord {
+            account_id: thread.account_id.clone(),
+            refused: thread.refused.clone(),
+        });
+        words.collect()
     }
 
     /// The intervals of births that are this customer's, by home.

@@ -559,3 +559,19 @@ fn some_roles_alone_need_broker_store_and_each_others_addresses() {
     );
     assert!(check_roles(&config, &RoleSet::new()).is_err());
 }
+
+#[test]
+fn consent_has_a_default_for_all_channels_and_for_one() {
+    use omnigate_core::consent::MarketingDefault::{Allowed, Required};
+    let defaults = loaded("", &[]).consent.marketing_defaults();
+    assert_eq!(defaults.of("sms"), Allowed);
+    let text = "consent.channels.telegram = \"required\"\n[accounts.shop]\nchannel = \"telegram\"";
+    let defaults = loaded(text, &[]).consent.marketing_defaults();
+    assert_eq!((defaults.of("telegram"), defaults.of("sms")), (Required, Allowed));
+    let all = [("OMNIGATE__CONSENT__MARKETING_DEFAULT", "required")];
+    assert_eq!(loaded("", &all).consent.marketing_defaults().of("sms"), Required);
+    let said = problems("consent.marketing_default = \"maybe\"", &[]);
+    assert!(said.contains("\"allowed\" or \"required\""), "{said}");
+    let said = problems("consent.channels.sns = \"required\"", &[]);
+    assert!(said.contains("no account has channel \"sns\""), "{said}");
+}
