@@ -181,3 +181,6 @@ fn channel(name: &str) -> Result<(), Problem> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
