@@ -375,8 +375,39 @@ fn the_list_outlives_erasure_and_names_nobody() {
         now(consent::lift(&world.context(), "u", listed[0].0, at.1, at.0)).unwrap();
         assert_eq!(code(&world, PHONE, Purpose::Service), Some("suppressed"));
         let left = now(consent::lift(&world.context(), "t", listed[0].0, at.1, at.0)).unwrap();
-        assert!(!holds(&left.causes[0], Moment(10)));
+        assert!(left.causes.iter().any(|cause| !holds(cause, Moment(10))));
         assert_eq!(code(&world, PHONE, Purpose::Service), None);
+    }
+}
+
+#[test]
+fn erasure_forgets_what_was_said_and_keeps_advertising_away() {
+    for loses in [false, true] {
+        let world = World::new(loses);
+        told(&world, message("a", PHONE, &[], "1"));
+        grant(&world, PHONE, 1);
+        let erased = customer(&world, PHONE);
+        refuses(&world, erased, true);
+        assert!(now(erase(&world.context(), "t", erased)).unwrap());
+        let key = keys::refusal(erased);
+        let answers = now(world.context().store.read(erased.shard(), vec![Query::Record(key)])).unwrap();
+        assert_eq!(as_record(answers.into_iter().next()).unwrap(), None);
+        assert!(all(&world, PHONE).is_empty() && stands(&world, PHONE).is_none());
+        assert_eq!(code(&world, PHONE, Purpose::Marketing), Some("suppressed"));
+        // They come back by themselves: answers reach them, advertising does not, and a late repetition changes nothing.
+        world.pass(10_000);
+        let mut back = arrival(message("a", PHONE, &[], "2"));
+        back.received_at = world.context().now();
+        hears(&world, &[back]);
+        grant(&world, PHONE, 5_000);
+        assert!(now(erase(&world.context(), "t", erased)).unwrap());
+        assert_eq!(all(&world, PHONE).len(), 1);
+        assert_eq!(code(&world, PHONE, Purpose::Service), None);
+        assert_eq!(code(&world, PHONE, Purpose::Marketing), Some("suppressed"));
+        let id = now(consent::id(&world.context(), "t", &named(PHONE))).unwrap();
+        let entry = ("", SuppressionReason::Erased);
+        now(consent::lift(&world.context(), "t", id, entry, world.context().now())).unwrap();
+        assert_eq!(code(&world, PHONE, Purpose::Marketing), None);
     }
 }
 

@@ -115,19 +115,24 @@ async fn change(
             return Ok(before);
         };
         let expect = vec![expect_record(keys::suppression(id), loaded.stamp)];
-        let write = vec![
-            put(keys::suppression(id), &next),
-            Write::Insert {
-                key: keys::suppressions(tenant_id),
-                member: id.to_bytes(),
-                value: next.encode_to_vec().into(),
-            },
-        ];
+        let write = written(tenant_id, id, &next).to_vec();
         if let Ended::Committed(_) = context.commit(id.shard(), expect, write).await? {
             return Ok(next);
         }
     }
     Err(Stop::Contended(MAX_TRIES).into())
+}
+
+/// Writes what the list says under an id.
+pub(super) fn written(tenant_id: &str, id: SuppressionId, next: &SuppressionRecord) -> [Write; 2] {
+    [
+        put(keys::suppression(id), next),
+        Write::Insert {
+            key: keys::suppressions(tenant_id),
+            member: id.to_bytes(),
+            value: next.encode_to_vec().into(),
+        },
+    ]
 }
 
 /// A page of the tenant's list, by id. `after` is the last one of the page before.
