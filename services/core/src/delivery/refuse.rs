@@ -46,3 +46,67 @@ fn withdrawn(mut record: DeliveryRecord) -> DeliveryRecord {
     }
     record
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use omnigate_proto::state::v1::DeliveryStep;
+    use omnigate_proto::v1::Delivery;
+
+    const OURS: [u8; 16] = [7; 16];
+
+    fn submitting(earlier: DeliveryState) -> DeliveryRecord {
+        let attempts = if earlier == DeliveryState::Submitting { 1 } else { 2 };
+        let piece = DeliveryPiece {
+            attempts,
+            state: earlier.into(),
+            ..DeliveryPiece::default()
+        };
+        DeliveryRecord {
+            delivery: Some(Delivery {
+                state: DeliveryState::Submitting.into(),
+                attempts,
+                pieces: vec![piece],
+                ..Delivery::default()
+            }),
+            lease: Bytes::copy_from_slice(&OURS),
+            history: vec![DeliveryStep {
+                what: "attempted".to_owned(),
+                ..DeliveryStep::default()
+            }],
+            ..DeliveryRecord::default()
+        }
+    }
+
+    fn refused_by(record: &DeliveryRecord, lease: [u8; 16]) -> Option<DeliveryRecord> {
+        let error = SendError {
+            provider_code: "suppressed".to_owned(),
+            ..SendError::default()
+        };
+        refuse(record, &lease, &error, Moment(5))
+    }
+
+    #[test]
+    fn only_the_submitter_ends_a_submission_and_nothing_ends_twice() {
+        let record = submitting(DeliveryState::Submitting);
+        assert_eq!(refused_by(&record, [8; 16]), None, "it is in other hands");
+        let ended = refused_by(&record, OURS).unwrap();
+        let delivery = ended.delivery.as_ref().unwrap();
+        assert_eq!(
+            (delivery.state(), delivery.attempts, delivery.pieces.len()),
+            (DeliveryState::Skipped, 0, 0)
+        );
+        let told: Vec<&str> = ended.history.iter().map(|step| step.what.as_str()).collect();
+        assert_eq!(told, ["refused"]);
+        assert_eq!(refused_by(&ended, OURS), None);
+    }
+
+    #[test]
+    fn what_may_have_left_before_stays_unknown() {
+        let ended = refused_by(&submitting(DeliveryState::Unknown), OURS).unwrap();
+        let delivery = ended.delivery.as_ref().unwrap();
+        assert_eq!((delivery.state(), delivery.attempts), (DeliveryState::Unknown, 1));
+        assert_eq!(delivery.pieces[0].state(), DeliveryState::Unknown);
+    }
+}

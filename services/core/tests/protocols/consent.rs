@@ -13,7 +13,8 @@ use omnigate_core::identity::Named;
 use omnigate_core::identity::merge::Word;
 use omnigate_core::identity::split::What as Splitting;
 use omnigate_core::keys;
-use omnigate_core::port::store::Query;
+use omnigate_core::port::store::{Answer, Commit, Outcome, Query, Store, StoreError};
+use omnigate_core::protocol::Context;
 use omnigate_core::protocol::append::apply;
 use omnigate_core::protocol::consent::{self, Whom, history, layers, refusals, set_refusal};
 use omnigate_core::protocol::context::as_record;
@@ -26,9 +27,12 @@ use omnigate_core::shard::Shard;
 use omnigate_core::time::Moment;
 use omnigate_proto::state::v1::{ConsentFact, DeliveryRecord, RefusalRecord, SuppressionCause};
 use omnigate_proto::v1::{
-    ConsentStatus, DeliveryState, ErrorClass, Evidence, Lane, LegalBasis, Message, Part, Purpose, Subscription,
-    SubscriptionState, SuppressionReason, Text, UnknownPolicy, event::Kind, part::Content,
+    Alternative, ConsentStatus, DeliveryState, ErrorClass, Evidence, Lane, LegalBasis, Message, Part, Purpose,
+    ReplyWindowRule, Subscription, SubscriptionState, SuppressionReason, TemplateRef, Text, UnknownPolicy, event::Kind,
+    part::Content,
 };
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 const ZALO: &str = "zalo_uid/oa/7";
@@ -324,6 +328,74 @@ fn a_word_said_while_two_are_one_holds_for_both_and_is_taken_back_for_both() {
     }
 }
 
+/// A store beside which something else happens before one of its calls.
+struct Meddled<'a> {
+    world: &'a World,
+    calls: AtomicU64,
+    at: u64,
+    meddle: &'a (dyn Fn() + Sync),
+}
+
+impl Meddled<'_> {
+    fn call(&self) {
+        if self.calls.fetch_add(1, Ordering::Relaxed) == self.at {
+            (self.meddle)();
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl Store for Meddled<'_> {
+    async fn read(&self, shard: Shard, queries: Vec<Query>) -> Result<Vec<Answer>, StoreError> {
+        self.call();
+        self.world.store.read(shard, queries).await
+    }
+
+    async fn commit(&self, shard: Shard, commit: Commit) -> Result<Outcome, StoreError> {
+        self.call();
+        self.world.store.commit(shard, commit).await
+    }
+
+    async fn probe(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn who_was_taken_apart_meanwhile_keeps_their_word() {
+    let mut kept = 0;
+    for at in 0..16 {
+        let world = World::new(false);
+        let [older, younger] = two(&world);
+        refuses(&world, younger, true);
+        merged(&world, older, younger);
+        world.pass(10);
+        let seen = Mutex::new(None);
+        let meddle = || {
+            taken_apart(&world, younger);
+            let said = now(refusals(&world.context(), "t", &named(ZALO), younger)).unwrap();
+            *seen.lock().unwrap() = Some(said.iter().any(|(_, said)| said.refuses));
+        };
+        let store = Meddled {
+            world: &world,
+            calls: AtomicU64::default(),
+            at,
+            meddle: &meddle,
+        };
+        let context = Context {
+            store: &store,
+            ..world.context()
+        };
+        now(set_refusal(&context, "t", older, &word(&world, false))).unwrap();
+        let said = now(refusals(&world.context(), "t", &named(ZALO), younger)).unwrap();
+        let refuses = said.iter().any(|(_, said)| said.refuses);
+        let seen = *seen.lock().unwrap();
+        assert!(seen.is_none_or(|seen| seen == refuses), "call {at}");
+        kept += usize::from(refuses);
+    }
+    assert!(kept > 3, "{kept}");
+}
+
 #[test]
 fn a_repeated_request_does_not_undo_what_came_after_it() {
     let world = World::new(false);
@@ -486,7 +558,16 @@ fn accepted(world: &World, account: &str, peer: &str, purpose: Purpose) -> Messa
         text: "chào".into(),
         ..Text::default()
     });
-    let number = world.store.commits.load(std::sync::atomic::Ordering::Relaxed);
+    let message = Message {
+        parts: vec![Part { content: Some(text) }],
+        purpose: purpose.into(),
+        ..Message::default()
+    };
+    accepts(world, account, peer, message)
+}
+
+fn accepts(world: &World, account: &str, peer: &str, message: Message) -> MessageId {
+    let number = world.store.commits.load(Ordering::Relaxed);
     let request = Request {
         tenant_id: "t".into(),
         request_id: format!("r{number}"),
@@ -500,11 +581,7 @@ fn accepted(world: &World, account: &str, peer: &str, purpose: Purpose) -> Messa
             account_id: account.into(),
             channel: "test".into(),
         },
-        message: Message {
-            parts: vec![Part { content: Some(text) }],
-            purpose: purpose.into(),
-            ..Message::default()
-        },
+        message,
         send_at: world.context().now(),
         expire_at: world.context().now() + Duration::from_secs(3600),
         lane: Lane::Transactional,
@@ -514,9 +591,7 @@ fn accepted(world: &World, account: &str, peer: &str, purpose: Purpose) -> Messa
     };
     let accepted = now(send::accept(&world.context(), &request)).unwrap();
     let delivery = accepted.record.delivery.as_ref().unwrap();
-    // The next message of the thread waits for this one otherwise.
-    let id: MessageId = delivery.message_id.parse().unwrap();
-    id
+    delivery.message_id.parse().unwrap()
 }
 
 fn refused_as(record: &DeliveryRecord, code: &str) {
@@ -553,6 +628,40 @@ fn every_message_is_measured_against_the_list_at_the_moment_of_sending() {
             assert!(matches!(begun(&world, next, &Rules::default()), Begun::Go(..)));
         }
     }
+}
+
+#[test]
+fn the_number_that_an_alternative_goes_to_is_looked_at_too() {
+    let world = World::new(false);
+    told(&world, message("oa", ZALO, &[], "1"));
+    world.pass(1_000);
+    let rules = Rules {
+        window: Some(ReplyWindowRule {
+            free_ms: 1,
+            open_ms: 1,
+            peer_type: String::new(),
+        }),
+        ..Rules::default()
+    };
+    let message = || Message {
+        alternative: Some(Alternative {
+            template: Some(TemplateRef::default()),
+            phone: named(PHONE).value,
+        }),
+        ..Message::default()
+    };
+    let id = accepts(&world, "oa", ZALO, message());
+    suppressed(&world, PHONE);
+    let Begun::Lapsed(changed) = begun(&world, id, &rules) else {
+        panic!("it leaves")
+    };
+    refused_as(&changed.record, "suppressed");
+    let open = Rules::default();
+    let id = accepts(&world, "oa", ZALO, message());
+    assert!(
+        matches!(begun(&world, id, &open), Begun::Go(..)),
+        "the message itself goes to somebody else"
+    );
 }
 
 #[test]
