@@ -25,7 +25,7 @@ use omnigate_core::protocol::send::{self, Request, Target};
 use omnigate_core::protocol::submit::{self, Begun, Rules};
 use omnigate_core::shard::Shard;
 use omnigate_core::time::Moment;
-use omnigate_proto::state::v1::{ConsentFact, DeliveryRecord, RefusalRecord, SuppressionCause};
+use omnigate_proto::state::v1::{ConsentFact, DeliveryRecord, MergeStep, RefusalRecord, SuppressionCause};
 use omnigate_proto::v1::{
     Alternative, ConsentStatus, DeliveryState, ErrorClass, Evidence, Lane, LegalBasis, Message, Part, Purpose,
     ReplyWindowRule, Subscription, SubscriptionState, SuppressionReason, TemplateRef, Text, UnknownPolicy, event::Kind,
@@ -231,15 +231,19 @@ fn merged(world: &World, one: CustomerId, other: CustomerId) {
 fn taken_apart(world: &World, gets: CustomerId) {
     let whole = now(read::customer(&world.context(), "t", gets)).unwrap().unwrap();
     let step = whole.merges().next().unwrap();
-    let command = Command {
+    now(split(&world.context(), &apart(gets, step), gets, &mut Vec::new())).unwrap();
+}
+
+/// The command that undoes a merge.
+fn apart(gets: CustomerId, step: MergeStep) -> Command {
+    Command {
         name: "apart".into(),
         tenant_id: "t".into(),
         gets,
         what: Splitting::Merge { step, only: None },
         birth: omnigate_core::id::Birth(gets.0),
         trace_id: String::new(),
-    };
-    now(split(&world.context(), &command, gets, &mut Vec::new())).unwrap();
+    }
 }
 
 fn word(world: &World, refuses: bool) -> RefusalRecord {
@@ -325,6 +329,64 @@ fn a_word_said_while_two_are_one_holds_for_both_and_is_taken_back_for_both() {
         refuses(&world, older, false);
         assert_eq!(code(&world, PHONE, Purpose::Marketing), None);
         assert_eq!(code(&world, ZALO, Purpose::Marketing), Some("customer_opted_out"));
+    }
+}
+
+/// A store that a process loses at one of its calls.
+struct Lost<'a> {
+    world: &'a World,
+    calls: AtomicU64,
+    at: u64,
+}
+
+impl Lost<'_> {
+    fn call(&self) -> Result<(), StoreError> {
+        match self.calls.fetch_add(1, Ordering::Relaxed) >= self.at {
+            true => Err(StoreError::Unavailable("lost".into())),
+            false => Ok(()),
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl Store for Lost<'_> {
+    async fn read(&self, shard: Shard, queries: Vec<Query>) -> Result<Vec<Answer>, StoreError> {
+        self.call()?;
+        self.world.store.read(shard, queries).await
+    }
+
+    async fn commit(&self, shard: Shard, commit: Commit) -> Result<Outcome, StoreError> {
+        self.call()?;
+        self.world.store.commit(shard, commit).await
+    }
+
+    async fn probe(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_word_is_written_also_where_a_split_was_left_half_done() {
+    for at in 0..16 {
+        let world = World::new(false);
+        let [older, younger] = two(&world);
+        merged(&world, older, younger);
+        let store = Lost {
+            world: &world,
+            calls: AtomicU64::default(),
+            at,
+        };
+        let context = Context {
+            store: &store,
+            ..world.context()
+        };
+        let whole = now(read::customer(&world.context(), "t", younger)).unwrap().unwrap();
+        let step = whole.merges().next().unwrap();
+        // It may end, or die on the way.
+        now(split(&context, &apart(younger, step), younger, &mut Vec::new())).ok();
+        refuses(&world, older, true);
+        refuses(&world, younger, true);
+        refuses(&world, younger, false);
     }
 }
 
