@@ -9,6 +9,7 @@
 )]
 
 mod bad_input;
+mod consent;
 mod esms;
 mod events;
 mod external;
@@ -177,6 +178,7 @@ impl World {
         external::receipts_move_forward_whenever_they_come(self).await?;
         external::an_adapter_in_python_works_both_ways(self).await?;
         identity::scenes(self).await?;
+        consent::scenes(self).await?;
         privacy::scenes(self).await?;
         parked::an_unknown_account_is_parked_and_told(self).await?;
         events::a_group_shares_the_work_and_loses_nothing(self).await?;

@@ -3,6 +3,8 @@
 mod identity;
 mod privacy;
 
+pub(crate) use identity::{Asked, canonical_of};
+
 use crate::{Api, as_limit, problems};
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;

@@ -4,6 +4,7 @@
 mod abilities;
 mod accounts;
 mod announcer;
+mod consents;
 mod customers;
 mod event_webhooks;
 mod explain;
@@ -26,6 +27,7 @@ use announcer::Announcer;
 use groups::Places;
 use lookups::Lookups;
 use omnigate_core::account::Directory;
+use omnigate_core::consent::MarketingDefaults;
 use omnigate_core::event_webhook::Endpoint;
 use omnigate_core::port::broker::Broker;
 use omnigate_core::protocol::{Context, Ports};
@@ -54,6 +56,7 @@ pub struct Api {
     settings: Settings,
     places: Places,
     event_webhooks: Arc<Vec<Endpoint>>,
+    marketing: Arc<MarketingDefaults>,
 }
 
 /// What the role is given.
@@ -78,6 +81,8 @@ pub struct Parts {
     pub settings: Settings,
     /// Outgoing webhooks.
     pub event_webhooks: Vec<Endpoint>,
+    /// What holds for advertising to somebody of whom nothing is known.
+    pub marketing: MarketingDefaults,
 }
 
 impl Api {
@@ -99,6 +104,7 @@ impl Api {
             settings: parts.settings,
             places: Places::default(),
             event_webhooks: Arc::new(parts.event_webhooks),
+            marketing: Arc::new(parts.marketing),
         }
     }
 

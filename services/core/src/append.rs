@@ -1,5 +1,6 @@
 //! Appends events of one thread to their home: one decision and one commit for as many as there are.
 
+use crate::consent::Said;
 use crate::customer_event::Happened;
 use crate::id::{Birth, CustomerId, EventId};
 use crate::pieces::{self, Whole};
@@ -12,10 +13,12 @@ use prost::Message as _;
 use std::collections::{BTreeMap, BTreeSet};
 
 mod thread;
+mod wish;
 
 pub use thread::Confirmation;
 pub(crate) use thread::learn;
 use thread::{confirmations, note_on_thread};
+use wish::wishes_of;
 
 /// An event on its way to the timeline.
 #[derive(Clone, Debug)]
@@ -84,6 +87,8 @@ pub struct Appended {
     pub due: Vec<Moment>,
     /// What is sent back to the peer, once for each event, also when the event comes again.
     pub confirmations: Vec<Confirmation>,
+    /// What the peer wishes, for the ledger of consents, also when the event comes again.
+    pub wishes: Vec<Said>,
     /// Events that took effect, in order.
     pub applied: Vec<EventId>,
     /// Events that had taken effect before.
@@ -108,7 +113,11 @@ pub fn append(state: HomeState, tenant_id: &str, thread: &ThreadKey, arrivals: &
         now,
     };
     let (mut applied, mut repeated, mut dropped) = (Vec::new(), 0, 0);
+    let mut wishes = Vec::new();
     for arrival in arrivals {
+        if !is_wiped(&home, thread.birth, arrival.received_at) {
+            wishes.extend(wishes_of(arrival));
+        }
         if matches!(work.places.get(&arrival.id), Some(Place::At { .. })) {
             repeated += 1;
         } else if is_wiped(&home, thread.birth, arrival.received_at) {
@@ -124,6 +133,7 @@ pub fn append(state: HomeState, tenant_id: &str, thread: &ThreadKey, arrivals: &
         outbox: work.outbox,
         due: work.due,
         confirmations: confirmations(&home, thread, arrivals),
+        wishes,
         home,
         places,
         applied,
@@ -161,6 +171,7 @@ pub fn give_up_pieces(id: CustomerId, record: HomeRecord, now: Moment) -> Option
         outbox: work.outbox,
         due: Vec::new(),
         confirmations: Vec::new(),
+        wishes: Vec::new(),
         home,
         places,
         applied: Vec::new(),

@@ -10,11 +10,13 @@ pub mod disposition;
 mod plan;
 mod policy;
 pub mod receipt;
+mod refuse;
 
 pub use answer::{Next, answered, recover};
 pub use chain::{MAX_CHAIN, is_first, join, leave, waits_in};
 pub use plan::Plan;
 pub use policy::{Leaving, leaving};
+pub use refuse::refuse;
 
 use crate::id::MessageId;
 use crate::time::Moment;
@@ -138,11 +140,7 @@ pub fn begin(record: &DeliveryRecord, id: MessageId, terms: Terms<'_>, now: Mome
     match policy::check(&next, terms, now) {
         policy::Verdict::AsItIs => {}
         policy::Verdict::Alternative(why) => policy::use_alternative(&mut next, now, why),
-        policy::Verdict::Refused(error) => {
-            of(&mut next).error = Some(error.clone());
-            end(&mut next, DeliveryState::Skipped, now, "dispatch", &error.text);
-            return Begin::Lapsed(Box::new(next));
-        }
+        policy::Verdict::Refused(error) => return Begin::Lapsed(Box::new(refuse::refused(next, error, now))),
     }
     gone(attempt(next, id, now, lease), id)
 }

@@ -109,6 +109,10 @@ id!(
     TransactionId, 16, "transaction", "txn_"
 );
 id!(
+    /// An identifier on the suppression list: its shard, 15 bytes of a keyed hash of it.
+    SuppressionId, 16, "suppression", "sup_"
+);
+id!(
     /// Lease of a worker on a delivery: random.
     LeaseToken, 16, "lease", "lea_"
 );
@@ -282,6 +286,14 @@ impl ParkedId {
     }
 
     /// Shard the item lives in.
+    #[must_use]
+    pub const fn shard(self) -> Shard {
+        Shard::new(self.0[0])
+    }
+}
+
+impl SuppressionId {
+    /// Shard the identifier lives in.
     #[must_use]
     pub const fn shard(self) -> Shard {
         Shard::new(self.0[0])

@@ -1,6 +1,6 @@
 //! Names of everything in the store, in one place. One letter for the kind keeps keys short; the shape keeps kinds apart.
 
-use crate::id::{CustomerId, EventId, IdentifierKey, MessageId, hash};
+use crate::id::{CustomerId, EventId, IdentifierKey, MessageId, SuppressionId, hash};
 use crate::port::store::Key;
 use crate::time::Moment;
 use crate::timeline::{SPOT, Spot};
@@ -239,7 +239,43 @@ pub fn credential(account_id: &str) -> Key {
 /// True for records that hold secrets: whoever can read the store's files must not be able to use them.
 #[must_use]
 pub fn is_secret(key: &Key) -> bool {
-    key.first() == Some(&b'z')
+    key.first() == Some(&b'z') || *key == suppression_key()
+}
+
+/// Record `state.v1.ConsentRecord` of an identifier.
+#[must_use]
+pub fn consent(identifier: IdentifierKey) -> Key {
+    key(b'C', &identifier.0)
+}
+
+/// Index of an identifier: number → encoded `state.v1.ConsentFact`; and map: id of a fact → its number.
+#[must_use]
+pub fn consent_history(identifier: IdentifierKey) -> Key {
+    key(b'L', &identifier.0)
+}
+
+/// Record `state.v1.RefusalRecord` of a customer.
+#[must_use]
+pub fn refusal(id: CustomerId) -> Key {
+    key(b'W', &id.0)
+}
+
+/// Record `state.v1.SuppressionRecord`.
+#[must_use]
+pub fn suppression(id: SuppressionId) -> Key {
+    key(b'S', &id.0)
+}
+
+/// Index of a shard: a tenant's suppression list, id → encoded `state.v1.SuppressionRecord`.
+#[must_use]
+pub fn suppressions(tenant_id: &str) -> Key {
+    key(b'S', tenant_id.as_bytes())
+}
+
+/// Record `state.v1.SuppressionKeyRecord`, in shard 0.
+#[must_use]
+pub fn suppression_key() -> Key {
+    Key::from_static(b"S")
 }
 
 /// Record `v1.ProviderTemplates` of an account.

@@ -7,6 +7,7 @@
 pub mod append;
 pub mod cache;
 pub mod confirm;
+pub mod consent;
 pub mod consumer_group;
 pub mod context;
 pub mod credential;

@@ -94,6 +94,14 @@ impl Line {
         self.known().unwrap_or_default()
     }
 
+    /// What each message is measured against. The operator's word on consent holds also while nobody knows the adapter's.
+    pub(crate) fn rules(&self) -> Rules {
+        Rules {
+            marketing: self.shared.settings.marketing.of(&self.account.channel),
+            ..self.limits().rules
+        }
+    }
+
     fn known(&self) -> Option<Limits> {
         self.limits.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -289,6 +297,7 @@ fn limits(account: &Account, capabilities: &Capabilities) -> Limits {
         rules: Rules {
             interval: per_thread.map_or(Duration::ZERO, |rate| Duration::from_secs_f64((1.0 / rate).min(3600.0))),
             window: capabilities.reply_window.clone(),
+            ..Rules::default()
         },
     }
 }

@@ -1,5 +1,6 @@
 //! What can be set about sending.
 
+use omnigate_core::consent::MarketingDefaults;
 use omnigate_core::topology::DEFAULT_PARTITIONS;
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ pub struct Settings {
     /// How long a stop waits for calls in flight, which take up to 30 s; less than the process gives this phase of its
     /// stop. What is cut off is settled by recovery.
     pub drain_within: Duration,
+    /// What holds for advertising to somebody of whom nothing is known.
+    pub marketing: MarketingDefaults,
 }
 
 impl Default for Settings {
@@ -31,6 +34,7 @@ impl Default for Settings {
             calls_at_least: 128,
             calls_at_most: 512,
             drain_within: Duration::from_secs(8),
+            marketing: MarketingDefaults::default(),
         }
     }
 }

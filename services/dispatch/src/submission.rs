@@ -153,7 +153,7 @@ impl Way {
     async fn begin(&self) -> Option<Begun> {
         let shared = &self.line.shared;
         let lease = shared.ports.entropy.bytes();
-        let rules = self.line.limits().rules;
+        let rules = self.line.rules();
         let mut pauses = Pauses::new(FIRST_PAUSE, LONGEST_PAUSE);
         loop {
             match submit::begin(&shared.context(), self.id, &rules, &lease).await {

@@ -2,11 +2,13 @@
 
 mod accounts;
 mod bench;
+mod consent;
 mod customers;
 mod webhooks;
 
 pub use accounts::{Accounts, Authorize};
 pub use bench::{Bench, BenchInbound, BenchOutbound, BenchTimeline};
+pub use consent::{Basis, Consent, GetConsent, Purpose, Reason, Refuse, SetConsent, Status, Suppress, Unsuppress};
 pub use customers::{Conflicts, Customers, MergeCustomers, OneIdentifier, SplitCustomer};
 pub use webhooks::Webhooks;
 
@@ -68,6 +70,9 @@ pub enum Command {
     /// Customers and their timelines.
     #[command(subcommand)]
     Customers(Customers),
+    /// Who may be sent what, and why.
+    #[command(subcommand)]
+    Consent(Consent),
     /// Channel accounts.
     #[command(subcommand)]
     Accounts(Accounts),

@@ -14,7 +14,7 @@ use omnigate_core::keys;
 use omnigate_core::port::broker::{Broker, BrokerError};
 use omnigate_core::port::store::Store;
 use omnigate_core::port::{Clock, Entropy};
-use omnigate_core::protocol::{Ports, gateway};
+use omnigate_core::protocol::{Ports, consent, gateway};
 use omnigate_core::topology::{self, Plan};
 use omnigate_edge::Misfit;
 use omnigate_rpc::page;
@@ -259,6 +259,10 @@ async fn open_store(
     let ports = Ports::new(Arc::clone(&store), Arc::clone(clock), Arc::clone(entropy));
     let ports = Arc::new(ports.sealed_with(keyring));
     gateway::check(&ports.context(), config.broker.partitions).await?;
+    // Made at the first start, when no replica of the store can be behind.
+    consent::hash_key(&ports.context())
+        .await
+        .map_err(gateway::GatewayError::from)?;
     health::watch_store(health, &store);
     Ok(ports)
 }

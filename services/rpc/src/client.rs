@@ -108,6 +108,8 @@ clients! {
     event_webhooks: event_webhook_service_client::EventWebhookServiceClient,
     /// Accounts.
     accounts: account_service_client::AccountServiceClient,
+    /// Consents.
+    consents: consent_service_client::ConsentServiceClient,
     /// Parked items.
     parked: parked_service_client::ParkedServiceClient,
 }

@@ -2,6 +2,7 @@
 
 mod account;
 mod address;
+mod consent;
 mod event_webhook;
 mod node;
 mod overlay;
@@ -18,6 +19,7 @@ mod validate;
 
 pub use account::{Account, App, Limits as AccountLimits, SCOPES, Token};
 pub use address::{Address, Endpoint, LogFormat};
+pub use consent::Consent;
 pub use event_webhook::EventWebhook;
 pub use problem::{ConfigError, Origin, Problem};
 pub use reference::reference;
@@ -56,6 +58,8 @@ section! {
         pub limits: Limits,
         /// What internal services are told.
         pub events: Events,
+        /// Consent to advertising.
+        pub consent: Consent,
         /// Graceful stop.
         pub budgets: Budgets,
         /// Logs.

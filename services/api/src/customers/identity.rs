@@ -25,16 +25,16 @@ use omnigate_rpc::trace;
 use std::collections::BTreeMap;
 
 /// A command of a person, before it is known whether it is a repeated one.
-pub(super) struct Asked<'a> {
-    pub(super) tenant_id: &'a str,
-    pub(super) request_id: String,
+pub(crate) struct Asked<'a> {
+    pub(crate) tenant_id: &'a str,
+    pub(crate) request_id: String,
     body_hash: [u8; 32],
     trace_id: String,
 }
 
 impl<'a> Asked<'a> {
     /// `body` is the request without its id.
-    pub(super) fn new(
+    pub(crate) fn new(
         tenant_id: &'a str,
         request_id: String,
         method: &str,
@@ -60,7 +60,7 @@ impl<'a> Asked<'a> {
         }
     }
 
-    pub(super) fn record(&self, api: &Api) -> CommandRecord {
+    pub(crate) fn record(&self, api: &Api) -> CommandRecord {
         CommandRecord {
             body_hash: bytes::Bytes::copy_from_slice(&self.body_hash),
             name: TransactionId(api.ports.entropy.bytes()).to_bytes(),
@@ -125,7 +125,7 @@ impl Api {
         Ok(checks.collect())
     }
 
-    pub(super) async fn remember(&self, asked: &Asked<'_>, record: CommandRecord) -> Result<CommandRecord, Problem> {
+    pub(crate) async fn remember(&self, asked: &Asked<'_>, record: CommandRecord) -> Result<CommandRecord, Problem> {
         let stands = remember(&self.context(), asked.tenant_id, &asked.request_id, record).await;
         stands.map_err(|refused| problems::not_done(&refused))
     }
@@ -330,7 +330,7 @@ pub(super) fn to_conflict((survivor, loser, record): Found) -> Conflict {
     }
 }
 
-fn canonical_of(identifier: &Identifier, field: &'static str) -> Result<Identifier, Problem> {
+pub(crate) fn canonical_of(identifier: &Identifier, field: &'static str) -> Result<Identifier, Problem> {
     identifier::canonical(identifier).map_err(|error| Problem::invalid(field, error.to_string()))
 }
 

@@ -125,6 +125,7 @@ impl Gateway {
             stop: stop.clone(),
             settings,
             event_webhooks: vec![event_webhook()],
+            marketing: omnigate_core::consent::MarketingDefaults::default(),
         });
         Process {
             api: Arc::new(api),

@@ -1,13 +1,11 @@
 //! Law and wishes, checked at the moment of sending: what the peer refused, and the provider's reply window.
 
 use super::{Terms, note, of, receipt};
+use crate::consent;
 use crate::time::Moment;
 use crate::window;
 use omnigate_proto::state::v1::DeliveryRecord;
 use omnigate_proto::v1::{Delivery, ErrorClass, Identifier, Message, Part, Purpose, SendError, part::Content};
-
-/// Topic that a peer who wants no advertising opted out of.
-const MARKETING: &str = "marketing";
 
 /// Whether a message may leave.
 pub(super) enum Verdict {
@@ -15,12 +13,6 @@ pub(super) enum Verdict {
     /// Its alternative may, because of this.
     Alternative(&'static str),
     Refused(SendError),
-}
-
-/// True for the topic of advertising and for the one without a name, which is everything (`STOP` at Twilio, an account that
-/// sets no topic). Whether answers still reach such a peer the provider decides.
-fn is_about_marketing(topic: &str) -> bool {
-    topic == MARKETING || topic.is_empty()
 }
 
 /// Looks at a message of which nothing has left.
@@ -32,9 +24,10 @@ pub(super) fn check(record: &DeliveryRecord, terms: Terms<'_>, now: Moment) -> V
         return Verdict::AsItIs;
     }
     let message = delivery.message.as_ref();
-    let is_marketing = message.is_some_and(|message| message.purpose() == Purpose::Marketing);
-    let refused = thread.refused.iter().any(|refused| is_about_marketing(&refused.topic));
-    if is_marketing && refused {
+    let purpose = message.map_or(Purpose::Service, Message::purpose);
+    // Known without a look into the store, and so decided before one; the other layers are asked by the protocol.
+    let is_refused = |topic: &str| consent::purposes_of(topic).contains(&purpose);
+    if thread.refused.iter().any(|refused| is_refused(&refused.topic)) {
         return Verdict::Refused(SendError {
             class: ErrorClass::Refused.into(),
             provider_code: "opted_out".to_owned(),

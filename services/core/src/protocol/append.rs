@@ -1,6 +1,7 @@
 //! Puts the events of one thread on its timeline, once each, in order.
 
 use super::confirm::Due;
+use super::consent;
 use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop, found_record};
 use super::identity::find;
 use super::outbox::Outgoing;
@@ -70,6 +71,7 @@ pub async fn apply(context: &Context<'_>, arrivals: &[Arrival]) -> Result<Applie
             context.cache.forget_owner(identifier::key(tenant_id, &peer.identifier));
             continue;
         };
+        consent::record_wishes(context, &first.event.tenant_id, &peer.identifier, &appended.wishes).await?;
         let due = |confirmation| Due {
             tenant_id: first.event.tenant_id.clone(),
             thread: ThreadId::new(

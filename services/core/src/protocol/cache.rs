@@ -3,13 +3,14 @@
 
 use super::context::Loaded;
 use super::resolve::Owner;
+use crate::consent::suppression::HashKey;
 use crate::id::{CustomerId, IdentifierKey, MessageId};
 use crate::time::Moment;
 use omnigate_proto::state::v1::{DeliveryRecord, HomeRecord};
 use prost::Message as _;
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// Most threads a home may have to be worth keeping; larger ones would make the cache's size unbounded.
@@ -29,6 +30,8 @@ pub struct Cache {
     homes: Mutex<Recent<CustomerId, Loaded<Arc<HomeRecord>>>>,
     deliveries: Mutex<Recent<MessageId, Loaded<Arc<DeliveryRecord>>>>,
     apart: Mutex<Recent<(CustomerId, CustomerId), Moment>>,
+    /// Never changes once it is made.
+    hash_key: OnceLock<HashKey>,
 }
 
 impl Cache {
@@ -40,7 +43,19 @@ impl Cache {
             homes: Mutex::new(Recent::new(capacity)),
             deliveries: Mutex::new(Recent::new(capacity.div_ceil(FEWER))),
             apart: Mutex::new(Recent::new(capacity.div_ceil(FEWER))),
+            hash_key: OnceLock::new(),
         }
+    }
+
+    /// What the suppression list hashes identifiers with.
+    pub(super) fn hash_key(&self) -> Option<HashKey> {
+        self.hash_key.get().copied()
+    }
+
+    /// Keeps it.
+    pub(super) fn keep_hash_key(&self, key: HashKey) {
+        // Whoever was faster has kept the same.
+        self.hash_key.set(key).ok();
     }
 
     /// The owner as it was.

@@ -5,6 +5,7 @@ use super::entries::{Interval, View};
 use super::identity::load;
 use super::walk::Walk;
 use crate::append::learn;
+use crate::consent::ThreadWord;
 use crate::id::{CustomerId, ThreadId, TransactionId};
 use crate::identifier;
 use crate::identity::{self, Shown};
@@ -43,6 +44,37 @@ async fn owner(
     identifier: &Identifier,
     from: CustomerId,
 ) -> Result<Option<Whole>, StoreError> {
+    let Some((id, loaded)) = owning(context, tenant_id, identifier, from).await? else {
+        return Ok(None);
+    };
+    let version = loaded.stamp.map(|stamp| data_encoding::HEXLOWER.encode(&stamp.0));
+    let record = loaded.value.unwrap_or_default();
+    let homes = homes(context, &record).await?;
+    Ok(Some(Whole {
+        id,
+        record,
+        version: version.unwrap_or_default(),
+        homes,
+    }))
+}
+
+/// The record of an identifier's owner, looked for from a record that once owned it; no more of it is read.
+pub(super) async fn present(
+    context: &Context<'_>,
+    tenant_id: &str,
+    identifier: &Identifier,
+    from: CustomerId,
+) -> Result<Option<(CustomerId, CustomerRecord)>, StoreError> {
+    let found = owning(context, tenant_id, identifier, from).await?;
+    Ok(found.and_then(|(id, loaded)| Some((id, loaded.value?))))
+}
+
+async fn owning(
+    context: &Context<'_>,
+    tenant_id: &str,
+    identifier: &Identifier,
+    from: CustomerId,
+) -> Result<Option<(CustomerId, Loaded<CustomerRecord>)>, StoreError> {
     let mut at = from;
     for _ in 0..MAX_FORWARDS {
         let loaded = load(context, at).await?;
@@ -54,15 +86,9 @@ async fn owner(
             Shown::Gone(next) => at = next,
             Shown::Nothing => return Ok(None),
             Shown::Here(members) => {
-                let record = CustomerRecord { members, ..record };
-                let version = loaded.stamp.map(|stamp| data_encoding::HEXLOWER.encode(&stamp.0));
-                let homes = homes(context, &record).await?;
-                return Ok(Some(Whole {
-                    id: at,
-                    record,
-                    version: version.unwrap_or_default(),
-                    homes,
-                }));
+                let stamp = loaded.stamp;
+                let value = Some(CustomerRecord { members, ..record });
+                return Ok(Some((at, Loaded { stamp, value })));
             }
         }
     }
@@ -191,6 +217,25 @@ impl Whole {
             let of_member = threads.iter().filter(move |thread| thread.birth == member.birth);
             of_member.map(move |thread| (member, thread))
         })
+    }
+
+    /// The identifiers that are owned.
+    pub fn owned(&self) -> impl Iterator<Item = &Identifier> {
+        self.identifiers().filter_map(|member| member.identifier.as_ref())
+    }
+
+    /// What was refused in the threads of an identifier on a channel, through one account or any.
+    #[must_use]
+    pub fn thread_words(&self, identifier: &Identifier, channel: &str, account_id: &str) -> Vec<ThreadWord> {
+        let of_identifier = self.threads().filter(|(member, thread)| {
+            let through = account_id.is_empty() || thread.account_id == account_id;
+            member.identifier.as_ref() == Some(identifier) && thread.channel == channel && through
+        });
+        let words = of_identifier.map(|(_, thread)| ThreadWord {
+            account_id: thread.account_id.clone(),
+            refused: thread.refused.clone(),
+        });
+        words.collect()
     }
 
     /// The intervals of births that are this customer's, by home.

@@ -1,15 +1,19 @@
 //! Submits messages: becomes the only submitter of an attempt, records what the provider answered, gives up what was lost.
 
+mod gate;
+
 use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop, found_record};
 use super::delivery::{Chain, Change, Changed, cached, change, load};
 use super::outbox::Outgoing;
 use super::receipt;
 use super::resolve::{expect_record, put};
+use crate::consent::MarketingDefault;
 use crate::delivery::{self, Begin, Next, Submission, Terms};
 use crate::id::{EventId, MessageId, hash};
 use crate::keys;
 use crate::shard::Shard;
 use crate::time::Moment;
+use gate::Claimed;
 use omnigate_proto::state::v1::{DeliveryRecord, ProviderPointer, ThreadRecord};
 use omnigate_proto::v1::{DeliveryState, ReplyWindowRule, SendAccepted, SendError};
 use std::sync::Arc;
@@ -35,6 +39,8 @@ pub struct Rules {
     pub interval: Duration,
     /// When a peer may be written to; `None` when always.
     pub window: Option<ReplyWindowRule>,
+    /// What holds for advertising to a peer of whom nothing is known.
+    pub marketing: MarketingDefault,
 }
 
 /// Becomes the submitter of the message's next piece if it may go now. `lease` is fresh and random for every attempt; who calls again after an error names the same, so that an
@@ -62,8 +68,16 @@ pub async fn begin(context: &Context<'_>, id: MessageId, rules: &Rules, lease: &
                 if quiet_until > now && is_certain {
                     return Ok(Begun::NotYet(quiet_until));
                 }
-                if quiet_until <= now && loaded.replace(context, id, &record).await? {
-                    return Ok(Begun::Go(record, submission));
+                if quiet_until <= now {
+                    match gate::claim(context, id, &loaded, &record, rules).await? {
+                        Claimed::Taken => return Ok(Begun::Go(record, submission)),
+                        Claimed::Refused(error) => {
+                            if let Some(changed) = refuse(context, id, lease, &error).await? {
+                                return Ok(Begun::Lapsed(Box::new(changed)));
+                            }
+                        }
+                        Claimed::Overtaken => {}
+                    }
                 }
             }
             // What is remembered may be stale: only what stands in the store says no.
@@ -88,6 +102,19 @@ pub async fn begin(context: &Context<'_>, id: MessageId, rules: &Rules, lease: &
         }
     }
     Err(Stop::Contended(MAX_TRIES))
+}
+
+/// Ends a message that must not leave; `None` when it is not this submitter's any more.
+async fn refuse(
+    context: &Context<'_>,
+    id: MessageId,
+    lease: &[u8; 16],
+    error: &SendError,
+) -> Result<Option<Changed>, Stop> {
+    change(context, id, |record, _, now| {
+        delivery::refuse(record, lease, error, now).map(ended)
+    })
+    .await
 }
 
 /// Until when the thread has to rest; an attempt of our own that has begun does not wait.

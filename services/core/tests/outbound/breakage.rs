@@ -67,11 +67,15 @@ pub(crate) enum Breakage {
     ConfirmedAnew,
     /// What somebody did is acknowledged before it took effect and was confirmed.
     ActAckedEarly,
+    /// What somebody opted out of is not kept in the ledger of consents.
+    LedgerForgotten,
+    /// Who is put on the suppression list is not kept there.
+    SuppressionForgotten,
 }
 
 impl Breakage {
     /// All that break something.
-    pub(crate) const ALL: [Self; 31] = [
+    pub(crate) const ALL: [Self; 33] = [
         Self::BeginUnguarded,
         Self::LeaseForgotten,
         Self::AnswerUnguarded,
@@ -103,5 +107,7 @@ impl Breakage {
         Self::OriginalLeaves,
         Self::ConfirmedAnew,
         Self::ActAckedEarly,
+        Self::LedgerForgotten,
+        Self::SuppressionForgotten,
     ];
 }

@@ -1,13 +1,16 @@
 //! What must hold once everything has come to rest.
 
-use crate::oracle::{Oracle, Receipted};
+use crate::oracle::{Oracle, Receipted, TENANT};
+use crate::people;
 use crate::provider::Provider;
+use omnigate_core::consent::{refused_by_event, standing};
 use omnigate_core::delivery::receipt::{further, is_proven};
 use omnigate_core::delivery::{has_ended, state_of};
 use omnigate_core::id::MessageId;
+use omnigate_core::{identifier, keys};
 use omnigate_proto::state::v1::DeliveryRecord;
 use omnigate_proto::v1::part::Content;
-use omnigate_proto::v1::{DeliveryState, Message};
+use omnigate_proto::v1::{DeliveryState, Message, Purpose};
 use std::collections::BTreeMap;
 
 /// Complains about the first promise that is not kept.
@@ -17,7 +20,8 @@ pub(crate) fn judge(oracle: &mut Oracle, provider: &Provider) {
         .and_then(|()| receipts_count(oracle))
         .and_then(|()| in_order(oracle, provider))
         .and_then(|()| everything_is_published(oracle))
-        .and_then(|()| wishes_are_confirmed(oracle));
+        .and_then(|()| wishes_are_confirmed(oracle))
+        .and_then(|()| wishes_are_in_the_ledger(oracle));
     if let Err(complaint) = found {
         oracle.complain(complaint);
     }
@@ -176,6 +180,20 @@ fn wishes_are_confirmed(oracle: &Oracle) -> Kept {
     sent.sort();
     expected.sort();
     ensure(sent == expected, || format!("confirmed are {sent:?}, not {expected:?}"))
+}
+
+/// Who stands as refused in a thread stands so in the ledger.
+fn wishes_are_in_the_ledger(oracle: &Oracle) -> Kept {
+    let refused = oracle.stands.iter().filter(|(_, stands)| stands.refused_by.is_some());
+    for ((account, peer), _) in refused {
+        let key = keys::consent(identifier::key(TENANT, &people::peer(*account, *peer)));
+        let ledger = oracle.ledgers.get(&key).cloned().unwrap_or_default();
+        let fact = standing(&ledger, "telegram", Purpose::Marketing);
+        ensure(fact.is_some_and(refused_by_event), || {
+            format!("what {peer} of account {account} refused is not in the ledger")
+        })?;
+    }
+    Ok(())
 }
 
 fn everything_is_published(oracle: &Oracle) -> Kept {

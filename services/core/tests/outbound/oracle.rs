@@ -11,8 +11,8 @@ use omnigate_core::keys;
 use omnigate_core::port::store::{Commit, Write};
 use omnigate_core::shard::Shard;
 use omnigate_core::time::Moment;
-use omnigate_proto::state::v1::{DeliveryRecord, HomeRecord};
-use omnigate_proto::v1::{CustomerEvent, DeliveryState, UnknownPolicy};
+use omnigate_proto::state::v1::{ConsentRecord, DeliveryRecord, HomeRecord};
+use omnigate_proto::v1::{CustomerEvent, DeliveryState, ErrorClass, UnknownPolicy};
 use prost::Message as _;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -47,6 +47,10 @@ pub(crate) struct Oracle {
     pub to_confirm: Vec<String>,
     /// Messages with an alternative of which the provider said that their window is closed, and we wrote it down.
     pub told_closed: BTreeSet<MessageId>,
+    /// Who was put on the suppression list, and since when that is known; `None` while it is under way.
+    pub suppressed: BTreeMap<Thread, Option<Moment>>,
+    /// What stands in the ledgers, by key.
+    pub ledgers: BTreeMap<Bytes, ConsentRecord>,
     /// Whether the provider has reply windows.
     pub has_windows: bool,
     submitted: BTreeSet<(MessageId, u32, u32)>,
@@ -177,6 +181,10 @@ impl Oracle {
                     let numbers = numbered.remove(&home).unwrap_or_default();
                     self.home(home, HomeRecord::decode(value.clone()).unwrap(), &numbers);
                 }
+                Write::Put { key, value } if key[0] == b'C' => {
+                    self.ledgers
+                        .insert(key.clone(), ConsentRecord::decode(value.clone()).unwrap());
+                }
                 Write::Insert { key, member, .. } if key[0] == b't' => {
                     self.took_effect(keys::read_timeline_member(member).unwrap().1);
                 }
@@ -239,6 +247,15 @@ impl Oracle {
 /// What a delivery may not do.
 fn went_back(before: &DeliveryRecord, next: &DeliveryRecord) -> Option<String> {
     let (old, new) = (before.delivery.as_ref()?, next.delivery.as_ref()?);
+    // An attempt that the last look before sending forbids is withdrawn.
+    let withdrawn = new
+        .error
+        .as_ref()
+        .is_some_and(|error| error.class() == ErrorClass::Refused)
+        && has_ended(new.state());
+    if withdrawn && new.attempts + 1 == old.attempts && old.state() == DeliveryState::Submitting {
+        return None;
+    }
     if new.attempts < old.attempts || new.pieces.len() < old.pieces.len() {
         return Some("forgot an attempt".into());
     }

@@ -53,6 +53,8 @@ pub(crate) struct Stands {
     pub opened: Option<Moment>,
     /// The act that opted out.
     pub refused_by: Option<usize>,
+    /// True once an act opted out: the ledger hears of what is taken back a moment later than the thread.
+    pub was_refused: bool,
 }
 
 pub(crate) fn rule() -> ReplyWindowRule {
@@ -152,6 +154,7 @@ impl Oracle {
             Deed::Writes => stands.opened = stands.opened.max(Some(received_at)),
             Deed::OptsOut if stands.refused_by.is_none() => {
                 stands.refused_by = Some(act.number);
+                stands.was_refused = true;
                 self.to_confirm.push(act.confirmation());
             }
             Deed::OptsOut => {}
@@ -191,7 +194,8 @@ impl Oracle {
             return None;
         }
         let unfounded = match one.error.as_ref()?.provider_code.as_str() {
-            "opted_out" => stands.refused_by.is_none() || message.purpose() != Purpose::Marketing,
+            "opted_out" => !stands.was_refused || message.purpose() != Purpose::Marketing,
+            "suppressed" => !thread_of(next).is_some_and(|thread| self.suppressed.contains_key(&thread)),
             "window_closed" => !closed || message.alternative.is_some() || window::needs_none(message),
             _ => false,
         };

@@ -23,11 +23,11 @@ use omnigate_core::protocol::delivery::Changed;
 use omnigate_core::protocol::outbox::{Outbox, Outgoing, flush, left_over};
 use omnigate_core::protocol::send::{self, NotAccepted};
 use omnigate_core::protocol::submit::{self, Answer, Begun};
-use omnigate_core::protocol::{self, Context, Stop, append, confirm, receipt};
+use omnigate_core::protocol::{self, Context, Stop, append, confirm, consent, receipt};
 use omnigate_core::shard::Shard;
 use omnigate_core::time::Moment;
-use omnigate_proto::state::v1::{DeliveryRecord, HomeRecord};
-use omnigate_proto::v1::{ErrorClass, Event, Receipt, event::Kind};
+use omnigate_proto::state::v1::{DeliveryRecord, HomeRecord, SuppressionCause};
+use omnigate_proto::v1::{ErrorClass, Event, Receipt, SuppressionReason, event::Kind};
 use prost::Message as _;
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -72,6 +72,9 @@ impl Process {
 
     /// The api: accepts until it has an answer.
     pub(crate) async fn call(self: Arc<Self>, call: Call) -> Result<(), Stop> {
+        if call.suppresses {
+            self.suppress((call.account, call.peer)).await;
+        }
         let request = call.request(self.sim.now());
         loop {
             match send::accept(&self.context(), &request).await {
@@ -91,6 +94,29 @@ impl Process {
                     return Ok(());
                 }
             }
+        }
+    }
+
+    /// Puts somebody on the suppression list, until that is known to have happened.
+    async fn suppress(&self, thread: (usize, usize)) {
+        self.sim.oracle().suppressed.entry(thread).or_default();
+        let peer = people::peer(thread.0, thread.1);
+        let cause = SuppressionCause {
+            reason: SuppressionReason::Manual.into(),
+            at_ms: 1,
+            ..SuppressionCause::default()
+        };
+        loop {
+            let id = consent::id(&self.context(), TENANT, &peer).await;
+            if let Ok(id) = id
+                && consent::suppress(&self.context(), TENANT, id, &cause).await.is_ok()
+            {
+                let now = self.sim.now();
+                self.sim.say(|| format!("{thread:?} is on the suppression list"));
+                self.sim.oracle().suppressed.insert(thread, Some(now));
+                return;
+            }
+            pause().await;
         }
     }
 
@@ -156,6 +182,7 @@ impl Process {
     async fn submit(&self, record: &DeliveryRecord, submission: &Submission, began: Moment) -> Answer {
         let not_sent = || failed(0, ErrorClass::NotSent);
         let (id, piece, attempt) = (submission.id, submission.piece, submission.attempt);
+        self.check_list(record, submission, began);
         pause().await;
         if self.sim.chance(self.sim.faults().unconfirmed) {
             return not_sent();
@@ -193,6 +220,19 @@ impl Process {
         Answer {
             piece_count: count,
             outcome,
+        }
+    }
+
+    /// Nothing is begun for somebody who was known to be on the suppression list before.
+    fn check_list(&self, record: &DeliveryRecord, submission: &Submission, began: Moment) {
+        let peer = record.delivery.as_ref().unwrap().peer.as_ref().unwrap();
+        let mut oracle = self.sim.oracle();
+        let mut listed = oracle
+            .suppressed
+            .iter()
+            .filter(|(thread, at)| people::peer(thread.0, thread.1) == *peer && at.is_some_and(|at| at < began));
+        if submission.piece == 0 && listed.next().is_some() {
+            oracle.complain(format!("{} leaves for somebody who is suppressed", submission.id));
         }
     }
 

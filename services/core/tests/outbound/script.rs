@@ -28,6 +28,8 @@ pub(crate) struct Call {
     /// Taken back after it was accepted.
     pub regretted: bool,
     pub advertises: bool,
+    /// Its peer is put on the suppression list before.
+    pub suppresses: bool,
     pub kind: Kind,
 }
 
@@ -59,6 +61,7 @@ pub(crate) fn draw(rng: &mut Rng) -> Vec<Call> {
             lasts: rng.pick(&[LONG, LONG, LONG, Duration::from_secs(40)]),
             regretted: rng.per_mille(150),
             advertises: rng.per_mille(400),
+            suppresses: rng.per_mille(60),
             kind: rng.pick(&[
                 Kind::Text,
                 Kind::Text,

@@ -222,6 +222,8 @@ impl SimStore {
                 commit.write.retain(|write| !inserts(write, b'w'));
             }
             Breakage::EarlyReceiptsForgotten => commit.write.iter_mut().for_each(forget_early),
+            Breakage::LedgerForgotten => commit.write.retain(|write| !is_about(write, b"CL")),
+            Breakage::SuppressionForgotten => commit.write.retain(|write| !is_about(write, b"S")),
             Breakage::WishForgotten => commit.write.iter_mut().for_each(forget_wishes),
             Breakage::AlternativeForgotten if state == Some(DeliveryState::Deferred) => {
                 commit.write.iter_mut().for_each(forget_alternative);
@@ -267,6 +269,16 @@ impl SimStore {
 
 fn inserts(write: &Write, kind: u8) -> bool {
     matches!(write, Write::Insert { key, .. } if key[0] == kind)
+}
+
+/// True for what is written under keys of these kinds, but for keys without an id.
+fn is_about(write: &Write, kinds: &[u8]) -> bool {
+    match write {
+        Write::Put { key, .. } | Write::Insert { key, .. } | Write::SetField { key, .. } => {
+            key.len() > 1 && kinds.contains(&key[0])
+        }
+        _ => false,
+    }
 }
 
 fn forget_wishes(write: &mut Write) {

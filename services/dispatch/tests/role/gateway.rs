@@ -10,7 +10,7 @@ use omnigate_core::protocol::{self, Context, Ports, publish};
 use omnigate_dispatch::{Dispatch, Metrics, Parts, Settings};
 use omnigate_proto::state::v1::DeliveryRecord;
 use omnigate_proto::v1::{
-    DeliveryState, Evidence, Identifier, Lane, Message, Part, SendRequest, Text, UnknownPolicy, part,
+    DeliveryState, Evidence, Identifier, Lane, Message, Part, Purpose, SendRequest, Text, UnknownPolicy, part,
 };
 use omnigate_rpc::v1::adapter_service_server::AdapterService;
 use std::sync::Arc;
@@ -165,7 +165,9 @@ pub(crate) async fn eventually<F: Future<Output = bool>>(holds: impl Fn() -> F) 
     }
 }
 
+/// A message of one text; one that begins with `ad` advertises.
 fn message(text: &str) -> Message {
+    let advertises = text.starts_with("ad");
     let text = Text {
         text: text.into(),
         ..Text::default()
@@ -173,6 +175,12 @@ fn message(text: &str) -> Message {
     let content = Some(part::Content::Text(text));
     Message {
         parts: vec![Part { content }],
+        purpose: if advertises {
+            Purpose::Marketing
+        } else {
+            Purpose::Service
+        }
+        .into(),
         ..Message::default()
     }
 }

@@ -9,6 +9,7 @@ mod gateway;
 use adapter::{Act, FakeAdapter};
 use gateway::{Gateway, eventually, text};
 use omnigate_core::account::Limits;
+use omnigate_core::consent::{MarketingDefault, MarketingDefaults};
 use omnigate_core::keys;
 use omnigate_core::port::broker::{Broker as _, Publication};
 use omnigate_core::topology;
@@ -86,6 +87,31 @@ async fn without_a_durable_intent_nobody_is_called() {
     let third = gateway.send("three", "44").await;
     gateway.until(third, DeliveryState::Sent).await;
     assert!(gateway.record(second).await.delivery.unwrap().attempts <= 1);
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_advertising_needs_consent_it_is_refused_without_a_call() {
+    let gateway = Gateway::new();
+    let adapter = FakeAdapter::new(&gateway.broker, 1);
+    let settings = Settings {
+        marketing: MarketingDefaults {
+            by_channel: [("telegram".to_owned(), MarketingDefault::Required)].into(),
+            ..MarketingDefaults::default()
+        },
+        ..Settings::default()
+    };
+    let running = gateway.dispatch_with(adapter.clone(), Limits::default(), settings);
+    let refused = gateway.send("ad", "42").await;
+    gateway.until(refused, DeliveryState::Skipped).await;
+    let error = gateway.record(refused).await.delivery.unwrap().error.unwrap();
+    assert_eq!(
+        (error.class(), error.provider_code.as_str()),
+        (ErrorClass::Refused, "no_consent")
+    );
+    let answer = gateway.send("answer", "42").await;
+    gateway.until(answer, DeliveryState::Sent).await;
+    assert_eq!(adapter.count(), 1);
     running.stop().await;
 }
 

@@ -195,6 +195,7 @@ fn dispatch(inside: &Arc<Inside>, roles: &RoleSet, adapters: &AdapterPort) -> Re
     let settings = omnigate_dispatch::Settings {
         partitions: inside.config.broker.partitions,
         drain_within: inside.drain(Phase::InFlight),
+        marketing: inside.config.consent.marketing_defaults(),
         ..omnigate_dispatch::Settings::default()
     };
     let dispatch = Arc::new(Dispatch::new(parts, Arc::clone(&inside.directory), settings));
@@ -316,6 +317,7 @@ fn api(
             ..omnigate_api::Settings::default()
         },
         event_webhooks: inside.config.event_webhooks(),
+        marketing: inside.config.consent.marketing_defaults(),
     }));
     let announcing = Arc::clone(&api);
     supervise(&inside.stop, Phase::Flush, "api", restart(), move |token| {
@@ -333,6 +335,7 @@ fn api(
         .event(Arc::clone(&api))
         .event_webhook(Arc::clone(&api))
         .account(Arc::clone(&api))
+        .consent(Arc::clone(&api))
         .parked(api);
     inside.serve("api", listener, services, Phase::Intake);
     Ok(())

@@ -56,6 +56,8 @@ services! {
     event_webhook: event_webhook_service_server::EventWebhookService by EventWebhookServiceServer,
     /// Accounts.
     account: account_service_server::AccountService by AccountServiceServer,
+    /// Consents.
+    consent: consent_service_server::ConsentService by ConsentServiceServer,
     /// Parked items.
     parked: parked_service_server::ParkedService by ParkedServiceServer,
 }

@@ -349,7 +349,7 @@ fn sample(key: &str, kind: &str) -> toml::Value {
         }
         ("event_webhooks.<id>.events", _) => "[\"entry_added\"]",
         ("log.level", _) => "\"debug\"",
-        ("tokens.0.account" | "accounts.<id>.app", _) => "\"a\"",
+        ("tokens.0.account" | "accounts.<id>.app" | "accounts.<id>.channel" | "apps.<id>.channel", _) => "\"a\"",
         ("tokens.0.scopes", _) => "[\"read\"]",
         (_, "true or false") => "true",
         (_, "a number") => "1.5",
@@ -357,6 +357,7 @@ fn sample(key: &str, kind: &str) -> toml::Value {
         (_, "a secret") => &format!("\"0123456789abcdef of {key}\""),
         (_, "64 hex digits") => &format!("\"{}\"", "ab".repeat(32)),
         (_, "\"text\" or \"json\"") => "\"json\"",
+        (_, "\"allowed\" or \"required\"") => "\"required\"",
         (_, "\"builtin\" or \"grpc://host:port\"") => "\"grpc://h:1\"",
         (_, kind) if kind.starts_with("a whole number") => "3",
         (_, kind) if kind.starts_with("an address") => "\"h:1\"",
@@ -368,7 +369,7 @@ fn sample(key: &str, kind: &str) -> toml::Value {
 /// Key paths of all values in a table, as the reference writes them.
 fn keys(table: &toml::Table, beneath: &str, all: &mut BTreeSet<String>) {
     for (name, value) in table {
-        let name = if ["accounts", "apps", "event_webhooks"].contains(&beneath) {
+        let name = if ["accounts", "apps", "consent.channels", "event_webhooks"].contains(&beneath) {
             "<id>"
         } else {
             name
@@ -558,4 +559,20 @@ fn some_roles_alone_need_broker_store_and_each_others_addresses() {
         Ok(())
     );
     assert!(check_roles(&config, &RoleSet::new()).is_err());
+}
+
+#[test]
+fn consent_has_a_default_for_all_channels_and_for_one() {
+    use omnigate_core::consent::MarketingDefault::{Allowed, Required};
+    let defaults = loaded("", &[]).consent.marketing_defaults();
+    assert_eq!(defaults.of("sms"), Allowed);
+    let text = "consent.channels.telegram = \"required\"\n[accounts.shop]\nchannel = \"telegram\"";
+    let defaults = loaded(text, &[]).consent.marketing_defaults();
+    assert_eq!((defaults.of("telegram"), defaults.of("sms")), (Required, Allowed));
+    let all = [("OMNIGATE__CONSENT__MARKETING_DEFAULT", "required")];
+    assert_eq!(loaded("", &all).consent.marketing_defaults().of("sms"), Required);
+    let said = problems("consent.marketing_default = \"maybe\"", &[]);
+    assert!(said.contains("\"allowed\" or \"required\""), "{said}");
+    let said = problems("consent.channels.sns = \"required\"", &[]);
+    assert!(said.contains("no account has channel \"sns\""), "{said}");
 }

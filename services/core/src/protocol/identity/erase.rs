@@ -14,6 +14,7 @@ use crate::identity::veil::{is_veiled, veil, veiled};
 use crate::identity::{self, built_in, built_in_of, is_held};
 use crate::keys::{self, Timer};
 use crate::port::store::{Expect, Query, Shape, StoreError, Write};
+use crate::protocol::consent;
 use crate::protocol::context::{Context, Ended, Loaded, MAX_TRIES, Stop, as_range, as_record};
 use crate::protocol::entries::Interval;
 use crate::protocol::park;
@@ -196,8 +197,10 @@ pub(super) async fn sweep(
             None => stands,
         };
         wipe(context, member).await?;
-        if built_in_of(identifier).is_none() && is_held(member) {
-            clear(context, tenant_id, identifier, &member.birth).await?;
+        match built_in_of(identifier).filter(|_| is_held(member)) {
+            Some(id) => consent::forget_refusal(context, id).await?,
+            None if is_held(member) => clear(context, tenant_id, identifier, &member.birth).await?,
+            None => {}
         }
     }
     Ok(())
@@ -334,6 +337,8 @@ async fn deliveries_gone(
 async fn clear(context: &Context<'_>, tenant_id: &str, identifier: &Identifier, birth: &[u8]) -> Result<(), Stop> {
     let key = identifier::key(tenant_id, identifier);
     context.cache.forget_owner(key);
+    // Before the claim is freed, so that whoever dies in between finds both to do.
+    consent::forget(context, tenant_id, identifier, birth).await?;
     let free = |claim: Option<&Claim>, now: Moment| {
         let is_theirs = claim.is_some_and(|claim| claim.birth == birth);
         // What was received in the same millisecond is older, too.
