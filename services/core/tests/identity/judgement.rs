@@ -8,7 +8,7 @@ use crate::told::TENANT;
 use crate::world::{alone, last_worker};
 use omnigate_core::id::CustomerId;
 use omnigate_core::identifier::{cap, key, text};
-use omnigate_core::identity::{built_in, built_in_of, is_held};
+use omnigate_core::identity::{built_in, built_in_of, has_room, is_held};
 use omnigate_core::protocol::identity::{erase, find, recover};
 use omnigate_core::protocol::read;
 use omnigate_core::time::Moment;
@@ -72,7 +72,7 @@ pub(crate) fn judge(sim: &Arc<Sim>, scenario: Scenario) -> Result<(), String> {
         shows.push((*id, alone(shown(&last, &whole))?));
     }
     messages(&sim.oracle(), scenario, &views, &shows)?;
-    linked(&sim.oracle(), scenario, &owners)
+    linked(&sim.oracle(), scenario, &owners, &views)
 }
 
 /// Records are settled, numbered and within their limits.
@@ -186,7 +186,12 @@ fn is_wiped(oracle: &Oracle, via: &Identifier, at: Moment) -> bool {
 }
 
 /// Where nothing keeps people apart, one message makes one customer.
-fn linked(oracle: &Oracle, scenario: Scenario, owners: &BTreeMap<String, CustomerId>) -> Result<(), String> {
+fn linked(
+    oracle: &Oracle,
+    scenario: Scenario,
+    owners: &BTreeMap<String, CustomerId>,
+    views: &Views,
+) -> Result<(), String> {
     let apart = oracle.conflicts || oracle.taken_apart || oracle.refused || !oracle.erasures.is_empty();
     let commanded = scenario
         .iter()
@@ -195,8 +200,14 @@ fn linked(oracle: &Oracle, scenario: Scenario, owners: &BTreeMap<String, Custome
         return Ok(());
     }
     for (name, about) in scenario {
-        let of: BTreeSet<_> = about.iter().map(|name| owners.get(&text_of(name))).collect();
-        if of.len() != 1 {
+        let of: BTreeSet<_> = about.iter().filter_map(|name| owners.get(&text_of(name))).collect();
+        // One that nobody has is one too many for the customer of the others.
+        let too_many = |name: &&str| {
+            let named = identifier(name);
+            let room = |id: &CustomerId| views.get(id).is_some_and(|members| has_room(members, &named));
+            owners.contains_key(&text_of(name)) || !of.iter().any(|id| room(id))
+        };
+        if of.len() != 1 || !about.iter().all(too_many) {
             return Err(format!("{name} has not made one customer of {about:?}"));
         }
     }

@@ -96,6 +96,30 @@ fn a_merge_never_changes_where_a_reply_goes() {
     }
 }
 
+/// Segment: an identifier beyond a cap is demoted; the message is nobody else's for it.
+#[test]
+fn a_number_too_many_is_nobody_s_and_the_message_stays_where_it_belongs() {
+    for loses in [false, true] {
+        let world = World::new(loses);
+        let numbers: Vec<String> = (1..=4).map(|number| format!("phone//+8490000000{number}")).collect();
+        for (id, number) in numbers.iter().enumerate() {
+            let event = message("shop", "zalo_uid/oa/7", &[number], &id.to_string());
+            told(&world, event);
+        }
+        let customer = whole(&world, "zalo_uid/oa/7");
+        assert_eq!(customer.to_customer().entry_count, 4);
+        for number in &numbers[..3] {
+            assert_eq!(whole(&world, number).id, customer.id);
+        }
+        let fourth = now(read::resolve(&world.context(), "t", &named(&numbers[3]))).unwrap();
+        assert!(fourth.is_none());
+        assert!(customer.record.rejected.is_empty());
+        // Who writes from it is somebody.
+        told(&world, message("sms", &numbers[3], &[], "9"));
+        assert_ne!(whole(&world, &numbers[3]).id, customer.id);
+    }
+}
+
 /// Chatwoot 2486: merging a contact with itself deleted it.
 #[test]
 fn a_customer_merged_with_itself_stays_as_it_is() {

@@ -4,12 +4,13 @@ use crate::append::Arrival;
 use crate::id::CustomerId;
 use crate::identifier;
 use crate::identity::merge::{Word, survivor_and_loser};
-use crate::identity::{Named, candidates};
+use crate::identity::{Claimed, Named, candidates, has_room, read_claim};
 use crate::port::store::StoreError;
 use crate::protocol::context::{Context, Stop};
-use crate::protocol::identity::{Merged, Person, merge};
+use crate::protocol::identity::{Merged, Person, load, merge};
 use crate::protocol::outbox::Outgoing;
-use crate::protocol::resolve::{Asking, Owner, known, owner};
+use crate::protocol::resolve::{Asking, Owner, claimed, known, owner};
+use omnigate_proto::state::v1::CustomerState;
 use omnigate_proto::v1::{Event, Evidence, Identifier, event::Kind};
 
 /// Makes everything the events vouch for belong to one customer where that can be, and gives the peer's owner. Customers
@@ -50,6 +51,9 @@ pub(super) async fn link(
     let mut before: Option<(Named, Owner)> = None;
     for named in candidates {
         let is_peer = named.identifier == peer.identifier;
+        if !is_peer && is_one_too_many(context, &asking, &named, prefer).await? {
+            continue;
+        }
         let asking = Asking {
             replaces: came_from.as_ref().filter(|_| is_peer).map(|old| &old.identifier),
             ..asking.clone()
@@ -101,6 +105,27 @@ async fn join(
         context.cache.keep_apart(pair, context.now());
     }
     Ok(())
+}
+
+/// True for an identifier that nobody has and its customer has no room for. It is said in the event and is nobody's: a
+/// customer of its own would be somebody who never wrote.
+async fn is_one_too_many(
+    context: &Context<'_>,
+    asking: &Asking<'_>,
+    named: &Named,
+    prefer: Option<CustomerId>,
+) -> Result<bool, StoreError> {
+    let Some(customer) = prefer else {
+        return Ok(false);
+    };
+    let key = identifier::key(asking.tenant_id, &named.identifier);
+    // One that is reserved has its answer in the record it is reserved for.
+    let claim = claimed(context, key).await?;
+    if !matches!(read_claim(claim.as_ref(), asking.received_at), Claimed::Free) {
+        return Ok(false);
+    }
+    let record = load(context, customer).await?.value.unwrap_or_default();
+    Ok(record.state() == CustomerState::Active && !has_room(&record.members, &named.identifier))
 }
 
 /// The customer that the strongest of several identifiers with an owner belongs to; new ones go there too, also when they
