@@ -4,6 +4,7 @@
 mod abilities;
 mod accounts;
 mod announcer;
+mod conversations;
 mod customers;
 mod event_webhooks;
 mod explain;

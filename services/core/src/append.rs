@@ -1,5 +1,6 @@
 //! Appends events of one thread to their home: one decision and one commit for as many as there are.
 
+use crate::conversation::{self, AccountRules, Desk};
 use crate::customer_event::Happened;
 use crate::id::{Birth, CustomerId, EventId};
 use crate::pieces::{self, Whole};
@@ -82,6 +83,8 @@ pub struct Appended {
     pub outbox: Vec<(u64, Bytes)>,
     /// When somebody has to look for pieces that are missing.
     pub due: Vec<Moment>,
+    /// What follows for the home's conversations; what is told of them stands in `outbox`.
+    pub conversations: conversation::Changes,
     /// What is sent back to the peer, once for each event, also when the event comes again.
     pub confirmations: Vec<Confirmation>,
     /// Events that took effect, in order.
@@ -94,18 +97,20 @@ pub struct Appended {
 
 /// Appends arrivals of one thread, in order.
 #[must_use]
-pub fn append(state: HomeState, tenant_id: &str, thread: &ThreadKey, arrivals: &[Arrival], now: Moment) -> Appended {
+pub fn append(
+    state: HomeState,
+    tenant_id: &str,
+    thread: &ThreadKey,
+    arrivals: &[Arrival],
+    (rules, now): (&AccountRules, Moment),
+) -> Appended {
     let mut home = state.record.unwrap_or_default();
     tenant_id.clone_into(&mut home.tenant_id);
     let mut work = Work {
-        id: state.id,
         before: state.places.clone(),
         places: state.places,
         entries: state.entries,
-        dirty: BTreeSet::new(),
-        outbox: Vec::new(),
-        due: Vec::new(),
-        now,
+        ..Work::new(state.id, rules, now)
     };
     let (mut applied, mut repeated, mut dropped) = (Vec::new(), 0, 0);
     for arrival in arrivals {
@@ -123,6 +128,7 @@ pub fn append(state: HomeState, tenant_id: &str, thread: &ThreadKey, arrivals: &
         entries: work.dirty_entries(),
         outbox: work.outbox,
         due: work.due,
+        conversations: work.conversations,
         confirmations: confirmations(&home, thread, arrivals),
         home,
         places,
@@ -134,18 +140,9 @@ pub fn append(state: HomeState, tenant_id: &str, thread: &ThreadKey, arrivals: &
 
 /// Puts together what has waited too long for its missing pieces. `None` when nothing has.
 #[must_use]
-pub fn give_up_pieces(id: CustomerId, record: HomeRecord, now: Moment) -> Option<Appended> {
+pub fn give_up_pieces(id: CustomerId, record: HomeRecord, rules: &AccountRules, now: Moment) -> Option<Appended> {
     let mut home = record;
-    let mut work = Work {
-        id,
-        before: BTreeMap::new(),
-        places: BTreeMap::new(),
-        entries: BTreeMap::new(),
-        dirty: BTreeSet::new(),
-        outbox: Vec::new(),
-        due: Vec::new(),
-        now,
-    };
+    let mut work = Work::new(id, rules, now);
     for position in 0..home.threads.len() {
         let ready = pieces::overdue(&mut home.threads[position], now);
         if let Some(key) = key_of(&home.threads[position]) {
@@ -160,6 +157,7 @@ pub fn give_up_pieces(id: CustomerId, record: HomeRecord, now: Moment) -> Option
         entries: work.dirty_entries(),
         outbox: work.outbox,
         due: Vec::new(),
+        conversations: work.conversations,
         confirmations: Vec::new(),
         home,
         places,
@@ -216,7 +214,7 @@ pub fn thread_of<'a>(home: &'a mut HomeRecord, thread: &ThreadKey) -> &'a mut Th
     &mut home.threads[position]
 }
 
-struct Work {
+struct Work<'a> {
     id: CustomerId,
     before: BTreeMap<EventId, Place>,
     places: BTreeMap<EventId, Place>,
@@ -224,10 +222,27 @@ struct Work {
     dirty: BTreeSet<EventId>,
     outbox: Vec<(u64, Bytes)>,
     due: Vec<Moment>,
+    conversations: conversation::Changes,
+    rules: &'a AccountRules,
     now: Moment,
 }
 
-impl Work {
+impl<'a> Work<'a> {
+    fn new(id: CustomerId, rules: &'a AccountRules, now: Moment) -> Self {
+        Self {
+            id,
+            before: BTreeMap::new(),
+            places: BTreeMap::new(),
+            entries: BTreeMap::new(),
+            dirty: BTreeSet::new(),
+            outbox: Vec::new(),
+            due: Vec::new(),
+            conversations: conversation::Changes::default(),
+            rules,
+            now,
+        }
+    }
+
     /// Adds an arrival; a piece of a long message only waits, until the message is whole.
     fn take(&mut self, home: &mut HomeRecord, key: &ThreadKey, arrival: &Arrival) {
         if pieces::piece(&arrival.event).is_none() {
@@ -297,6 +312,24 @@ impl Work {
         );
         self.entries.insert(arrival.id, (spot, entry));
         self.dirty.insert(arrival.id);
+        self.note_word(home, key, arrival);
+    }
+
+    /// Opens, reopens or answers a conversation, where the arrival is a word in one.
+    fn note_word(&mut self, home: &mut HomeRecord, key: &ThreadKey, arrival: &Arrival) {
+        let Some(word) = conversation::of_event(&arrival.event, arrival.id, arrival.received_at) else {
+            return;
+        };
+        let mut desk = Desk {
+            id: self.id,
+            home,
+            rules: self.rules,
+            now: self.now,
+            trace_id: &arrival.event.trace_id,
+            changes: &mut self.conversations,
+        };
+        desk.note(key.birth, &key.account_id, &word);
+        self.outbox.append(&mut self.conversations.outbox);
     }
 
     /// Applies an edit, deletion or reaction to its message, or lets it wait for the message.

@@ -8,6 +8,7 @@
 pub mod account;
 pub mod append;
 pub mod consumer_group;
+pub mod conversation;
 pub mod credential;
 pub mod customer_event;
 pub mod delivery;

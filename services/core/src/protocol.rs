@@ -9,6 +9,7 @@ pub mod cache;
 pub mod confirm;
 pub mod consumer_group;
 pub mod context;
+pub mod conversation;
 pub mod credential;
 pub mod delivery;
 mod destination;

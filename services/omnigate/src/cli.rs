@@ -2,11 +2,16 @@
 
 mod accounts;
 mod bench;
+mod conversations;
 mod customers;
 mod webhooks;
 
 pub use accounts::{Accounts, Authorize};
 pub use bench::{Bench, BenchInbound, BenchOutbound};
+pub use conversations::{
+    AssignConversation, Conversations, ListConversations, OneConversation, OpenConversation,
+    Priority as ConversationPriority, Status as ConversationStatus,
+};
 pub use customers::{Conflicts, Customers, MergeCustomers, OneIdentifier, SplitCustomer};
 pub use webhooks::Webhooks;
 
@@ -68,6 +73,9 @@ pub enum Command {
     /// Customers and their timelines.
     #[command(subcommand)]
     Customers(Customers),
+    /// Conversations: what has to be done for customers.
+    #[command(subcommand)]
+    Conversations(Conversations),
     /// Channel accounts.
     #[command(subcommand)]
     Accounts(Accounts),

@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod check;
+pub mod conversations;
 pub mod customers;
 pub mod entry;
 pub mod explain;
@@ -26,6 +27,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::SmsSegments(arguments) => sms_segments::run(&arguments),
         Command::Send(arguments) => send::run(&arguments).await,
         Command::Customers(arguments) => customers::run(&arguments).await,
+        Command::Conversations(arguments) => conversations::run(&arguments).await,
         Command::Accounts(arguments) => accounts::run(&arguments).await,
         Command::Parked(arguments) => parked::run(&arguments).await,
         Command::Webhooks(arguments) => webhooks::run(&arguments).await,

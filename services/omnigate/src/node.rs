@@ -249,7 +249,8 @@ async fn open_store(
     tracing::info!(store = shown(config.store.url.as_ref()), "connecting");
     let store: Arc<dyn Store> = omnigate_store::open(url, &config.data_dir, Arc::clone(clock)).await?;
     let store = sealed(config, store, entropy)?;
-    let ports = Arc::new(Ports::new(Arc::clone(&store), Arc::clone(clock), Arc::clone(entropy)));
+    let ports = Ports::new(Arc::clone(&store), Arc::clone(clock), Arc::clone(entropy));
+    let ports = Arc::new(ports.with_rules(config.directory().conversations));
     gateway::check(&ports.context(), config.broker.partitions).await?;
     health::watch_store(health, &store);
     Ok(ports)

@@ -2,6 +2,7 @@
 
 mod account;
 mod address;
+mod conversation;
 mod event_webhook;
 mod node;
 mod overlay;
@@ -18,6 +19,7 @@ mod validate;
 
 pub use account::{Account, App, Limits as AccountLimits, SCOPES, Token};
 pub use address::{Address, Endpoint, LogFormat};
+pub use conversation::{Conversations, ReopenPolicy};
 pub use event_webhook::EventWebhook;
 pub use problem::{ConfigError, Origin, Problem};
 pub use reference::reference;

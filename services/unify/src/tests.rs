@@ -232,6 +232,7 @@ impl World {
             entropy: &*self.entropy,
             outbox: &outbox,
             cache: &cache,
+            rules: &omnigate_core::conversation::DEFAULT_RULES,
         };
         omnigate_core::protocol::park::list(&context, &[TENANT, ""], None, 100)
             .await

@@ -2,6 +2,7 @@
 
 use super::confirm::Due;
 use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop, found_record};
+use super::conversation;
 use super::identity::find;
 use super::outbox::Outgoing;
 use super::resolve::{expect_record, insert_outgoing, put, to_outbox};
@@ -129,11 +130,11 @@ async fn append_at(
         if home.value.as_ref().is_some_and(|record| birth_is_gone(record, thread)) {
             return Ok(None);
         }
-        let mut appended = append(state, tenant_id, thread, arrivals, now);
+        let mut appended = append(state, tenant_id, thread, arrivals, (context.rules, now));
         if appended.applied.is_empty() {
             return Ok(Some(appended));
         }
-        let (expect, write) = commit_of(id, home.stamp, &appended);
+        let (expect, write) = commit_of(id, home.stamp, &mut appended);
         match context.commit(id.shard(), expect, write).await? {
             Ended::Committed(stamp) => {
                 // Nobody after this asks for the record: it goes to the cache without being copied.
@@ -171,7 +172,7 @@ fn birth_is_gone(home: &HomeRecord, thread: &ThreadKey) -> bool {
 fn commit_of(
     id: CustomerId,
     stamp: Option<crate::port::store::Stamp>,
-    appended: &Appended,
+    appended: &mut Appended,
 ) -> (Vec<Expect>, Vec<Write>) {
     let mut expect = vec![expect_record(keys::home(id), stamp)];
     let mut write = vec![put(keys::home(id), &appended.home)];
@@ -197,6 +198,8 @@ fn commit_of(
     }));
     let numbered = appended.outbox.iter();
     write.extend(numbered.map(|(number, event)| insert_outgoing(&to_outbox(id, *number, event.clone()))));
+    let conversations = std::mem::take(&mut appended.conversations);
+    write.extend(conversation::writes(&appended.home.tenant_id, id, conversations));
     (expect, write)
 }
 
@@ -208,10 +211,10 @@ pub async fn give_up_pieces(context: &Context<'_>, id: CustomerId, due: Moment) 
     let timer = keys::timer_member(due, Timer::Pieces(id));
     for _ in 0..MAX_TRIES {
         let home: Loaded<HomeRecord> = context.record(id.shard(), keys::home(id), "home").await?;
-        let given_up = home
+        let mut given_up = home
             .value
-            .and_then(|record| decide::give_up_pieces(id, record, context.now()));
-        let (mut expect, mut write) = match &given_up {
+            .and_then(|record| decide::give_up_pieces(id, record, context.rules, context.now()));
+        let (mut expect, mut write) = match &mut given_up {
             Some(appended) => commit_of(id, home.stamp, appended),
             None => (Vec::new(), Vec::new()),
         };

@@ -3,6 +3,7 @@
 use super::cache::Cache;
 use super::outbox::Outbox;
 use super::resolve::{expect_record, put};
+use crate::conversation::AccountRules;
 use crate::id::CustomerId;
 use crate::keys;
 use crate::port::store::{Answer, Commit, Expect, Found, Outcome, Query, Stamp, Store, StoreError, Versioned, Write};
@@ -39,6 +40,8 @@ pub struct Context<'a> {
     pub outbox: &'a Outbox,
     /// What this process read or wrote lately; may be stale.
     pub cache: &'a Cache,
+    /// What happens to conversations by themselves.
+    pub rules: &'a AccountRules,
 }
 
 /// How a commit ended.
@@ -222,6 +225,8 @@ pub struct Ports {
     pub outbox: Outbox,
     /// What this process read or wrote lately.
     pub cache: Cache,
+    /// What happens to conversations by themselves.
+    pub rules: AccountRules,
 }
 
 /// Homes and owners that a process keeps in memory; each takes about half a kilobyte.
@@ -237,7 +242,14 @@ impl Ports {
             entropy,
             outbox: Outbox::default(),
             cache: Cache::new(CACHED),
+            rules: AccountRules::default(),
         }
+    }
+
+    /// The same, with rules of accounts about their conversations.
+    #[must_use]
+    pub fn with_rules(self, rules: AccountRules) -> Self {
+        Self { rules, ..self }
     }
 
     /// The context of one call.
@@ -249,6 +261,7 @@ impl Ports {
             entropy: self.entropy.as_ref(),
             outbox: &self.outbox,
             cache: &self.cache,
+            rules: &self.rules,
         }
     }
 }

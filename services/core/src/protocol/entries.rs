@@ -49,9 +49,12 @@ impl Interval {
 
     /// True for an entry that lies in it.
     pub(super) fn holds(&self, record: &EntryRecord) -> bool {
-        record.birth.as_ref() == self.birth.0.as_slice()
-            && record.received_at_ms >= self.from.0
-            && self.to.is_none_or(|to| record.received_at_ms < to.0)
+        self.covers(&record.birth, Moment(record.received_at_ms))
+    }
+
+    /// True for what came by this birth at a moment in it.
+    pub(super) fn covers(&self, birth: &[u8], at: Moment) -> bool {
+        birth == self.birth.0.as_slice() && at >= self.from && self.to.is_none_or(|to| at < to)
     }
 }
 

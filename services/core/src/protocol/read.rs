@@ -43,6 +43,53 @@ async fn owner(
     identifier: &Identifier,
     from: CustomerId,
 ) -> Result<Option<Whole>, StoreError> {
+    let Some((id, loaded)) = looked_for(context, tenant_id, identifier, from).await? else {
+        return Ok(None);
+    };
+    let version = loaded.stamp.map(|stamp| data_encoding::HEXLOWER.encode(&stamp.0));
+    let record = loaded.value.unwrap_or_default();
+    let homes = homes(context, &record).await?;
+    Ok(Some(Whole {
+        id,
+        record,
+        version: version.unwrap_or_default(),
+        homes,
+    }))
+}
+
+/// The owner of an identifier with its record alone, looked for from a record that once owned it.
+pub(super) async fn holder(
+    context: &Context<'_>,
+    tenant_id: &str,
+    identifier: &Identifier,
+    from: CustomerId,
+) -> Result<Option<(CustomerId, CustomerRecord)>, StoreError> {
+    let found = looked_for(context, tenant_id, identifier, from).await?;
+    Ok(found.map(|(id, loaded)| (id, loaded.value.unwrap_or_default())))
+}
+
+/// Who has an identifier, with the record alone; `None` when nobody has.
+pub(super) async fn holder_of(
+    context: &Context<'_>,
+    tenant_id: &str,
+    identifier: Option<&Identifier>,
+) -> Result<Option<(CustomerId, CustomerRecord)>, StoreError> {
+    let Some(identifier) = identifier else {
+        return Ok(None);
+    };
+    let claim = super::resolve::claimed(context, identifier::key(tenant_id, identifier)).await?;
+    match identity::read_claim(claim.as_ref(), context.now()) {
+        identity::Claimed::Settled { customer, .. } => holder(context, tenant_id, identifier, customer).await,
+        _ => Ok(None),
+    }
+}
+
+async fn looked_for(
+    context: &Context<'_>,
+    tenant_id: &str,
+    identifier: &Identifier,
+    from: CustomerId,
+) -> Result<Option<(CustomerId, Loaded<CustomerRecord>)>, StoreError> {
     let mut at = from;
     for _ in 0..MAX_FORWARDS {
         let loaded = load(context, at).await?;
@@ -54,15 +101,9 @@ async fn owner(
             Shown::Gone(next) => at = next,
             Shown::Nothing => return Ok(None),
             Shown::Here(members) => {
-                let record = CustomerRecord { members, ..record };
-                let version = loaded.stamp.map(|stamp| data_encoding::HEXLOWER.encode(&stamp.0));
-                let homes = homes(context, &record).await?;
-                return Ok(Some(Whole {
-                    id: at,
-                    record,
-                    version: version.unwrap_or_default(),
-                    homes,
-                }));
+                let stamp = loaded.stamp;
+                let value = Some(CustomerRecord { members, ..record });
+                return Ok(Some((at, Loaded { stamp, value })));
             }
         }
     }
@@ -170,6 +211,11 @@ impl Whole {
         let steps = self.record.members.iter().flat_map(|member| &member.path);
         let by_transaction: BTreeMap<_, _> = steps.map(|step| (step.transaction.clone(), step.clone())).collect();
         by_transaction.into_values()
+    }
+
+    /// A home of the customer's as it was read.
+    pub(super) fn home(&self, id: CustomerId) -> Option<&HomeRecord> {
+        self.homes.get(&id)
     }
 
     /// Identifiers that are owned, without the built-in ones.

@@ -8,6 +8,7 @@ use super::destination::{Destination, find, place_of};
 use super::outbox::Outgoing;
 use super::resolve::{expect_record, insert_outgoing, is_owned, put, to_outbox};
 use crate::append::{ThreadKey, thread_of};
+use crate::conversation::{Changes, Desk, answer};
 use crate::customer_event::Happened;
 use crate::delivery::{self, Plan};
 use crate::id::{CustomerId, MessageId, hash};
@@ -228,6 +229,9 @@ async fn create(
             trace_id: &request.trace_id,
         };
         let added = to_outbox(home_id, home.home_seq, added.entry_added(entry_event(id), now, &entry));
+        let mut conversations = noted(context, request, (home_id, &mut home), place, id, now);
+        let told = std::mem::take(&mut conversations.outbox).into_iter();
+        let told: Vec<Outgoing> = told.map(|(number, event)| to_outbox(home_id, number, event)).collect();
         let expect = vec![
             expect_record(keys::delivery(id), None),
             expect_record(keys::home(home_id), loaded.stamp),
@@ -239,9 +243,12 @@ async fn create(
             place_entry(home_id, id, spot),
             insert_outgoing(&added),
         ];
+        write.extend(told.iter().map(insert_outgoing));
+        write.extend(super::conversation::writes(&request.tenant_id, home_id, conversations));
         write.extend(move_timer(id, 0, record.timer_ms, bytes::Bytes::new()));
         if let Ended::Committed(stamp) = context.commit(home_id.shard(), expect, write).await? {
             outgoing.push(added);
+            outgoing.extend(told);
             let record = Arc::new(record);
             remember(context, stamp, (id, &record), Some((home_id, home)));
             return Ok(record);
@@ -249,6 +256,30 @@ async fn create(
         context.cache.forget_home(home_id);
     }
     Err(Stop::Contended(MAX_TRIES).into())
+}
+
+/// What the message means for the conversation of its thread, if there is one.
+fn noted(
+    context: &Context<'_>,
+    request: &Request,
+    (home_id, home): (CustomerId, &mut HomeRecord),
+    place: &Destination,
+    id: MessageId,
+    now: Moment,
+) -> Changes {
+    let mut changes = Changes::default();
+    let at = now.max(request.send_at);
+    let word = answer(&request.message, request.lane, at, id.to_string());
+    let mut desk = Desk {
+        id: home_id,
+        home,
+        rules: context.rules,
+        now,
+        trace_id: &request.trace_id,
+        changes: &mut changes,
+    };
+    desk.note(place.thread.birth, &place.thread.account_id, &word);
+    changes
 }
 
 /// Lets the entry be found by its event.

@@ -56,6 +56,7 @@ impl Worker {
             entropy: &*self.sim,
             outbox: &self.outbox,
             cache: &self.cache,
+            rules: &omnigate_core::conversation::DEFAULT_RULES,
         }
     }
 

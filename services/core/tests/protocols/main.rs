@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops where it is surprised")]
 
 mod consumer_group;
+mod conversation;
 mod credential;
 mod echo;
 mod event_webhook;
@@ -13,6 +14,7 @@ mod stories;
 mod templates;
 mod wishes;
 
+use omnigate_core::conversation::AccountRules;
 use omnigate_core::port::store::{Answer, Commit, Outcome, Query, Store, StoreError};
 use omnigate_core::port::{Clock, Entropy};
 use omnigate_core::protocol::Context;
@@ -53,6 +55,8 @@ struct Forgetful {
     memory: MemoryStore,
     loses: bool,
     commits: AtomicU64,
+    /// After so many more commits the process dies; a negative number is never reached.
+    dies_after: AtomicI64,
 }
 
 #[async_trait::async_trait]
@@ -64,6 +68,9 @@ impl Store for Forgetful {
     async fn commit(&self, shard: Shard, commit: Commit) -> Result<Outcome, StoreError> {
         assert!(commit.falsifies_itself(), "{commit:?}");
         let number = self.commits.fetch_add(1, Ordering::Relaxed);
+        if self.dies_after.fetch_sub(1, Ordering::Relaxed) == 0 {
+            return Err(StoreError::Unavailable("the process died".into()));
+        }
         let lost = self.loses && number.is_multiple_of(2);
         if lost && number.is_multiple_of(4) {
             return Ok(Outcome::Unknown);
@@ -83,6 +90,7 @@ struct World {
     store: Forgetful,
     outbox: Outbox,
     cache: Cache,
+    rules: AccountRules,
 }
 
 impl World {
@@ -93,10 +101,12 @@ impl World {
                 memory: MemoryStore::new(clock.clone()),
                 loses,
                 commits: AtomicU64::new(0),
+                dies_after: AtomicI64::new(-1),
             },
             entropy: Counting::default(),
             outbox: Outbox::default(),
             cache: Cache::new(100),
+            rules: AccountRules::default(),
             clock,
         }
     }
@@ -108,6 +118,7 @@ impl World {
             entropy: &self.entropy,
             outbox: &self.outbox,
             cache: &self.cache,
+            rules: &self.rules,
         }
     }
 

@@ -43,6 +43,7 @@ impl Process {
             entropy: &*self.sim,
             outbox: &self.outbox,
             cache: &self.cache,
+            rules: &omnigate_core::conversation::DEFAULT_RULES,
         }
     }
 

@@ -12,6 +12,7 @@ async fn holders(world: &World) -> Vec<String> {
         entropy: &*world.entropy,
         outbox: &outbox,
         cache: &cache,
+        rules: &omnigate_core::conversation::DEFAULT_RULES,
     };
     let names: Vec<String> = (0..PARTITIONS).map(|number| format!("partition/{number}")).collect();
     let leases = look(&context, COMMON, &names).await.unwrap();

@@ -10,6 +10,7 @@ use crate::identity::{self, built_in, built_in_of, is_held};
 use crate::keys;
 use crate::port::store::{Expect, Query, StoreError, Write};
 use crate::protocol::context::{Context, Ended, MAX_TRIES, Stop, as_range};
+use crate::protocol::conversation;
 use crate::protocol::entries::Interval;
 use crate::time::Moment;
 use omnigate_proto::state::v1::{Claim, CustomerRecord, CustomerState, EntryRecord, HomeRecord, Membership, Wiped};
@@ -72,7 +73,7 @@ pub(super) async fn sweep(
         if only.is_some_and(|only| only != identifier) {
             continue;
         }
-        wipe(context, member).await?;
+        wipe(context, tenant_id, member).await?;
         if built_in_of(identifier).is_none() && is_held(member) {
             clear(context, tenant_id, identifier, &member.birth).await?;
         }
@@ -80,15 +81,16 @@ pub(super) async fn sweep(
     Ok(())
 }
 
-/// Marks what is erased in a home, so that nothing of it comes again, and deletes its entries.
-async fn wipe(context: &Context<'_>, member: &Membership) -> Result<(), Stop> {
+/// Marks what is erased in a home, so that nothing of it comes again, and deletes its entries and conversations.
+async fn wipe(context: &Context<'_>, tenant_id: &str, member: &Membership) -> Result<(), Stop> {
     let (Some(home), Some(interval)) = (CustomerId::from_bytes(&member.home), Interval::of(member)) else {
         return Ok(());
     };
     let mark = |record: Option<&HomeRecord>, _| marked(record.cloned().unwrap_or_default(), member);
     context.change((home.shard(), keys::home(home)), "home", mark).await?;
     context.cache.forget_home(home);
-    delete_entries(context, home, interval).await
+    delete_entries(context, home, interval).await?;
+    conversation::erase(context, tenant_id, home, interval).await
 }
 
 /// The home with the mark. `None` when it has it.
