@@ -9,6 +9,7 @@
 )]
 
 mod bad_input;
+mod conversations;
 mod esms;
 mod events;
 mod external;
@@ -176,6 +177,7 @@ impl World {
         external::receipts_move_forward_whenever_they_come(self).await?;
         external::an_adapter_in_python_works_both_ways(self).await?;
         identity::scenes(self).await?;
+        conversations::scenes(self).await?;
         parked::an_unknown_account_is_parked_and_told(self).await?;
         events::a_group_shares_the_work_and_loses_nothing(self).await?;
         events::a_webhook_is_told_everything_in_order_and_again_when_asked(self).await?;

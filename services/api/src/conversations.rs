@@ -125,12 +125,11 @@ impl ConversationService for Api {
         let tenant_id = problems::tenant(&request)?;
         let mut request = request.into_inner();
         let request_id = std::mem::take(&mut request.request_id);
-        let thread = self.thread(&tenant_id, &request.thread_id)?.0;
         let asked = (request_id, "join thread", request.encode_to_vec());
-        let join = Command::Join { thread };
-        let changed = self.change_conversation(&tenant_id, &request.conversation_id, asked, join);
+        let place = (request.conversation_id.as_str(), request.thread_id.as_str());
+        let changed = self.move_thread(&tenant_id, place, asked, command::Way::Join).await?;
         Ok(Response::new(JoinThreadResponse {
-            conversation: Some(changed.await?),
+            conversation: Some(changed),
         }))
     }
 
@@ -141,12 +140,11 @@ impl ConversationService for Api {
         let tenant_id = problems::tenant(&request)?;
         let mut request = request.into_inner();
         let request_id = std::mem::take(&mut request.request_id);
-        let thread = self.thread(&tenant_id, &request.thread_id)?.0;
         let asked = (request_id, "leave thread", request.encode_to_vec());
-        let leave = Command::Leave { thread };
-        let changed = self.change_conversation(&tenant_id, &request.conversation_id, asked, leave);
+        let place = (request.conversation_id.as_str(), request.thread_id.as_str());
+        let changed = self.move_thread(&tenant_id, place, asked, command::Way::Leave).await?;
         Ok(Response::new(LeaveThreadResponse {
-            conversation: Some(changed.await?),
+            conversation: Some(changed),
         }))
     }
 }

@@ -85,6 +85,7 @@ fn conversation_refusal(refusal: &Refusal, text: String) -> Problem {
         Refusal::TooManyThreads => Problem::failed_precondition("TOO_MANY_THREADS", text),
         Refusal::Exists(_) => Problem::failed_precondition("CONVERSATION_EXISTS", text),
         Refusal::Full => Problem::failed_precondition("TOO_MANY_CONVERSATIONS", text),
+        Refusal::ThreadTaken => Problem::failed_precondition("THREAD_TAKEN", text),
         Refusal::ThreadElsewhere => Problem::failed_precondition("THREAD_ELSEWHERE", text),
         Refusal::LastThread => Problem::failed_precondition("LAST_THREAD", text),
     }

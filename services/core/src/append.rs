@@ -85,6 +85,8 @@ pub struct Appended {
     pub due: Vec<Moment>,
     /// What follows for the home's conversations; what is told of them stands in `outbox`.
     pub conversations: conversation::Changes,
+    /// True when words wait to be carried to conversations of other homes.
+    pub carries: bool,
     /// What is sent back to the peer, once for each event, also when the event comes again.
     pub confirmations: Vec<Confirmation>,
     /// Events that took effect, in order.
@@ -129,6 +131,7 @@ pub fn append(
         outbox: work.outbox,
         due: work.due,
         conversations: work.conversations,
+        carries: conversation::has_words(&home),
         confirmations: confirmations(&home, thread, arrivals),
         home,
         places,
@@ -158,6 +161,7 @@ pub fn give_up_pieces(id: CustomerId, record: HomeRecord, rules: &AccountRules, 
         outbox: work.outbox,
         due: Vec::new(),
         conversations: work.conversations,
+        carries: conversation::has_words(&home),
         confirmations: Vec::new(),
         home,
         places,

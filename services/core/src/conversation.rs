@@ -6,6 +6,7 @@
 //! Times are wall clock. Business hours have their place here once departments have calendars: a second set of durations
 //! beside those of a cycle, counted by the same functions.
 
+mod afar;
 mod command;
 mod desk;
 mod life;
@@ -13,6 +14,7 @@ mod rules;
 mod show;
 mod word;
 
+pub use afar::{Carried, away, carried, has_words, seen};
 pub use command::{Command, Mark, Opening, Refusal, is_tag};
 pub use desk::{Changes, Desk};
 pub use rules::{AccountRules, DEFAULT_RULES, Reopen, Rules};

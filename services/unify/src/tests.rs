@@ -341,8 +341,8 @@ async fn events_take_effect_in_order_are_published_and_acknowledged() {
     ids.dedup();
     assert_eq!(
         (ids.len(), published.len()),
-        (5 * 32, 5 * 32),
-        "a birth, an identifier and 30 entries each, once"
+        (5 * 33, 5 * 33),
+        "a birth, an identifier, 30 entries and a conversation each, once"
     );
     until("the outbox is empty", || world.outbox_is_empty()).await;
     process.stop().await;

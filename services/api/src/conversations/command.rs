@@ -21,6 +21,13 @@ const MAX_NAME: usize = 256;
 /// Farthest end of a snooze.
 const MAX_SNOOZE: Duration = Duration::from_secs(366 * 24 * 3600);
 
+/// What a thread does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Way {
+    Join,
+    Leave,
+}
+
 /// Refuses an assignee who cannot be named.
 pub(super) fn check_assignee(assignee: &Assignee) -> Result<(), Problem> {
     if !(1..=MAX_ID).contains(&assignee.id.chars().count()) {
@@ -89,6 +96,32 @@ impl Api {
             trace_id: &trace_id,
         };
         let done = conversation::carry_out(&self.context(), &asked, id, &command).await;
+        self.tell_of(done).await
+    }
+
+    /// Lets a thread join a conversation, or leave it.
+    pub(super) async fn move_thread(
+        &self,
+        tenant_id: &str,
+        (conversation_id, thread_id): (&str, &str),
+        (request_id, method, body): (String, &str, Vec<u8>),
+        way: Way,
+    ) -> Result<Conversation, Problem> {
+        let id: ConversationId = problems::id("conversation_id", conversation_id)?;
+        check_request_id(&request_id)?;
+        let thread = self.thread(tenant_id, thread_id)?;
+        let trace_id = trace::next(trace::current()).trace_id();
+        let asked = Asked {
+            tenant_id,
+            request_id: &request_id,
+            body_hash: hash(method, &[&body]),
+            trace_id: &trace_id,
+        };
+        let context = self.context();
+        let done = match way {
+            Way::Join => conversation::join(&context, &asked, id, thread).await,
+            Way::Leave => conversation::leave(&context, &asked, id, thread).await,
+        };
         self.tell_of(done).await
     }
 

@@ -2,8 +2,8 @@
 
 use super::desk::{Desk, thread_id};
 use super::life::{self, What};
-use super::{MAX_COMMANDS, MAX_TAGS, MAX_THREADS, holder, is_open, key_of, show::etag};
-use crate::id::{ConversationKey, ThreadId};
+use super::{MAX_COMMANDS, MAX_TAGS, MAX_THREADS, away, holder, is_open, key_of, show::etag};
+use crate::id::{ConversationId, ConversationKey, ThreadId};
 use crate::time::Moment;
 use bytes::Bytes;
 use omnigate_proto::state::v1::{ConversationRecord, ThreadConversation};
@@ -98,9 +98,12 @@ pub enum Refusal {
     /// Too many are open.
     #[error("too many conversations are open there; resolve some")]
     Full,
-    /// The thread does not live where the conversation lives.
-    #[error("the thread does not live where the conversation lives")]
+    /// The thread belongs to somebody else.
+    #[error("the thread does not belong to the customer of the conversation")]
     ThreadElsewhere,
+    /// The thread is part of a conversation of a third home.
+    #[error("the thread joined another conversation and has to leave that first")]
+    ThreadTaken,
     /// It would have no thread.
     #[error("it is the only thread of the conversation")]
     LastThread,
@@ -117,7 +120,7 @@ impl Desk<'_> {
     /// Carries a command out. False when there is nothing to do, also because it was carried out before.
     pub fn carry_out(&mut self, key: ConversationKey, mark: Mark, command: &Command) -> Result<bool, Refusal> {
         let before = self.find(key).ok_or(Refusal::Gone)?;
-        if before.commands.iter().any(|done| done.as_ref() == mark) {
+        if is_done(before, mark) {
             return Ok(false);
         }
         let mut record = before.clone();
@@ -164,6 +167,9 @@ impl Desk<'_> {
     /// Opens a conversation without a word of the customer.
     pub fn open_by_us(&mut self, opening: &Opening, mark: Mark) -> Result<(), Refusal> {
         let position = self.position(opening.thread).ok_or(Refusal::ThreadElsewhere)?;
+        if away(&self.home.threads[position]).is_some() {
+            return Err(Refusal::ThreadTaken);
+        }
         let present = self.present(&self.home.threads[position]);
         let standing = present.and_then(|key| self.find(key));
         if let Some(key) = standing.filter(|record| is_open(record)).and_then(key_of) {
@@ -184,7 +190,7 @@ impl Desk<'_> {
         Ok(())
     }
 
-    fn position(&self, thread: ThreadId) -> Option<usize> {
+    pub(super) fn position(&self, thread: ThreadId) -> Option<usize> {
         let tenant_id = &self.home.tenant_id;
         let is_it = |record: &_| thread_id(tenant_id, record) == thread;
         self.home.threads.iter().position(is_it)
@@ -198,6 +204,9 @@ impl Desk<'_> {
     ) -> Result<What, Refusal> {
         let id = Bytes::copy_from_slice(&thread.0);
         let position = self.position(thread).ok_or(Refusal::ThreadElsewhere)?;
+        if away(&self.home.threads[position]).is_some() {
+            return Err(Refusal::ThreadTaken);
+        }
         let former = self.present(&self.home.threads[position]);
         if former == Some(key) {
             return Ok(What::new());
@@ -211,7 +220,8 @@ impl Desk<'_> {
             what.extend(life::reopen(record, now, true));
         }
         if let Some(former) = former {
-            let waits = self.give_up(former, &id, key);
+            let here = ConversationId::new(self.id, key);
+            let waits = self.give_up(former, &id, here.to_bytes());
             // Whoever waited there waits here now.
             what.extend(waits.map(|since| life::heard(record, since, now)).unwrap_or_default());
         }
@@ -220,7 +230,7 @@ impl Desk<'_> {
         }
         self.home.threads[position].conversation = Some(ThreadConversation {
             key: key.to_bytes(),
-            home: Bytes::new(),
+            ..ThreadConversation::default()
         });
         what.push("threads");
         Ok(what)
@@ -228,7 +238,7 @@ impl Desk<'_> {
 
     /// Takes a thread from the conversation that it was part of, and closes that if it has no other. Since when the customer
     /// waited there, if it is closed.
-    fn give_up(&mut self, former: ConversationKey, thread: &Bytes, into: ConversationKey) -> Option<Moment> {
+    pub(super) fn give_up(&mut self, former: ConversationKey, thread: &Bytes, into: Bytes) -> Option<Moment> {
         let now = self.now;
         let record = self.find(former)?;
         let others = record.threads.iter().any(|other| other != thread);
@@ -238,7 +248,7 @@ impl Desk<'_> {
                 record.threads.retain(|other| other != thread);
                 return vec!["threads"];
             }
-            life::join(record, into.to_bytes(), now)
+            life::join(record, into, now)
         });
         (!others && waiting_ms != 0).then_some(Moment(waiting_ms))
     }
@@ -252,6 +262,7 @@ impl Desk<'_> {
             return Err(Refusal::LastThread);
         }
         record.threads.retain(|other| !is_it(other));
+        record.foreign.retain(|foreign| !is_it(&foreign.thread));
         if let Some(position) = self.position(thread) {
             self.home.threads[position].conversation = None;
         }
@@ -267,7 +278,12 @@ fn check_etag(record: &ConversationRecord, expected: &str) -> Result<(), Refusal
     }
 }
 
-fn remember(record: &mut ConversationRecord, mark: Mark) {
+/// True when the command took effect before.
+pub(super) fn is_done(record: &ConversationRecord, mark: Mark) -> bool {
+    record.commands.iter().any(|done| done.as_ref() == mark)
+}
+
+pub(super) fn remember(record: &mut ConversationRecord, mark: Mark) {
     if record.commands.len() >= MAX_COMMANDS {
         record.commands.remove(0);
     }

@@ -2,7 +2,7 @@
 //! tenant, the timers, the closed ones and what others are told follow from it.
 
 use super::life::{self, What};
-use super::{AccountRules, MAX_PRESENT, MAX_THREADS, Rules, Word, is_open, key_of, outline, show};
+use super::{AccountRules, MAX_PRESENT, MAX_THREADS, Rules, Word, away, is_open, key_of, outline, show};
 use crate::append::is_thread;
 use crate::customer_event::Happened;
 use crate::id::{Birth, ConversationKey, CustomerId, ThreadId};
@@ -58,6 +58,9 @@ impl Desk<'_> {
         let Some(position) = self.home.threads.iter().position(ours) else {
             return;
         };
+        if away(&self.home.threads[position]).is_some() {
+            return self.write_down(position, word);
+        }
         let present = self.present(&self.home.threads[position]);
         match (word, present) {
             (Word::Theirs { at, event }, None) => self.open_by_word(position, *at, &event.to_string(), &event.0),
@@ -138,7 +141,7 @@ impl Desk<'_> {
     ) {
         self.home.threads[position].conversation = Some(ThreadConversation {
             key: record.key.clone(),
-            home: Bytes::new(),
+            ..ThreadConversation::default()
         });
         let key = key_of(&record);
         self.home.conversations.push(record);
@@ -169,7 +172,7 @@ impl Desk<'_> {
         let Some(key) = newest.and_then(key_of) else { return };
         self.home.threads[position].conversation = Some(ThreadConversation {
             key: key.to_bytes(),
-            home: Bytes::new(),
+            ..ThreadConversation::default()
         });
         self.change(key, cause, |record| {
             let thread = Bytes::copy_from_slice(&thread.0);

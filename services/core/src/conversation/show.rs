@@ -15,6 +15,7 @@ pub fn show(tenant_id: &str, home: CustomerId, customer: CustomerId, record: &Co
     let id = |key: &[u8]| ConversationKey::from_bytes(key).map(|key| ConversationId::new(home, key).to_string());
     let threads = record.threads.iter().filter_map(|thread| ThreadId::from_bytes(thread));
     let opened = ConversationKey::from_bytes(&record.key).map(|key| key.opened().to_timestamp());
+    let joined = ConversationId::from_bytes(&record.joined);
     let is_resolved = record.first_resolution_ms != 0;
     Conversation {
         conversation_id: id(&record.key).unwrap_or_default(),
@@ -35,7 +36,7 @@ pub fn show(tenant_id: &str, home: CustomerId, customer: CustomerId, record: &Co
         first_resolution_time: is_resolved.then(|| duration(record.first_resolution_ms)),
         resolution_time: is_resolved.then(|| duration(record.resolution_ms)),
         etag: etag(record),
-        joined_conversation_id: id(&record.joined).unwrap_or_default(),
+        joined_conversation_id: joined.map(|id| id.to_string()).unwrap_or_default(),
     }
 }
 

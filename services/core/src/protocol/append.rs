@@ -90,6 +90,10 @@ pub async fn apply(context: &Context<'_>, arrivals: &[Arrival]) -> Result<Applie
         applied
             .outgoing
             .extend(numbered.map(|(number, event)| to_outbox(owner.home, number, event)));
+        if appended.carries {
+            let carried = conversation::carry(context, owner.home, &first.event.trace_id).await?;
+            applied.outgoing.extend(carried);
+        }
         return Ok(applied);
     }
     Err(Stop::Contended(MAX_TRIES))

@@ -2,19 +2,27 @@
 //!
 //! Words of messages change them in the commit of the message, see [`super::append`] and [`super::send`].
 
+mod carry;
 mod command;
 mod erase;
+mod join;
 mod list;
+mod part;
 mod ring;
 
+pub(super) use carry::carry;
 pub use command::{Asked, Done, NotDone, carry_out, create};
 pub(super) use erase::erase;
+pub use join::{join, leave};
 pub use list::{Filter, Page, of_customer, of_tenant};
+pub(super) use part::part;
 pub use ring::ring;
 
 use super::context::{Context, Loaded, as_range, as_record};
 use super::entries::Interval;
+use super::outbox::Outgoing;
 use super::read;
+use super::resolve::to_outbox;
 use crate::append::is_wiped;
 use crate::conversation::{Changes, key_of, show};
 use crate::id::{Birth, ConversationId, CustomerId};
@@ -52,6 +60,12 @@ pub(super) fn writes(tenant_id: &str, home: CustomerId, changes: Changes) -> Vec
         value: Bytes::new(),
     }));
     write
+}
+
+/// What others are told, ready for the outbox.
+fn told_of(home: CustomerId, changes: &mut Changes) -> Vec<Outgoing> {
+    let told = std::mem::take(&mut changes.outbox).into_iter();
+    told.map(|(number, event)| to_outbox(home, number, event)).collect()
 }
 
 /// A home with one of its conversations that may be closed.

@@ -8,7 +8,7 @@ use super::destination::{Destination, find, place_of};
 use super::outbox::Outgoing;
 use super::resolve::{expect_record, insert_outgoing, is_owned, put, to_outbox};
 use crate::append::{ThreadKey, thread_of};
-use crate::conversation::{Changes, Desk, answer};
+use crate::conversation::{Changes, Desk, answer, has_words};
 use crate::customer_event::Happened;
 use crate::delivery::{self, Plan};
 use crate::id::{CustomerId, MessageId, hash};
@@ -250,7 +250,11 @@ async fn create(
             outgoing.push(added);
             outgoing.extend(told);
             let record = Arc::new(record);
+            let carries = has_words(&home);
             remember(context, stamp, (id, &record), Some((home_id, home)));
+            if carries {
+                outgoing.extend(super::conversation::carry(context, home_id, &request.trace_id).await?);
+            }
             return Ok(record);
         }
         context.cache.forget_home(home_id);

@@ -1,5 +1,6 @@
 //! Conversations: what opens, answers, moves and closes them, each once.
 
+mod afar;
 mod command;
 mod life;
 mod listed;

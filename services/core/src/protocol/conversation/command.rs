@@ -4,19 +4,16 @@
 //! conversation remembers it, too: whoever repeats it after a crash finds that. At last the request is marked as done, so
 //! that it changes nothing however much later it comes again.
 
+use super::carry::{Read, write};
 use super::{Found, find, shown};
-use crate::conversation::{Changes, Command, Desk, Mark, Opening, Refusal};
-use crate::id::{ConversationId, ConversationKey, CustomerId, ThreadId, hash};
-use crate::keys;
+use crate::conversation::{Command, Desk, Mark, Opening, Refusal};
+use crate::id::{ConversationId, ConversationKey, ThreadId, hash};
 use crate::port::store::StoreError;
-use crate::protocol::context::{Context, Ended, Loaded, MAX_TRIES, Stop};
-use crate::protocol::destination::place_of;
+use crate::protocol::context::{Context, MAX_TRIES, Stop};
 use crate::protocol::identity::{self, NotDone as NotRemembered};
 use crate::protocol::outbox::Outgoing;
-use crate::protocol::resolve::{expect_record, insert_outgoing, put, to_outbox};
 use omnigate_proto::state::v1::CommandRecord;
 use omnigate_proto::v1::{Assignee, Conversation, ConversationPriority};
-use std::sync::Arc;
 
 /// Who asks for what, apart from what it is.
 #[derive(Clone, Debug)]
@@ -79,7 +76,7 @@ impl From<NotRemembered> for NotDone {
 }
 
 impl Asked<'_> {
-    fn mark(&self) -> Mark {
+    pub(super) fn mark(&self) -> Mark {
         let mut mark = Mark::default();
         let parts = [self.tenant_id.as_bytes(), self.request_id.as_bytes()];
         mark.copy_from_slice(&hash("conversation command", &parts)[..8]);
@@ -87,7 +84,7 @@ impl Asked<'_> {
     }
 
     /// The command as it was first asked for.
-    async fn remember(&self, context: &Context<'_>, id: ConversationId) -> Result<CommandRecord, NotDone> {
+    pub(super) async fn remember(&self, context: &Context<'_>, id: ConversationId) -> Result<CommandRecord, NotDone> {
         let record = CommandRecord {
             body_hash: bytes::Bytes::copy_from_slice(&self.body_hash),
             conversation: id.to_bytes(),
@@ -127,8 +124,7 @@ pub async fn create(
     (thread, account_id, channel): (ThreadId, &str, &str),
     (assignee, priority, tags): (Option<Assignee>, ConversationPriority, Vec<String>),
 ) -> Result<Done, NotDone> {
-    let place = place_of(context, thread, account_id, channel).await;
-    let place = place.map_err(|_| NotDone::NoSuchThread)?;
+    let place = super::join::place(context, (thread, account_id, channel)).await?;
     let key = ConversationKey::new(context.now(), thread, &asked.mark());
     let stands = asked
         .remember(context, ConversationId::new(place.owner.home, key))
@@ -154,7 +150,7 @@ pub async fn create(
     finished(context, asked, id, outgoing).await
 }
 
-async fn finished(
+pub(super) async fn finished(
     context: &Context<'_>,
     asked: &Asked<'_>,
     id: ConversationId,
@@ -168,59 +164,36 @@ async fn finished(
 }
 
 /// Decides over the home of a conversation and writes what follows. One that was closed by the same command before is left.
-async fn change(
+pub(super) async fn change(
     context: &Context<'_>,
     asked: &Asked<'_>,
     id: ConversationId,
     mut decide: impl FnMut(&mut Desk<'_>) -> Result<bool, Refusal>,
     outgoing: &mut Vec<Outgoing>,
 ) -> Result<(), NotDone> {
-    let home_id = id.home();
     for _ in 0..MAX_TRIES {
         let found = find(context, asked.tenant_id, id).await?;
-        let Found {
-            mut home,
-            stamp,
-            closed,
-        } = found.ok_or(NotDone::NoSuchConversation)?;
+        let Found { home, stamp, closed } = found.ok_or(NotDone::NoSuchConversation)?;
         if let Some(closed) = closed {
             let by_this = closed.commands.iter().any(|done| done.as_ref() == asked.mark());
             return if by_this { Ok(()) } else { Err(NotDone::Closed) };
         }
-        let mut changes = Changes::default();
-        let mut desk = Desk {
-            id: home_id,
-            home: &mut home,
-            rules: context.rules,
-            now: context.now(),
-            trace_id: asked.trace_id,
-            changes: &mut changes,
+        let id = id.home();
+        let mut refused = None;
+        let decided = |desk: &mut Desk<'_>| match decide(desk) {
+            Ok(_) => true,
+            Err(refusal) => {
+                refused = Some(refusal);
+                false
+            }
         };
-        if !decide(&mut desk)? {
+        let written = write(context, Read { id, home, stamp }, asked.trace_id, decided, outgoing).await?;
+        if let Some(refusal) = refused {
+            return Err(refusal.into());
+        }
+        if written {
             return Ok(());
         }
-        let told = std::mem::take(&mut changes.outbox).into_iter();
-        let told: Vec<Outgoing> = told.map(|(number, event)| to_outbox(home_id, number, event)).collect();
-        let expect = vec![expect_record(keys::home(home_id), stamp)];
-        let mut write = vec![put(keys::home(home_id), &home)];
-        write.extend(told.iter().map(insert_outgoing));
-        write.extend(super::writes(asked.tenant_id, home_id, changes));
-        if let Ended::Committed(stamp) = context.commit(home_id.shard(), expect, write).await? {
-            outgoing.extend(told);
-            keep(context, home_id, stamp, home);
-            return Ok(());
-        }
-        context.cache.forget_home(home_id);
     }
     Err(Stop::Contended(MAX_TRIES).into())
-}
-
-fn keep(
-    context: &Context<'_>,
-    id: CustomerId,
-    stamp: crate::port::store::Stamp,
-    home: omnigate_proto::state::v1::HomeRecord,
-) {
-    let (stamp, value) = (Some(stamp), Some(Arc::new(home)));
-    context.cache.keep_home(id, Loaded { stamp, value });
 }

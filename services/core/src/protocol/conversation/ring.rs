@@ -6,7 +6,7 @@ use crate::keys::{self, Timer};
 use crate::port::store::{Expect, Found, Write};
 use crate::protocol::context::{Context, Ended, Loaded, MAX_TRIES, Stop};
 use crate::protocol::outbox::Outgoing;
-use crate::protocol::resolve::{expect_record, insert_outgoing, put, to_outbox};
+use crate::protocol::resolve::{expect_record, insert_outgoing, put};
 use crate::time::Moment;
 use omnigate_proto::state::v1::HomeRecord;
 use std::sync::Arc;
@@ -17,6 +17,8 @@ pub async fn ring(context: &Context<'_>, id: CustomerId, due: Moment) -> Result<
         return Ok(Vec::new());
     }
     let timer = keys::timer_member(due, Timer::Conversations(id));
+    // Before the timer is gone: who wrote the words down may be.
+    let mut outgoing = super::carry(context, id, "").await?;
     for _ in 0..MAX_TRIES {
         let home: Loaded<HomeRecord> = context.record(id.shard(), keys::home(id), "home").await?;
         let mut expect = vec![Expect::Member {
@@ -29,15 +31,14 @@ pub async fn ring(context: &Context<'_>, id: CustomerId, due: Moment) -> Result<
             member: timer.clone(),
         }];
         let rung = home.value.and_then(|record| rung(context, id, record));
-        let mut outgoing = Vec::new();
+        let mut told = Vec::new();
         let mut next = None;
         if let Some((record, mut changes)) = rung {
-            let told = std::mem::take(&mut changes.outbox).into_iter();
-            outgoing.extend(told.map(|(number, event)| to_outbox(id, number, event)));
+            told = super::told_of(id, &mut changes);
             expect.push(expect_record(keys::home(id), home.stamp));
             write.push(put(keys::home(id), &record));
             write.extend(super::writes(&record.tenant_id, id, changes));
-            write.extend(outgoing.iter().map(insert_outgoing));
+            write.extend(told.iter().map(insert_outgoing));
             next = Some(record);
         }
         match context.commit(id.shard(), expect, write).await? {
@@ -46,11 +47,12 @@ pub async fn ring(context: &Context<'_>, id: CustomerId, due: Moment) -> Result<
                     let (stamp, value) = (Some(stamp), Some(Arc::new(record)));
                     context.cache.keep_home(id, Loaded { stamp, value });
                 }
+                outgoing.extend(told);
                 return Ok(outgoing);
             }
             // Without the timer somebody else has done it, or our own commit has.
             Ended::Conflict(found) if found.iter().any(|(_, found)| matches!(found, Found::Member(None))) => {
-                return Ok(Vec::new());
+                return Ok(outgoing);
             }
             Ended::Conflict(_) | Ended::Unknown => {}
         }
