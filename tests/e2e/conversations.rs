@@ -348,10 +348,11 @@ async fn it_goes_on_in_the_thread_of_the_other(
         thread_id: younger.thread_ids[0].clone(),
         request_id: "sibling-join".to_owned(),
     };
-    let join = || world.connection.conversations().join_thread(join.clone());
-    let joined = join().await?.into_inner().conversation.context("no conversation")?;
+    let mut conversations = world.connection.conversations();
+    let joined = conversations.join_thread(join.clone()).await?.into_inner().conversation;
+    let joined = joined.context("no conversation")?;
     ensure!(joined.thread_ids.len() == 2, "{joined:?}");
-    let again = join().await?.into_inner().conversation;
+    let again = conversations.join_thread(join).await?.into_inner().conversation;
     ensure!(again.as_ref() == Some(&joined), "{again:?}");
     let former = get(world, &younger.conversation_id).await?;
     ensure!(

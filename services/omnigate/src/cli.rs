@@ -253,11 +253,27 @@ pub struct Send {
     /// Not before this time, RFC 3339.
     #[arg(long)]
     pub at: Option<String>,
+    /// Who writes; only a human's message is an answer in the sense of response times.
+    #[arg(long, value_enum, default_value_t = Writer::Human)]
+    pub by: Writer,
     /// Waits until the message has left or failed.
     #[arg(long)]
     pub wait: bool,
     /// What to say.
     pub text: String,
+}
+
+/// Who writes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Writer {
+    /// A person.
+    Human,
+    /// A bot that answers.
+    Bot,
+    /// A rule, a notice.
+    System,
+    /// A campaign.
+    Campaign,
 }
 
 /// `parked …`
