@@ -6,11 +6,16 @@ use crate::{World, now};
 use omnigate_core::id::ConversationId;
 use omnigate_core::identity::merge::Word;
 use omnigate_core::identity::split::What;
+use omnigate_core::keys;
+use omnigate_core::port::store::Query;
+use omnigate_core::protocol::context::as_range;
 use omnigate_core::protocol::conversation::{self, Filter};
 use omnigate_core::protocol::identity::{Command as Split, Merged, Outcome, Person, erase, merge, split};
 use omnigate_core::protocol::resolve::Asking;
+use omnigate_core::shard::Shard;
 use omnigate_core::time::Moment;
 use omnigate_proto::v1::{Conversation, ConversationStatus};
+use std::ops::Bound;
 
 fn asking() -> Asking<'static> {
     Asking {
@@ -34,6 +39,22 @@ fn of_tenant(world: &World, filter: &Filter, size: usize) -> Vec<Conversation> {
         }
     }
     panic!("pages without end");
+}
+
+/// Members of the tenant's list in all shards.
+fn outlined(world: &World) -> usize {
+    let all = Query::Range {
+        key: keys::open_conversations("t"),
+        from: Bound::Unbounded,
+        to: Bound::Unbounded,
+        limit: 100,
+        reverse: false,
+    };
+    let of_shard = |number| {
+        let answers = now(world.context().store.read(Shard::new(number), vec![all.clone()])).unwrap();
+        as_range(answers.into_iter().next()).unwrap().len()
+    };
+    (0..=255).map(of_shard).sum()
 }
 
 fn ids(conversations: &[Conversation]) -> Vec<ConversationId> {
@@ -60,6 +81,7 @@ fn the_list_of_the_tenant_has_each_open_one_once() {
         once.dedup();
         assert_eq!((all.len(), once.len()), (29, 29));
         assert!(!once.contains(&first));
+        assert_eq!(outlined(&world), 29, "closed ones leave the list itself");
         let customer = whole(&world, &peer(4)).id.to_string();
         let resolved = Filter {
             statuses: vec![ConversationStatus::Resolved],
