@@ -63,7 +63,7 @@ pub(super) fn writes(tenant_id: &str, home: CustomerId, changes: Changes) -> Vec
 }
 
 /// What others are told, ready for the outbox.
-fn told_of(home: CustomerId, changes: &mut Changes) -> Vec<Outgoing> {
+pub(super) fn told_of(home: CustomerId, changes: &mut Changes) -> Vec<Outgoing> {
     let told = std::mem::take(&mut changes.outbox).into_iter();
     told.map(|(number, event)| to_outbox(home, number, event)).collect()
 }

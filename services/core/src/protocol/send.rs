@@ -3,6 +3,7 @@
 pub use super::destination::{Target, thread_of_customer};
 
 use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop, found_record};
+use super::conversation;
 use super::delivery::{entry_event, move_timer, remember};
 use super::destination::{Destination, find, place_of};
 use super::outbox::Outgoing;
@@ -13,7 +14,7 @@ use crate::customer_event::Happened;
 use crate::delivery::{self, Plan};
 use crate::id::{CustomerId, MessageId, hash};
 use crate::keys;
-use crate::port::store::{Shape, Write};
+use crate::port::store::{Shape, Stamp, Write};
 use crate::shard::Shard;
 use crate::time::Moment;
 use crate::timeline::{Place, Spot};
@@ -229,9 +230,7 @@ async fn create(
             trace_id: &request.trace_id,
         };
         let added = to_outbox(home_id, home.home_seq, added.entry_added(entry_event(id), now, &entry));
-        let mut conversations = noted(context, request, (home_id, &mut home), place, id, now);
-        let told = std::mem::take(&mut conversations.outbox).into_iter();
-        let told: Vec<Outgoing> = told.map(|(number, event)| to_outbox(home_id, number, event)).collect();
+        let (told, of_conversations) = noted(context, request, (home_id, &mut home), place, id, now);
         let expect = vec![
             expect_record(keys::delivery(id), None),
             expect_record(keys::home(home_id), loaded.stamp),
@@ -243,26 +242,37 @@ async fn create(
             place_entry(home_id, id, spot),
             insert_outgoing(&added),
         ];
-        write.extend(told.iter().map(insert_outgoing));
-        write.extend(super::conversation::writes(&request.tenant_id, home_id, conversations));
+        write.extend(of_conversations);
         write.extend(move_timer(id, 0, record.timer_ms, bytes::Bytes::new()));
         if let Ended::Committed(stamp) = context.commit(home_id.shard(), expect, write).await? {
             outgoing.push(added);
             outgoing.extend(told);
-            let record = Arc::new(record);
-            let carries = has_words(&home);
-            remember(context, stamp, (id, &record), Some((home_id, home)));
-            if carries {
-                outgoing.extend(super::conversation::carry(context, home_id, &request.trace_id).await?);
-            }
-            return Ok(record);
+            return created(context, request, stamp, (id, record), (home_id, home), outgoing).await;
         }
         context.cache.forget_home(home_id);
     }
     Err(Stop::Contended(MAX_TRIES).into())
 }
 
-/// What the message means for the conversation of its thread, if there is one.
+/// Remembers what was written, and carries what it means to a conversation of another home.
+async fn created(
+    context: &Context<'_>,
+    request: &Request,
+    stamp: Stamp,
+    (id, record): (MessageId, DeliveryRecord),
+    (home_id, home): (CustomerId, HomeRecord),
+    outgoing: &mut Vec<Outgoing>,
+) -> Result<Arc<DeliveryRecord>, NotAccepted> {
+    let record = Arc::new(record);
+    let carries = has_words(&home);
+    remember(context, stamp, (id, &record), Some((home_id, home)));
+    if carries {
+        outgoing.extend(conversation::carry(context, home_id, &request.trace_id).await?);
+    }
+    Ok(record)
+}
+
+/// What the message means for the conversation of its thread, if there is one: what others are told, and what is written.
 fn noted(
     context: &Context<'_>,
     request: &Request,
@@ -270,7 +280,7 @@ fn noted(
     place: &Destination,
     id: MessageId,
     now: Moment,
-) -> Changes {
+) -> (Vec<Outgoing>, Vec<Write>) {
     let mut changes = Changes::default();
     let at = now.max(request.send_at);
     let word = answer(&request.message, request.lane, at, id.to_string());
@@ -283,7 +293,10 @@ fn noted(
         changes: &mut changes,
     };
     desk.note(place.thread.birth, &place.thread.account_id, &word);
-    changes
+    let told = conversation::told_of(home_id, &mut changes);
+    let mut write: Vec<Write> = told.iter().map(insert_outgoing).collect();
+    write.extend(conversation::writes(&request.tenant_id, home_id, changes));
+    (told, write)
 }
 
 /// Lets the entry be found by its event.

@@ -145,7 +145,7 @@ fn what_our_side_begins_has_no_first_response() {
         says(&world, "a", PEER, "2");
         world.pass(4 * SECOND);
         answers(&world, "a", "answer");
-        let cycle = of(&world, PEER)[0].cycle.clone().unwrap();
+        let cycle = of(&world, PEER)[0].cycle.unwrap();
         assert!(cycle.started_by_us && cycle.first_response_time.is_none());
         assert_eq!(super::seconds(cycle.last_reply_time.as_ref()), Some(4));
     }
@@ -246,6 +246,15 @@ fn a_conversation_goes_on_in_another_thread() {
         world.pass(SECOND);
         says(&world, "b", PEER, "2");
         assert_eq!(of(&world, PEER).len(), 3);
+    }
+}
+
+#[test]
+fn a_thread_of_somebody_else_does_not_join() {
+    for loses in [false, true] {
+        let world = World::new(loses);
+        says(&world, "a", PEER, "1");
+        let a = id_of(&only(&world));
         says(&world, "c", "zalo_uid/oa/1", "1");
         let elsewhere = Command::Join {
             thread: thread("zalo_uid/oa/1", "c"),
