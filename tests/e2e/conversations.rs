@@ -162,38 +162,8 @@ async fn a_customer_is_served(world: &World) -> anyhow::Result<()> {
         "{opened:?}"
     );
 
-    let (lan, minh) = tokio::join!(
-        assign(world, id, "take-lan", ["", "lan"]),
-        assign(world, id, "take-minh", ["", "minh"]),
-    );
-    let (won, lost) = match (lan, minh) {
-        (Ok(_), Err(status)) => (["lan", "take-lan"], status),
-        (Err(status), Ok(_)) => (["minh", "take-minh"], status),
-        both => anyhow::bail!("both or nobody got it: {both:?}"),
-    };
-    ensure!(
-        lost.code() == Code::Aborted && reason(&lost).as_deref() == Some("ASSIGNED_ELSEWHERE"),
-        "{lost:?}"
-    );
-    let again = assign(world, id, won[1], ["", won[0]]).await?;
-    ensure!(again.holders.len() == 1, "{again:?}");
-    let reused = assign(world, id, won[1], ["", "hoa"]).await.err().context("reused")?;
-    ensure!(reused.code() == Code::AlreadyExists, "{reused:?}");
-
-    let by_bot = to_customer("served-bot", &customer.customer_id, "chúng tôi đã nhận được");
-    send(world, by(WriterKind::Bot, by_bot)).await?;
-    let waiting = get(world, id).await?.cycle.context("no cycle")?;
-    ensure!(
-        waiting.waiting_since.is_some() && waiting.first_response_at.is_none(),
-        "a bot's words are no answer: {waiting:?}"
-    );
-    let by_human = to_customer("served-human", &customer.customer_id, "chào bạn");
-    send(world, by(WriterKind::Human, by_human)).await?;
-    let answered = get(world, id).await?.cycle.context("no cycle")?;
-    ensure!(
-        answered.waiting_since.is_none() && answered.first_response_time.is_some() && answered.replies == 1,
-        "{answered:?}"
-    );
+    let won = one_of_two_takes_it(world, id).await?;
+    only_a_human_answers(world, &customer, id).await?;
 
     set(world, id, "served-snooze", ConversationStatus::Snoozed).await?;
     reaches(world, id, ConversationStatus::Open).await?;
@@ -206,7 +176,7 @@ async fn a_customer_is_served(world: &World) -> anyhow::Result<()> {
         "{reopened:?}"
     );
     let closed = set(world, id, "served-close", ConversationStatus::Closed).await?;
-    let refused = assign(world, id, "served-late", [won[0], ""])
+    let refused = assign(world, id, "served-late", [won, ""])
         .await
         .err()
         .context("closed")?;
@@ -229,6 +199,46 @@ async fn a_customer_is_served(world: &World) -> anyhow::Result<()> {
         "closed",
     ];
     told(stream, id, &story).await
+}
+
+/// Two who take it at once: who got it.
+async fn one_of_two_takes_it(world: &World, id: &str) -> anyhow::Result<&'static str> {
+    let (lan, minh) = tokio::join!(
+        assign(world, id, "take-lan", ["", "lan"]),
+        assign(world, id, "take-minh", ["", "minh"]),
+    );
+    let (won, lost) = match (lan, minh) {
+        (Ok(_), Err(status)) => (["lan", "take-lan"], status),
+        (Err(status), Ok(_)) => (["minh", "take-minh"], status),
+        both => anyhow::bail!("both or nobody got it: {both:?}"),
+    };
+    ensure!(
+        lost.code() == Code::Aborted && reason(&lost).as_deref() == Some("ASSIGNED_ELSEWHERE"),
+        "{lost:?}"
+    );
+    let again = assign(world, id, won[1], ["", won[0]]).await?;
+    ensure!(again.holders.len() == 1, "{again:?}");
+    let reused = assign(world, id, won[1], ["", "hoa"]).await.err().context("reused")?;
+    ensure!(reused.code() == Code::AlreadyExists, "{reused:?}");
+    Ok(won[0])
+}
+
+async fn only_a_human_answers(world: &World, customer: &Customer, id: &str) -> anyhow::Result<()> {
+    let by_bot = to_customer("served-bot", &customer.customer_id, "chúng tôi đã nhận được");
+    send(world, by(WriterKind::Bot, by_bot)).await?;
+    let waiting = get(world, id).await?.cycle.context("no cycle")?;
+    ensure!(
+        waiting.waiting_since.is_some() && waiting.first_response_at.is_none(),
+        "a bot's words are no answer: {waiting:?}"
+    );
+    let by_human = to_customer("served-human", &customer.customer_id, "chào bạn");
+    send(world, by(WriterKind::Human, by_human)).await?;
+    let answered = get(world, id).await?.cycle.context("no cycle")?;
+    ensure!(
+        answered.waiting_since.is_none() && answered.first_response_time.is_some() && answered.replies == 1,
+        "{answered:?}"
+    );
+    Ok(())
 }
 
 /// What others hear of a conversation, each change once.

@@ -6,6 +6,7 @@ use crate::{Api, problems};
 use omnigate_core::conversation::Command;
 use omnigate_core::id::ConversationId;
 use omnigate_core::protocol::conversation::{self, Filter};
+use omnigate_core::time::Moment;
 use omnigate_proto::v1::{
     AssignConversationRequest, AssignConversationResponse, ConversationStatus, CreateConversationRequest,
     CreateConversationResponse, GetConversationRequest, GetConversationResponse, JoinThreadRequest, JoinThreadResponse,
@@ -108,13 +109,18 @@ impl ConversationService for Api {
         let mut request = request.into_inner();
         let request_id = std::mem::take(&mut request.request_id);
         let body = request.encode_to_vec();
-        let until = command::until(&request, self.ports.clock.now())?;
+        let asked = (request_id, "set conversation status", body);
+        let until = match command::until(&request, self.ports.clock.now()) {
+            Ok(until) => until,
+            // A moment that lay ahead when it was asked for: the same request gives the same answer.
+            Err(_) if self.was_asked(&tenant_id, &asked).await? => Moment(0),
+            Err(problem) => return Err(problem.into()),
+        };
         let set = Command::SetStatus {
             status: request.status(),
             until,
             etag: request.etag,
         };
-        let asked = (request_id, "set conversation status", body);
         let changed = self.change_conversation(&tenant_id, &request.conversation_id, asked, set);
         Ok(Response::new(SetConversationStatusResponse {
             conversation: Some(changed.await?),

@@ -5,6 +5,7 @@ use crate::{Api, problems};
 use omnigate_core::conversation::{Command, MAX_TAGS, is_tag};
 use omnigate_core::id::{ConversationId, ThreadId, hash};
 use omnigate_core::protocol::conversation::{self, Asked, Done, NotDone};
+use omnigate_core::protocol::identity;
 use omnigate_core::time::Moment;
 use omnigate_proto::v1::{
     Assignee, Conversation, ConversationStatus, CreateConversationRequest, SetConversationStatusRequest,
@@ -76,6 +77,17 @@ impl Api {
         let account = self.account_of(tenant_id, id);
         let account = account.ok_or_else(|| problems::conversation(&NotDone::NoSuchThread))?;
         Ok((id, &account.id, &account.channel))
+    }
+
+    /// True when the same was asked for, and done, before.
+    pub(super) async fn was_asked(
+        &self,
+        tenant_id: &str,
+        (request_id, method, body): &(String, &str, Vec<u8>),
+    ) -> Result<bool, Problem> {
+        let known = identity::known(&self.context(), tenant_id, request_id, hash(method, &[body])).await;
+        let known = known.map_err(|refused| problems::not_done(&refused))?;
+        Ok(known.is_some_and(|known| known.done))
     }
 
     /// Carries out what is asked for under a request id; `body` is the request without it.

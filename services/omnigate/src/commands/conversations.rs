@@ -51,34 +51,38 @@ pub async fn run(arguments: &Conversations) -> anyhow::Result<u8> {
             };
             self::update(which, update).await?;
         }
-        Conversations::Join { which, thread } => {
-            let asked = JoinThreadRequest {
-                conversation_id: which.conversation.clone(),
-                thread_id: thread.clone(),
-                request_id: request_id(which)?,
-            };
-            let connection = remote::open(&which.remote).await?;
-            let answer = connection.conversations().join_thread(asked).await;
-            show(
-                &which.remote,
-                answer.map_err(remote::refused)?.into_inner().conversation,
-            )?;
-        }
-        Conversations::Leave { which, thread } => {
-            let asked = LeaveThreadRequest {
-                conversation_id: which.conversation.clone(),
-                thread_id: thread.clone(),
-                request_id: request_id(which)?,
-            };
-            let connection = remote::open(&which.remote).await?;
-            let answer = connection.conversations().leave_thread(asked).await;
-            show(
-                &which.remote,
-                answer.map_err(remote::refused)?.into_inner().conversation,
-            )?;
-        }
+        Conversations::Join { which, thread } => join(which, thread).await?,
+        Conversations::Leave { which, thread } => leave(which, thread).await?,
     }
     Ok(0)
+}
+
+async fn join(which: &OneConversation, thread: &str) -> anyhow::Result<()> {
+    let asked = JoinThreadRequest {
+        conversation_id: which.conversation.clone(),
+        thread_id: thread.to_owned(),
+        request_id: request_id(which)?,
+    };
+    let connection = remote::open(&which.remote).await?;
+    let answer = connection.conversations().join_thread(asked).await;
+    show(
+        &which.remote,
+        answer.map_err(remote::refused)?.into_inner().conversation,
+    )
+}
+
+async fn leave(which: &OneConversation, thread: &str) -> anyhow::Result<()> {
+    let asked = LeaveThreadRequest {
+        conversation_id: which.conversation.clone(),
+        thread_id: thread.to_owned(),
+        request_id: request_id(which)?,
+    };
+    let connection = remote::open(&which.remote).await?;
+    let answer = connection.conversations().leave_thread(asked).await;
+    show(
+        &which.remote,
+        answer.map_err(remote::refused)?.into_inner().conversation,
+    )
 }
 
 fn request_id(which: &OneConversation) -> anyhow::Result<String> {

@@ -20,6 +20,9 @@ use std::ops::Bound;
 /// Conversations looked at for one page, at most; a list that is narrowed goes on with the next page.
 const LOOKED_AT: usize = 10_000;
 
+/// Members of the tenant's list that are read at once, at least: a narrow list of small pages reads many for each it shows.
+const AT_ONCE: usize = 100;
+
 /// What a list is narrowed by.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Filter {
@@ -63,7 +66,7 @@ pub async fn of_tenant(
     limit: usize,
 ) -> Result<Page, StoreError> {
     let after = after.map(|id| (id.home().shard(), id.to_bytes()));
-    let at_once = u32::try_from(limit).unwrap_or(u32::MAX);
+    let at_once = u32::try_from(limit.max(AT_ONCE)).unwrap_or(u32::MAX);
     let mut walk = Walk::new(keys::open_conversations(tenant_id), after, at_once);
     let (mut page, mut looked_at) = (Page::default(), 0);
     while let Some(members) = walk.next(context).await? {

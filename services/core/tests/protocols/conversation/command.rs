@@ -3,9 +3,13 @@
 use super::{HOUR, PEER, SECOND, answers, assign, carry_out, id_of, of, only, says, set, stands, thread, words};
 use crate::{World, now};
 use omnigate_core::conversation::{Command, Refusal};
+use omnigate_core::id::CustomerId;
+use omnigate_core::keys;
 use omnigate_core::protocol::conversation::{self, Asked, Done, NotDone};
 use omnigate_core::time::Moment;
+use omnigate_proto::state::v1::{ConversationRecord, HomeRecord};
 use omnigate_proto::v1::{ConversationPriority, ConversationStatus};
+use prost::Message as _;
 use std::sync::atomic::Ordering;
 
 fn update(add: &[&str], remove: &[&str], etag: &str) -> Command {
@@ -265,4 +269,27 @@ fn a_thread_of_somebody_else_does_not_join() {
             "{refused:?}"
         );
     }
+}
+
+#[test]
+fn what_is_remembered_is_bounded() {
+    let world = World::new(false);
+    says(&world, "a", PEER, "1");
+    let id = id_of(&only(&world));
+    let mut held = String::new();
+    for number in 0..40 {
+        let next = format!("agent-{number}");
+        carry_out(&world, &format!("a{number}"), id, &assign(&held, Some(&next))).unwrap();
+        set(&world, &format!("r{number}"), ConversationStatus::Resolved);
+        set(&world, &format!("o{number}"), ConversationStatus::Open);
+        held = next;
+    }
+    let one = only(&world);
+    assert_eq!((one.holders.len(), one.past_cycles.len()), (32, 8));
+    assert_eq!(one.cycle.unwrap().number, 41);
+    let home = now(world
+        .context()
+        .record::<HomeRecord>(id.home().shard(), keys::home(id.home()), "home"));
+    let record = home.unwrap().value.unwrap().conversations.remove(0);
+    assert_eq!(record.commands.len(), 8);
 }

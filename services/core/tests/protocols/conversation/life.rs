@@ -72,14 +72,22 @@ fn what_is_no_word_of_the_customer_opens_none() {
 }
 
 #[test]
-fn a_late_word_opens_and_counts_from_when_it_was_received() {
+fn a_late_word_opens_and_reopens_and_counts_from_when_it_was_received() {
     let world = World::new(false);
+    let written = world.clock.now().to_timestamp();
     world.pass(48 * HOUR);
-    let late = received(&world, "a", PEER, "1", Kind::Message(Message::default()));
-    assert!(late.event.received_at.is_some());
-    told(&world, &late);
+    let late = |id: &str| {
+        let mut late = received(&world, "a", PEER, id, Kind::Message(Message::default()));
+        late.event.occurred_at = Some(written);
+        late
+    };
+    told(&world, &late("1"));
     let waiting = only(&world).cycle.unwrap().waiting_since;
     assert_eq!(waiting, Some(world.clock.now().to_timestamp()));
+    // Written before it was resolved, and yet nobody has answered it.
+    set(&world, "r1", ConversationStatus::Resolved);
+    told(&world, &late("2"));
+    assert_eq!(only(&world).status(), ConversationStatus::Open);
 }
 
 #[test]

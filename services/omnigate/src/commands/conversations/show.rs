@@ -20,7 +20,7 @@ pub(super) const HEADER: &[&str] = &[
 
 /// A line of a list.
 pub(super) fn row(conversation: &Conversation) -> Vec<String> {
-    let cycle = conversation.cycle.clone().unwrap_or_default();
+    let cycle = conversation.cycle.unwrap_or_default();
     vec![
         conversation.conversation_id.clone(),
         conversation.customer_id.clone(),
@@ -57,7 +57,7 @@ pub(super) fn show(remote: &Remote, conversation: Option<Conversation>) -> anyho
         print::line(&print::printable(&text));
     }
     let mut cycles = conversation.past_cycles.clone();
-    cycles.extend(conversation.cycle.clone());
+    cycles.extend(conversation.cycle);
     let header = [
         "CYCLE",
         "OPENED (UTC)",
