@@ -10,6 +10,7 @@
 
 mod bad_input;
 mod consent;
+mod conversations;
 mod esms;
 mod events;
 mod external;
@@ -180,6 +181,7 @@ impl World {
         identity::scenes(self).await?;
         consent::scenes(self).await?;
         privacy::scenes(self).await?;
+        conversations::scenes(self).await?;
         parked::an_unknown_account_is_parked_and_told(self).await?;
         events::a_group_shares_the_work_and_loses_nothing(self).await?;
         events::a_webhook_is_told_everything_in_order_and_again_when_asked(self).await?;

@@ -22,6 +22,7 @@ struct Reader {
     folder: PathBuf,
     customer: String,
     message: String,
+    conversation: String,
     /// What an administrator's consent at Zalo comes back with.
     code: String,
 }
@@ -56,6 +57,7 @@ async fn every_command_of_the_readme_works() {
         folder,
         customer,
         message: String::new(),
+        conversation: String::new(),
         code: zalo.authorize(None),
     };
     reader.prepare().unwrap();
@@ -133,6 +135,7 @@ impl Reader {
         let filled = command
             .replace("cus_…", &self.customer)
             .replace("msg_…", &self.message)
+            .replace("cnv_…", &self.conversation)
             .replace("--code CODE", &format!("--code '{}'", self.code))
             .replace("127.0.0.1:7480", &self.gateway.addresses["listen.webhooks"])
             .replace("127.0.0.1:7400", &self.gateway.addresses["listen.api"])
@@ -159,6 +162,10 @@ impl Reader {
         if command.starts_with("omnigate send") {
             ensure_said(&said, "SENT")?;
             self.message = said.split_whitespace().next().unwrap_or_default().to_owned();
+        }
+        if command.starts_with("omnigate conversations list") {
+            let first = said.split_whitespace().find(|word| word.starts_with("cnv_"));
+            self.conversation = first.context("no conversation is listed")?.to_owned();
         }
         Ok(())
     }

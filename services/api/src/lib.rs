@@ -5,6 +5,7 @@ mod abilities;
 mod accounts;
 mod announcer;
 mod consents;
+mod conversations;
 mod customers;
 mod event_webhooks;
 mod explain;

@@ -1,8 +1,9 @@
 //! What goes wrong in the domain, as callers see it.
 
+use omnigate_core::conversation::Refusal;
 use omnigate_core::id::NotAnId;
 use omnigate_core::port::store::StoreError;
-use omnigate_core::protocol::{Stop, credential::NotTaken, identity::NotDone, send::NotAccepted};
+use omnigate_core::protocol::{Stop, conversation, credential::NotTaken, identity::NotDone, send::NotAccepted};
 use omnigate_rpc::auth::Caller;
 use omnigate_rpc::error::Problem;
 use std::str::FromStr;
@@ -59,6 +60,35 @@ pub(crate) fn not_done(refused: &NotDone) -> Problem {
         NotDone::NotTwo => Problem::failed_precondition("NOT_TWO_CUSTOMERS", text),
         NotDone::Apart(_) => Problem::failed_precondition("APART", text),
         NotDone::Stop(reason) => stop(reason),
+    }
+}
+
+/// A command on a conversation was not carried out.
+pub(crate) fn conversation(refused: &conversation::NotDone) -> Problem {
+    use conversation::NotDone;
+    let text = refused.to_string();
+    match refused {
+        NotDone::RequestIdReused => Problem::already_exists("REQUEST_ID_REUSED", text),
+        NotDone::NoSuchConversation => Problem::not_found("CONVERSATION_NOT_FOUND", text),
+        NotDone::NoSuchThread => Problem::not_found("THREAD_NOT_FOUND", text),
+        NotDone::Closed => Problem::failed_precondition("CONVERSATION_CLOSED", text),
+        NotDone::Refused(refusal) => conversation_refusal(refusal, text),
+        NotDone::Stop(reason) => stop(reason),
+    }
+}
+
+fn conversation_refusal(refusal: &Refusal, text: String) -> Problem {
+    match refusal {
+        Refusal::Gone => Problem::not_found("CONVERSATION_NOT_FOUND", text),
+        Refusal::Etag => Problem::aborted("ETAG_MISMATCH", text),
+        Refusal::AssignedElsewhere(id) => Problem::aborted("ASSIGNED_ELSEWHERE", text).with("assignee_id", id),
+        Refusal::TooManyTags => Problem::failed_precondition("TOO_MANY_TAGS", text),
+        Refusal::TooManyThreads => Problem::failed_precondition("TOO_MANY_THREADS", text),
+        Refusal::Exists(_) => Problem::failed_precondition("CONVERSATION_EXISTS", text),
+        Refusal::Full => Problem::failed_precondition("TOO_MANY_CONVERSATIONS", text),
+        Refusal::ThreadTaken => Problem::failed_precondition("THREAD_TAKEN", text),
+        Refusal::ThreadElsewhere => Problem::failed_precondition("THREAD_ELSEWHERE", text),
+        Refusal::LastThread => Problem::failed_precondition("LAST_THREAD", text),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Tenants, apps and channel accounts, as the configuration describes them.
 
+use crate::conversation::AccountRules;
 use std::{collections::BTreeMap, fmt};
 
 /// Settings that one adapter reads for itself, secrets already resolved. Printing shows names only.
@@ -77,6 +78,8 @@ pub struct Directory {
     pub apps: BTreeMap<String, App>,
     /// Accounts.
     pub accounts: BTreeMap<String, Account>,
+    /// What happens to conversations of accounts that say so.
+    pub conversations: AccountRules,
 }
 
 impl Directory {

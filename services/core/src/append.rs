@@ -1,6 +1,7 @@
 //! Appends events of one thread to their home: one decision and one commit for as many as there are.
 
 use crate::consent::Said;
+use crate::conversation::{self, AccountRules, Desk};
 use crate::customer_event::Happened;
 use crate::id::{Birth, CustomerId, EventId};
 use crate::pieces::{self, Whole};
@@ -85,6 +86,10 @@ pub struct Appended {
     pub outbox: Vec<(u64, Bytes)>,
     /// When somebody has to look for pieces that are missing.
     pub due: Vec<Moment>,
+    /// What follows for the home's conversations; what is told of them stands in `outbox`.
+    pub conversations: conversation::Changes,
+    /// True when words wait to be carried to conversations of other homes.
+    pub carries: bool,
     /// What is sent back to the peer, once for each event, also when the event comes again.
     pub confirmations: Vec<Confirmation>,
     /// What the peer wishes, for the ledger of consents, also when the event comes again.
@@ -99,18 +104,20 @@ pub struct Appended {
 
 /// Appends arrivals of one thread, in order.
 #[must_use]
-pub fn append(state: HomeState, tenant_id: &str, thread: &ThreadKey, arrivals: &[Arrival], now: Moment) -> Appended {
+pub fn append(
+    state: HomeState,
+    tenant_id: &str,
+    thread: &ThreadKey,
+    arrivals: &[Arrival],
+    (rules, now): (&AccountRules, Moment),
+) -> Appended {
     let mut home = state.record.unwrap_or_default();
     tenant_id.clone_into(&mut home.tenant_id);
     let mut work = Work {
-        id: state.id,
         before: state.places.clone(),
         places: state.places,
         entries: state.entries,
-        dirty: BTreeSet::new(),
-        outbox: Vec::new(),
-        due: Vec::new(),
-        now,
+        ..Work::new(state.id, rules, now)
     };
     let (mut applied, mut repeated, mut dropped) = (Vec::new(), 0, 0);
     let mut wishes = Vec::new();
@@ -132,6 +139,8 @@ pub fn append(state: HomeState, tenant_id: &str, thread: &ThreadKey, arrivals: &
         entries: work.dirty_entries(),
         outbox: work.outbox,
         due: work.due,
+        conversations: work.conversations,
+        carries: conversation::has_words(&home),
         confirmations: confirmations(&home, thread, arrivals),
         wishes,
         home,
@@ -144,18 +153,9 @@ pub fn append(state: HomeState, tenant_id: &str, thread: &ThreadKey, arrivals: &
 
 /// Puts together what has waited too long for its missing pieces. `None` when nothing has.
 #[must_use]
-pub fn give_up_pieces(id: CustomerId, record: HomeRecord, now: Moment) -> Option<Appended> {
+pub fn give_up_pieces(id: CustomerId, record: HomeRecord, rules: &AccountRules, now: Moment) -> Option<Appended> {
     let mut home = record;
-    let mut work = Work {
-        id,
-        before: BTreeMap::new(),
-        places: BTreeMap::new(),
-        entries: BTreeMap::new(),
-        dirty: BTreeSet::new(),
-        outbox: Vec::new(),
-        due: Vec::new(),
-        now,
-    };
+    let mut work = Work::new(id, rules, now);
     for position in 0..home.threads.len() {
         let ready = pieces::overdue(&mut home.threads[position], now);
         if let Some(key) = key_of(&home.threads[position]) {
@@ -170,6 +170,8 @@ pub fn give_up_pieces(id: CustomerId, record: HomeRecord, now: Moment) -> Option
         entries: work.dirty_entries(),
         outbox: work.outbox,
         due: Vec::new(),
+        conversations: work.conversations,
+        carries: conversation::has_words(&home),
         confirmations: Vec::new(),
         wishes: Vec::new(),
         home,
@@ -239,7 +241,7 @@ pub fn thread_of<'a>(home: &'a mut HomeRecord, thread: &ThreadKey) -> &'a mut Th
     thread
 }
 
-struct Work {
+struct Work<'a> {
     id: CustomerId,
     before: BTreeMap<EventId, Place>,
     places: BTreeMap<EventId, Place>,
@@ -247,10 +249,27 @@ struct Work {
     dirty: BTreeSet<EventId>,
     outbox: Vec<(u64, Bytes)>,
     due: Vec<Moment>,
+    conversations: conversation::Changes,
+    rules: &'a AccountRules,
     now: Moment,
 }
 
-impl Work {
+impl<'a> Work<'a> {
+    fn new(id: CustomerId, rules: &'a AccountRules, now: Moment) -> Self {
+        Self {
+            id,
+            before: BTreeMap::new(),
+            places: BTreeMap::new(),
+            entries: BTreeMap::new(),
+            dirty: BTreeSet::new(),
+            outbox: Vec::new(),
+            due: Vec::new(),
+            conversations: conversation::Changes::default(),
+            rules,
+            now,
+        }
+    }
+
     /// Adds an arrival; a piece of a long message only waits, until the message is whole.
     fn take(&mut self, home: &mut HomeRecord, key: &ThreadKey, arrival: &Arrival) {
         if pieces::piece(&arrival.event).is_none() {
@@ -321,6 +340,24 @@ impl Work {
         );
         self.entries.insert(arrival.id, (spot, entry));
         self.dirty.insert(arrival.id);
+        self.note_word(home, key, arrival);
+    }
+
+    /// Opens, reopens or answers a conversation, where the arrival is a word in one.
+    fn note_word(&mut self, home: &mut HomeRecord, key: &ThreadKey, arrival: &Arrival) {
+        let Some(word) = conversation::of_event(&arrival.event, arrival.id, arrival.received_at) else {
+            return;
+        };
+        let mut desk = Desk {
+            id: self.id,
+            home,
+            rules: self.rules,
+            now: self.now,
+            trace_id: &arrival.event.trace_id,
+            changes: &mut self.conversations,
+        };
+        desk.note(key.birth, &key.account_id, &word);
+        self.outbox.append(&mut self.conversations.outbox);
     }
 
     /// Applies an edit, deletion or reaction to its message, or lets it wait for the message.

@@ -7,8 +7,9 @@ use crate::time::Moment;
 use bytes::{Bytes, BytesMut};
 use omnigate_proto::state::v1::{CustomerEventBatch, EntryRecord};
 use omnigate_proto::v1::{
-    CustomerCreated, CustomerEvent, CustomerMerged, CustomerSplit, Delivery, DeliveryChanged, Entry, EntryReaction,
-    Event, Identifier, IdentifierAttached, IdentifierEvidence, Profile, Unsupported, customer_event::Kind, event,
+    ConversationChanged, CustomerCreated, CustomerEvent, CustomerMerged, CustomerSplit, Delivery, DeliveryChanged,
+    Entry, EntryReaction, Event, Identifier, IdentifierAttached, IdentifierEvidence, Profile, Unsupported,
+    customer_event::Kind, event,
 };
 use prost::DecodeError;
 use prost::Message as _;
@@ -83,6 +84,12 @@ impl Happened<'_> {
             split_customer_id: gets.to_string(),
             identifiers,
         }))))
+    }
+
+    /// A conversation was opened or changed.
+    #[must_use]
+    pub fn conversation_changed(&self, changed: ConversationChanged) -> Bytes {
+        encode(&self.event(Some(Kind::ConversationChanged(changed))))
     }
 
     /// A delivery changed its state; the content stays out.
@@ -211,6 +218,10 @@ pub fn thread(event: &CustomerEvent) -> &str {
             event.map(|event| &event.thread_id)
         }
         Some(Kind::DeliveryChanged(changed)) => changed.delivery.as_ref().map(|delivery| &delivery.thread_id),
+        Some(Kind::ConversationChanged(changed)) => {
+            let conversation = changed.conversation.as_ref();
+            conversation.and_then(|conversation| conversation.thread_ids.first())
+        }
         _ => None,
     };
     thread.filter(|thread| !thread.is_empty()).unwrap_or(&event.customer_id)

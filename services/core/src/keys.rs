@@ -108,6 +108,18 @@ pub fn read_conflict_member(member: &[u8]) -> Option<(CustomerId, CustomerId)> {
     Some((CustomerId::from_bytes(survivor)?, CustomerId::from_bytes(loser)?))
 }
 
+/// Index of a home: conversations that are closed, by key → `state.v1.ConversationRecord`.
+#[must_use]
+pub fn closed_conversations(home: CustomerId) -> Key {
+    key(b'v', &home.0)
+}
+
+/// Index of a shard: a tenant's conversations that are not closed, by id → `state.v1.ConversationOutline`.
+#[must_use]
+pub fn open_conversations(tenant_id: &str) -> Key {
+    key(b'V', tenant_id.as_bytes())
+}
+
 /// Record `state.v1.DeliveryRecord`.
 #[must_use]
 pub fn delivery(id: MessageId) -> Key {
@@ -147,6 +159,8 @@ pub enum Timer {
     Pieces(CustomerId),
     /// A customer is being erased.
     Erasure(CustomerId),
+    /// A conversation of a home wakes up, is resolved or closed by itself.
+    Conversations(CustomerId),
 }
 
 /// Member of [`timers`].
@@ -156,6 +170,7 @@ pub fn timer_member(due: Moment, timer: Timer) -> Bytes {
         Timer::Delivery(id) => (b'd', id.0),
         Timer::Pieces(home) => (b'p', home.0),
         Timer::Erasure(customer) => (b'e', customer.0),
+        Timer::Conversations(home) => (b'v', home.0),
     };
     let mut member = BytesMut::with_capacity(25);
     member.put_slice(&due.to_key());
@@ -178,6 +193,10 @@ pub fn read_timer_member(member: &[u8]) -> Option<(Moment, Timer)> {
         (b'd', id) => Some((Moment::from_key(*due), Timer::Delivery(MessageId::from_bytes(id)?))),
         (b'p', home) => Some((Moment::from_key(*due), Timer::Pieces(CustomerId::from_bytes(home)?))),
         (b'e', id) => Some((Moment::from_key(*due), Timer::Erasure(CustomerId::from_bytes(id)?))),
+        (b'v', home) => Some((
+            Moment::from_key(*due),
+            Timer::Conversations(CustomerId::from_bytes(home)?),
+        )),
         _ => None,
     }
 }

@@ -9,6 +9,7 @@ pub mod account;
 pub mod append;
 pub mod consent;
 pub mod consumer_group;
+pub mod conversation;
 pub mod credential;
 pub mod customer_event;
 pub mod delivery;

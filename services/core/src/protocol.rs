@@ -10,6 +10,7 @@ pub mod confirm;
 pub mod consent;
 pub mod consumer_group;
 pub mod context;
+pub mod conversation;
 pub mod credential;
 pub mod delivery;
 mod destination;

@@ -3,12 +3,17 @@
 mod accounts;
 mod bench;
 mod consent;
+mod conversations;
 mod customers;
 mod webhooks;
 
 pub use accounts::{Accounts, Authorize};
 pub use bench::{Bench, BenchInbound, BenchOutbound, BenchTimeline};
 pub use consent::{Basis, Consent, GetConsent, Purpose, Reason, Refuse, SetConsent, Status, Suppress, Unsuppress};
+pub use conversations::{
+    AssignConversation, Conversations, ListConversations, OneConversation, OpenConversation,
+    Priority as ConversationPriority, Status as ConversationStatus,
+};
 pub use customers::{Conflicts, Customers, MergeCustomers, OneIdentifier, SplitCustomer};
 pub use webhooks::Webhooks;
 
@@ -73,6 +78,9 @@ pub enum Command {
     /// Who may be sent what, and why.
     #[command(subcommand)]
     Consent(Consent),
+    /// Conversations: what has to be done for customers.
+    #[command(subcommand)]
+    Conversations(Conversations),
     /// Channel accounts.
     #[command(subcommand)]
     Accounts(Accounts),
@@ -250,11 +258,27 @@ pub struct Send {
     /// Not before this time, RFC 3339.
     #[arg(long)]
     pub at: Option<String>,
+    /// Who writes; only a human's message is an answer in the sense of response times.
+    #[arg(long, value_enum, default_value_t = Writer::Human)]
+    pub by: Writer,
     /// Waits until the message has left or failed.
     #[arg(long)]
     pub wait: bool,
     /// What to say.
     pub text: String,
+}
+
+/// Who writes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Writer {
+    /// A person.
+    Human,
+    /// A bot that answers.
+    Bot,
+    /// A rule, a notice.
+    System,
+    /// A campaign.
+    Campaign,
 }
 
 /// `parked …`

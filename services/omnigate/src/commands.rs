@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod check;
 pub mod consent;
+pub mod conversations;
 pub mod customers;
 pub mod entry;
 pub mod explain;
@@ -28,6 +29,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Send(arguments) => send::run(&arguments).await,
         Command::Customers(arguments) => customers::run(&arguments).await,
         Command::Consent(arguments) => consent::run(&arguments).await,
+        Command::Conversations(arguments) => conversations::run(&arguments).await,
         Command::Accounts(arguments) => accounts::run(&arguments).await,
         Command::Parked(arguments) => parked::run(&arguments).await,
         Command::Webhooks(arguments) => webhooks::run(&arguments).await,

@@ -102,6 +102,8 @@ clients! {
     customers: customer_service_client::CustomerServiceClient,
     /// Timelines.
     timelines: timeline_service_client::TimelineServiceClient,
+    /// Conversations.
+    conversations: conversation_service_client::ConversationServiceClient,
     /// The stream of customer events.
     events: event_service_client::EventServiceClient,
     /// Outgoing webhooks.

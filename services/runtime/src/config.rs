@@ -3,6 +3,7 @@
 mod account;
 mod address;
 mod consent;
+mod conversation;
 mod event_webhook;
 mod node;
 mod overlay;
@@ -20,6 +21,7 @@ mod validate;
 pub use account::{Account, App, Limits as AccountLimits, SCOPES, Token};
 pub use address::{Address, Endpoint, LogFormat};
 pub use consent::Consent;
+pub use conversation::{Conversations, ReopenPolicy};
 pub use event_webhook::EventWebhook;
 pub use problem::{ConfigError, Origin, Problem};
 pub use reference::reference;

@@ -9,7 +9,7 @@ use omnigate_core::{
     protocol::{
         append,
         context::as_range,
-        identity, outbox, publish,
+        conversation, identity, outbox, publish,
         submit::{self, Woken},
     },
     shard::{SHARDS, Shard},
@@ -124,6 +124,7 @@ impl Rounds {
         match timer {
             Timer::Delivery(id) => self.wake(id, due).await,
             Timer::Pieces(home) => self.give_up_pieces(home, due).await,
+            Timer::Conversations(home) => self.ring(home, due).await,
             Timer::Erasure(customer) => self.go_on_erasing(customer, due).await,
         }
     }
@@ -146,6 +147,20 @@ impl Rounds {
             Err(error) => {
                 self.shared.metrics.failed();
                 tracing::warn!(%home, %error, "incomplete messages not looked at, the timer fires again");
+            }
+        }
+    }
+
+    /// Wakes, resolves and closes conversations of a home.
+    async fn ring(&self, home: CustomerId, due: Moment) {
+        let (broker, partitions) = (self.shared.broker.as_ref(), self.shared.settings.partitions);
+        match conversation::ring(&self.shared.context(), home, due).await {
+            Ok(outgoing) => {
+                publish::publish(broker, &self.shared.ports.outbox, partitions, outgoing).await;
+            }
+            Err(error) => {
+                self.shared.metrics.failed();
+                tracing::warn!(%home, %error, "conversations not looked at, the timer fires again");
             }
         }
     }

@@ -233,6 +233,7 @@ impl World {
             outbox: &outbox,
             cache: &cache,
             keyring: &omnigate_core::keyring::Keyring::none(),
+            rules: &omnigate_core::conversation::DEFAULT_RULES,
         };
         omnigate_core::protocol::park::list(&context, &[TENANT, ""], None, 100)
             .await
@@ -341,8 +342,8 @@ async fn events_take_effect_in_order_are_published_and_acknowledged() {
     ids.dedup();
     assert_eq!(
         (ids.len(), published.len()),
-        (5 * 32, 5 * 32),
-        "a birth, an identifier and 30 entries each, once"
+        (5 * 33, 5 * 33),
+        "a birth, an identifier, 30 entries and a conversation each, once"
     );
     until("the outbox is empty", || world.outbox_is_empty()).await;
     process.stop().await;

@@ -2,7 +2,7 @@
 
 use super::Refusal;
 use omnigate_proto::v1::{
-    Contact, Direction, Message, Part, Piece, Profile, TemplateRef, Text, Unsupported, part::Content,
+    Contact, Direction, Message, Part, Piece, Profile, TemplateRef, Text, Unsupported, Writer, part::Content,
 };
 use unicode_normalization::{UnicodeNormalization as _, is_nfc};
 
@@ -11,6 +11,8 @@ const MAX_TEXT: usize = 65_536;
 const MAX_CHOICES: usize = 64;
 /// Characters of a button's label and of a name.
 const MAX_LABEL: usize = 256;
+/// Characters of the company's id of who wrote.
+const MAX_WRITER: usize = 128;
 /// Bytes of a provider's id, a payload, a file name or the like.
 pub(super) const MAX_HANDLE: usize = 2048;
 /// Bytes of an address; signed ones are long.
@@ -119,6 +121,9 @@ pub(super) fn message(field: &str, message: &mut Message, direction: Direction) 
     if let Some(piece) = &message.piece {
         self::piece(&format!("{field}.piece"), piece)?;
     }
+    if let Some(writer) = &mut message.writer {
+        self::writer(&format!("{field}.writer"), writer)?;
+    }
     if let Some(alternative) = &mut message.alternative {
         let field = format!("{field}.alternative");
         let template = alternative
@@ -129,6 +134,20 @@ pub(super) fn message(field: &str, message: &mut Message, direction: Direction) 
     }
     for (index, content) in message.parts.iter_mut().enumerate() {
         part(&format!("{field}.parts[{index}]"), content, direction)?;
+    }
+    Ok(())
+}
+
+fn writer(field: &str, writer: &mut Writer) -> Result<(), Refusal> {
+    nfc(&mut writer.display_name);
+    for (name, text, limit) in [
+        ("id", &writer.id, MAX_WRITER),
+        ("display_name", &writer.display_name, MAX_LABEL),
+    ] {
+        if text.chars().count() > limit {
+            let problem = format!("is longer than {limit} characters");
+            return Err(Refusal::new(format!("{field}.{name}"), problem));
+        }
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use super::confirm::Due;
 use super::consent;
 use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop, found_record};
+use super::conversation;
 use super::identity::find;
 use super::outbox::Outgoing;
 use super::resolve::{expect_record, insert_outgoing, put, to_outbox};
@@ -91,6 +92,10 @@ pub async fn apply(context: &Context<'_>, arrivals: &[Arrival]) -> Result<Applie
         applied
             .outgoing
             .extend(numbered.map(|(number, event)| to_outbox(owner.home, number, event)));
+        if appended.carries {
+            let carried = conversation::carry(context, owner.home, &first.event.trace_id).await?;
+            applied.outgoing.extend(carried);
+        }
         return Ok(applied);
     }
     Err(Stop::Contended(MAX_TRIES))
@@ -131,7 +136,7 @@ async fn append_at(
         if home.value.as_ref().is_some_and(|record| is_gone(record, thread.birth)) {
             return Ok(None);
         }
-        let mut appended = append(state, tenant_id, thread, arrivals, now);
+        let mut appended = append(state, tenant_id, thread, arrivals, (context.rules, now));
         if appended.applied.is_empty() {
             return Ok(Some(appended));
         }
@@ -194,6 +199,8 @@ fn commit_of(
     }));
     let numbered = appended.outbox.iter();
     write.extend(numbered.map(|(number, event)| insert_outgoing(&to_outbox(id, *number, event.clone()))));
+    let conversations = std::mem::take(&mut appended.conversations);
+    write.extend(conversation::writes(&appended.home.tenant_id, id, conversations));
     Ok((expect, write))
 }
 
@@ -207,7 +214,7 @@ pub async fn give_up_pieces(context: &Context<'_>, id: CustomerId, due: Moment) 
         let home: Loaded<HomeRecord> = context.record(id.shard(), keys::home(id), "home").await?;
         let mut given_up = home
             .value
-            .and_then(|record| decide::give_up_pieces(id, record, context.now()));
+            .and_then(|record| decide::give_up_pieces(id, record, context.rules, context.now()));
         let (mut expect, mut write) = match &mut given_up {
             Some(appended) => commit_of(context, id, home.stamp, appended)?,
             None => (Vec::new(), Vec::new()),

@@ -5,7 +5,7 @@ use super::destination::Target;
 use super::send::{self, Accepted, NotAccepted, Request};
 use crate::append::Confirmation;
 use crate::id::{ThreadId, hash};
-use omnigate_proto::v1::{Lane, Message, Part, Purpose, Text, UnknownPolicy, part::Content};
+use omnigate_proto::v1::{Lane, Message, Part, Purpose, Text, UnknownPolicy, Writer, WriterKind, part::Content};
 use std::time::Duration;
 
 /// A confirmation that comes later than this after its event confuses more than it tells; it also bounds how long its
@@ -46,6 +46,10 @@ pub async fn accept(context: &Context<'_>, due: &Due) -> Result<Option<Accepted>
         }],
         is_automatic: true,
         purpose: Purpose::Service.into(),
+        writer: Some(Writer {
+            kind: WriterKind::System.into(),
+            ..Writer::default()
+        }),
         ..Message::default()
     };
     let request = Request {

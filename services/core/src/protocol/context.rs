@@ -3,6 +3,7 @@
 use super::cache::Cache;
 use super::outbox::Outbox;
 use super::resolve::{expect_record, put};
+use crate::conversation::AccountRules;
 use crate::id::CustomerId;
 use crate::keyring::Keyring;
 use crate::keys;
@@ -43,6 +44,8 @@ pub struct Context<'a> {
     pub cache: &'a Cache,
     /// The operator's keys.
     pub keyring: &'a Keyring,
+    /// What happens to conversations by themselves.
+    pub rules: &'a AccountRules,
 }
 
 /// How a commit ended.
@@ -238,6 +241,8 @@ pub struct Ports {
     pub cache: Cache,
     /// The operator's keys.
     pub keyring: Keyring,
+    /// What happens to conversations by themselves.
+    pub rules: AccountRules,
 }
 
 /// Homes and owners that a process keeps in memory; each takes about half a kilobyte.
@@ -254,6 +259,7 @@ impl Ports {
             outbox: Outbox::default(),
             cache: Cache::new(CACHED),
             keyring: Keyring::none(),
+            rules: AccountRules::default(),
         }
     }
 
@@ -261,6 +267,12 @@ impl Ports {
     #[must_use]
     pub fn sealed_with(self, keyring: Keyring) -> Self {
         Self { keyring, ..self }
+    }
+
+    /// The same, with rules of accounts about their conversations.
+    #[must_use]
+    pub fn with_rules(self, rules: AccountRules) -> Self {
+        Self { rules, ..self }
     }
 
     /// The context of one call.
@@ -273,6 +285,7 @@ impl Ports {
             outbox: &self.outbox,
             cache: &self.cache,
             keyring: &self.keyring,
+            rules: &self.rules,
         }
     }
 }

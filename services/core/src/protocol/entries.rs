@@ -48,7 +48,12 @@ impl Interval {
 
     /// True for an entry that lies in it.
     pub(super) fn holds(&self, record: &EntryRecord) -> bool {
-        self.is_of(record) && self.is_at(record)
+        self.covers(&record.birth, Moment(record.received_at_ms))
+    }
+
+    /// True for what came by this birth at a moment in it.
+    pub(super) fn covers(&self, birth: &[u8], at: Moment) -> bool {
+        birth == self.birth.0.as_slice() && self.is_at(at)
     }
 
     /// True for an entry of the birth.
@@ -56,9 +61,9 @@ impl Interval {
         record.birth.as_ref() == self.birth.0.as_slice()
     }
 
-    /// True for an entry that was received in it.
-    pub(super) fn is_at(&self, record: &EntryRecord) -> bool {
-        record.received_at_ms >= self.from.0 && self.to.is_none_or(|to| record.received_at_ms < to.0)
+    /// True for a moment in it.
+    pub(super) fn is_at(&self, at: Moment) -> bool {
+        at >= self.from && self.to.is_none_or(|to| at < to)
     }
 }
 

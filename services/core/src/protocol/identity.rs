@@ -14,7 +14,7 @@ mod record;
 mod split;
 
 pub use apart::{Conflict, conflicts, keep_apart};
-pub use command::{NotDone, known, remember};
+pub use command::{NotDone, known, mark_done, remember};
 pub use erase::{erase, go_on};
 pub use events::{Chained, events};
 pub use find::{Person, find, present};

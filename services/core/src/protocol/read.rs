@@ -58,15 +58,31 @@ async fn owner(
     }))
 }
 
-/// The record of an identifier's owner, looked for from a record that once owned it; no more of it is read.
-pub(super) async fn present(
+/// The owner of an identifier with its record alone, looked for from a record that once owned it.
+pub(super) async fn holder(
     context: &Context<'_>,
     tenant_id: &str,
     identifier: &Identifier,
     from: CustomerId,
 ) -> Result<Option<(CustomerId, CustomerRecord)>, StoreError> {
     let found = owning(context, tenant_id, identifier, from).await?;
-    Ok(found.and_then(|(id, loaded)| Some((id, loaded.value?))))
+    Ok(found.map(|(id, loaded)| (id, loaded.value.unwrap_or_default())))
+}
+
+/// Who has an identifier, with the record alone; `None` when nobody has.
+pub(super) async fn holder_of(
+    context: &Context<'_>,
+    tenant_id: &str,
+    identifier: Option<&Identifier>,
+) -> Result<Option<(CustomerId, CustomerRecord)>, StoreError> {
+    let Some(identifier) = identifier else {
+        return Ok(None);
+    };
+    let claim = super::resolve::claimed(context, identifier::key(tenant_id, identifier)).await?;
+    match identity::read_claim(claim.as_ref(), context.now()) {
+        identity::Claimed::Settled { customer, .. } => holder(context, tenant_id, identifier, customer).await,
+        _ => Ok(None),
+    }
 }
 
 async fn owning(
@@ -196,6 +212,11 @@ impl Whole {
         let steps = self.record.members.iter().flat_map(|member| &member.path);
         let by_transaction: BTreeMap<_, _> = steps.map(|step| (step.transaction.clone(), step.clone())).collect();
         by_transaction.into_values()
+    }
+
+    /// A home of the customer's as it was read.
+    pub(super) fn home(&self, id: CustomerId) -> Option<&HomeRecord> {
+        self.homes.get(&id)
     }
 
     /// Identifiers that are owned, without the built-in ones.

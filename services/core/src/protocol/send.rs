@@ -3,17 +3,19 @@
 pub use super::destination::{Target, thread_of_customer};
 
 use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop, found_record};
+use super::conversation;
 use super::delivery::{entry_event, move_timer, remember};
 use super::destination::{Destination, find, place_of};
 use super::outbox::Outgoing;
 use super::resolve::{expect_record, insert_outgoing, is_owned, put, to_outbox};
 use crate::append::{ThreadKey, is_gone, thread_of};
+use crate::conversation::{Changes, Desk, answer, has_words};
 use crate::customer_event::Happened;
 use crate::delivery::{self, Plan};
 use crate::id::{CustomerId, MessageId, hash};
 use crate::identifier;
 use crate::keys;
-use crate::port::store::{Shape, Write};
+use crate::port::store::{Shape, Stamp, Write};
 use crate::shard::Shard;
 use crate::time::Moment;
 use crate::timeline::stored::give_keys;
@@ -252,10 +254,16 @@ async fn create(
             expect_record(keys::home(home_id), loaded.stamp),
         ];
         if let Ended::Committed(stamp) = context.commit(home_id.shard(), expect, made.write).await? {
-            outgoing.push(made.added);
-            let record = Arc::new(made.record);
-            remember(context, stamp, (id, &record), Some((home_id, made.home)));
-            return Ok(record);
+            outgoing.extend(made.told);
+            return created(
+                context,
+                request,
+                stamp,
+                (id, made.record),
+                (home_id, made.home),
+                outgoing,
+            )
+            .await;
         }
         context.cache.forget_home(home_id);
     }
@@ -266,7 +274,7 @@ async fn create(
 struct Made {
     record: DeliveryRecord,
     home: HomeRecord,
-    added: Outgoing,
+    told: Vec<Outgoing>,
     write: Vec<Write>,
 }
 
@@ -301,6 +309,7 @@ fn make(
         trace_id: &request.trace_id,
     };
     let added = to_outbox(home_id, home.home_seq, added.entry_added(entry_event(id), now, &entry));
+    let (told, of_conversations) = noted(context, request, (home_id, &mut home), place, id, now);
     let mut write = vec![
         put(keys::delivery(id), &record),
         put(keys::home(home_id), &home),
@@ -308,13 +317,59 @@ fn make(
         place_entry(home_id, id, spot),
         insert_outgoing(&added),
     ];
+    write.extend(of_conversations);
     write.extend(move_timer(id, 0, record.timer_ms, bytes::Bytes::new()));
     Ok(Made {
         record,
         home,
-        added,
+        told: std::iter::once(added).chain(told).collect(),
         write,
     })
+}
+
+/// Remembers what was written, and carries what it means to a conversation of another home.
+async fn created(
+    context: &Context<'_>,
+    request: &Request,
+    stamp: Stamp,
+    (id, record): (MessageId, DeliveryRecord),
+    (home_id, home): (CustomerId, HomeRecord),
+    outgoing: &mut Vec<Outgoing>,
+) -> Result<Arc<DeliveryRecord>, NotAccepted> {
+    let record = Arc::new(record);
+    let carries = has_words(&home);
+    remember(context, stamp, (id, &record), Some((home_id, home)));
+    if carries {
+        outgoing.extend(conversation::carry(context, home_id, &request.trace_id).await?);
+    }
+    Ok(record)
+}
+
+/// What the message means for the conversation of its thread, if there is one: what others are told, and what is written.
+fn noted(
+    context: &Context<'_>,
+    request: &Request,
+    (home_id, home): (CustomerId, &mut HomeRecord),
+    place: &Destination,
+    id: MessageId,
+    now: Moment,
+) -> (Vec<Outgoing>, Vec<Write>) {
+    let mut changes = Changes::default();
+    let at = now.max(request.send_at);
+    let word = answer(&request.message, request.lane, at, id.to_string());
+    let mut desk = Desk {
+        id: home_id,
+        home,
+        rules: context.rules,
+        now,
+        trace_id: &request.trace_id,
+        changes: &mut changes,
+    };
+    desk.note(place.thread.birth, &place.thread.account_id, &word);
+    let told = conversation::told_of(home_id, &mut changes);
+    let mut write: Vec<Write> = told.iter().map(insert_outgoing).collect();
+    write.extend(conversation::writes(&request.tenant_id, home_id, changes));
+    (told, write)
 }
 
 /// Lets the entry be found by its event.

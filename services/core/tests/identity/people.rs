@@ -60,6 +60,7 @@ impl Worker {
             outbox: &self.outbox,
             cache: &self.cache,
             keyring: &KEYRING,
+            rules: &omnigate_core::conversation::DEFAULT_RULES,
         }
     }
 

@@ -67,6 +67,7 @@ impl Process {
             outbox: &self.outbox,
             cache: &self.cache,
             keyring: &KEYRING,
+            rules: &omnigate_core::conversation::DEFAULT_RULES,
         }
     }
 

@@ -207,9 +207,9 @@ fn an_erasure_that_was_only_begun_is_finished_by_its_timer() {
         let ids = people(&world);
         published(&world);
         world.pass(1_000);
-        world.store.left.store(commits, Ordering::Relaxed);
+        world.store.dies_after.store(commits, Ordering::Relaxed);
         let done = now(erase(&world.context(), "t", ids[0])).is_ok();
-        world.store.left.store(u64::MAX, Ordering::Relaxed);
+        world.store.dies_after.store(-1, Ordering::Relaxed);
         let world = World {
             store: world.store,
             clock: world.clock,

@@ -3,6 +3,7 @@
 
 mod consent;
 mod consumer_group;
+mod conversation;
 mod credential;
 mod echo;
 mod erasure;
@@ -15,6 +16,7 @@ mod stories;
 mod templates;
 mod wishes;
 
+use omnigate_core::conversation::AccountRules;
 use omnigate_core::keyring::{KEY_BYTES, Keyring};
 use omnigate_core::port::store::{Answer, Commit, Outcome, Query, Store, StoreError};
 use omnigate_core::port::{Clock, Entropy};
@@ -59,8 +61,8 @@ struct Forgetful {
     memory: MemoryStore,
     loses: bool,
     commits: AtomicU64,
-    /// Commits before the store answers no more.
-    left: AtomicU64,
+    /// After so many more commits the process dies; a negative number is never reached.
+    dies_after: AtomicI64,
 }
 
 #[async_trait::async_trait]
@@ -71,11 +73,10 @@ impl Store for Forgetful {
 
     async fn commit(&self, shard: Shard, commit: Commit) -> Result<Outcome, StoreError> {
         assert!(commit.falsifies_itself(), "{commit:?}");
-        if self.left.load(Ordering::Relaxed) == 0 {
-            return Err(StoreError::Unavailable("the process is to die".to_owned()));
-        }
-        self.left.fetch_sub(1, Ordering::Relaxed);
         let number = self.commits.fetch_add(1, Ordering::Relaxed);
+        if self.dies_after.fetch_sub(1, Ordering::Relaxed) == 0 {
+            return Err(StoreError::Unavailable("the process died".into()));
+        }
         let lost = self.loses && number.is_multiple_of(2);
         if lost && number.is_multiple_of(4) {
             return Ok(Outcome::Unknown);
@@ -95,6 +96,7 @@ struct World {
     store: Forgetful,
     outbox: Outbox,
     cache: Cache,
+    rules: AccountRules,
 }
 
 impl World {
@@ -105,11 +107,12 @@ impl World {
                 memory: MemoryStore::new(clock.clone()),
                 loses,
                 commits: AtomicU64::new(0),
-                left: AtomicU64::new(u64::MAX),
+                dies_after: AtomicI64::new(-1),
             },
             entropy: Counting::default(),
             outbox: Outbox::default(),
             cache: Cache::new(100),
+            rules: AccountRules::default(),
             clock,
         }
     }
@@ -122,6 +125,7 @@ impl World {
             outbox: &self.outbox,
             cache: &self.cache,
             keyring: &KEYRING,
+            rules: &self.rules,
         }
     }
 

@@ -171,10 +171,15 @@ fn a_wish_is_confirmed_once_however_often_it_comes() {
 fn the_readable_form_of_a_whole_message_has_no_pieces() {
     let world = World::new(false);
     let whole = applied(&world, &[piece(1, 2, "a"), piece(2, 2, "b")]);
-    let told = CustomerEvent::decode(whole.outgoing.last().unwrap().event.clone()).unwrap();
-    let Some(Told::EntryAdded(added)) = told.kind else {
-        panic!("no entry")
-    };
+    let mut told = whole
+        .outgoing
+        .iter()
+        .filter_map(|told| CustomerEvent::decode(told.event.clone()).unwrap().kind);
+    let added = told.find_map(|told| match told {
+        Told::EntryAdded(added) => Some(added),
+        _ => None,
+    });
+    let added = added.unwrap();
     let event = customer_event::readable(&added.entry.unwrap().event.unwrap().encode_to_vec().into());
     let Some(Kind::Message(message)) = event.kind else {
         panic!("no message")

@@ -513,6 +513,7 @@ pub(crate) fn directory(accounts: Vec<Account>) -> Directory {
             .into_iter()
             .map(|account| (account.id.clone(), account))
             .collect::<BTreeMap<_, _>>(),
+        ..Directory::default()
     }
 }
 

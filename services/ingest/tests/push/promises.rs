@@ -54,6 +54,7 @@ fn directory() -> Directory {
     Directory {
         apps: BTreeMap::new(),
         accounts: BTreeMap::from([("shop".into(), account)]),
+        ..Directory::default()
     }
 }
 

@@ -1,14 +1,15 @@
 //! `omnigate send`
 
 use super::{print, remote};
-use crate::cli::{Output, Send};
+use crate::cli::{Output, Send, Writer as By};
 use anyhow::{Context as _, bail};
 use omnigate_core::delivery::has_ended;
 use omnigate_core::time::Moment;
 use omnigate_proto::v1::part::Content;
 use omnigate_proto::v1::send_message_request::Target;
 use omnigate_proto::v1::{
-    Delivery, DeliveryState, GetMessageRequest, Media, MediaKind, Message, Part, SendMessageRequest, Text,
+    Delivery, DeliveryState, GetMessageRequest, Media, MediaKind, Message, Part, SendMessageRequest, Text, Writer,
+    WriterKind,
 };
 use omnigate_rpc::client::Connection;
 use std::time::{Duration, Instant};
@@ -81,9 +82,19 @@ fn message(arguments: &Send) -> Message {
             ..Text::default()
         }),
     };
+    let kind = match arguments.by {
+        By::Human => WriterKind::Human,
+        By::Bot => WriterKind::Bot,
+        By::System => WriterKind::System,
+        By::Campaign => WriterKind::Campaign,
+    };
     Message {
         parts: vec![Part { content: Some(content) }],
         reply_to_provider_message_id: arguments.reply_to.clone().unwrap_or_default(),
+        writer: Some(Writer {
+            kind: kind.into(),
+            ..Writer::default()
+        }),
         ..Message::default()
     }
 }

@@ -90,6 +90,7 @@ fn tell(event: Option<&CustomerEvent>) {
         }
         Some(Kind::CustomerMerged(merged)) => format!("is one with {}", merged.merged_customer_id),
         Some(Kind::CustomerSplit(split)) => format!("is apart from {}", split.split_customer_id),
+        Some(Kind::ConversationChanged(changed)) => format!("conversation {}", changed.changed.join(", ")),
         None => return,
     };
     print::line(&format!("  …{short}  {}", print::printable(&text)));

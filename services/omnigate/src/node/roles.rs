@@ -332,6 +332,7 @@ fn api(
         .message(Arc::clone(&api))
         .customer(Arc::clone(&api))
         .timeline(Arc::clone(&api))
+        .conversation(Arc::clone(&api))
         .event(Arc::clone(&api))
         .event_webhook(Arc::clone(&api))
         .account(Arc::clone(&api))

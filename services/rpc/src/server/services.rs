@@ -50,6 +50,8 @@ services! {
     customer: customer_service_server::CustomerService by CustomerServiceServer,
     /// Timelines.
     timeline: timeline_service_server::TimelineService by TimelineServiceServer,
+    /// Conversations.
+    conversation: conversation_service_server::ConversationService by ConversationServiceServer,
     /// The stream of customer events.
     event: event_service_server::EventService by EventServiceServer,
     /// Outgoing webhooks.

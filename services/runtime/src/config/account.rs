@@ -1,7 +1,8 @@
 //! Tokens, apps and accounts as configured, and the directory made of them.
 
-use super::{Config, Secret, TokenHash, section::section, settings::AdapterSettings};
+use super::{Config, Secret, TokenHash, conversation::Conversations, section::section, settings::AdapterSettings};
 use omnigate_core::account::{self, AdapterRef, Directory};
+use omnigate_core::conversation::Rules;
 
 /// Scopes that a configured token can have.
 pub const SCOPES: &[&str] = &["adapter", "read", "send", "campaign", "admin"];
@@ -59,6 +60,8 @@ section! {
         pub settings: AdapterSettings,
         /// Limits tighter than the provider's.
         pub limits: Limits,
+        /// What happens to its conversations by themselves.
+        pub conversations: Conversations,
     }
 }
 
@@ -91,6 +94,10 @@ impl Config {
             );
         }
         for (id, account) in &self.accounts {
+            let rules = account.conversations.rules();
+            if rules != Rules::DEFAULT {
+                directory.conversations.0.insert(id.clone(), rules);
+            }
             let account = self.account(id, account);
             if !self.apps.contains_key(&account.app_id) {
                 directory.apps.insert(account.app_id.clone(), implicit_app(&account));

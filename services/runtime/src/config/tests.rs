@@ -1,7 +1,8 @@
 use super::*;
 use crate::role::{Role, RoleSet};
 use omnigate_core::account::AdapterRef;
-use std::{collections::BTreeSet, fs, path::PathBuf};
+use omnigate_core::conversation::Reopen;
+use std::{collections::BTreeSet, fs, path::PathBuf, time::Duration};
 use tempfile::TempDir;
 
 /// A configuration file in a folder of its own.
@@ -358,6 +359,7 @@ fn sample(key: &str, kind: &str) -> toml::Value {
         (_, "64 hex digits") => &format!("\"{}\"", "ab".repeat(32)),
         (_, "\"text\" or \"json\"") => "\"json\"",
         (_, "\"allowed\" or \"required\"") => "\"required\"",
+        (_, "\"never\", \"within\" or \"always\"") => "\"always\"",
         (_, "\"builtin\" or \"grpc://host:port\"") => "\"grpc://h:1\"",
         (_, kind) if kind.starts_with("a whole number") => "3",
         (_, kind) if kind.starts_with("an address") => "\"h:1\"",
@@ -575,4 +577,26 @@ fn consent_has_a_default_for_all_channels_and_for_one() {
     assert!(said.contains("\"allowed\" or \"required\""), "{said}");
     let said = problems("consent.channels.sns = \"required\"", &[]);
     assert!(said.contains("no account has channel \"sns\""), "{said}");
+}
+
+#[test]
+fn conversations_follow_what_their_account_says() {
+    let config = loaded(
+        "[accounts.a]\nchannel = \"telegram\"\n[accounts.b]\nchannel = \"telegram\"\n\
+         [accounts.b.conversations]\nreopen = \"never\"\nresolve_after_hours = 24",
+        &[],
+    );
+    let rules = config.directory().conversations;
+    assert_eq!(rules.0.len(), 1, "the default needs no place");
+    let ours = rules.of("b");
+    assert_eq!(
+        (ours.reopen, ours.resolve_after),
+        (Reopen::Never, Some(Duration::from_secs(86_400)))
+    );
+    assert_eq!(rules.of("a").reopen, Reopen::Within(Duration::from_secs(72 * 3600)));
+    let problems = problems(
+        "[accounts.a]\nchannel = \"telegram\"\n[accounts.a.conversations]\nreopen_hours = 0",
+        &[],
+    );
+    assert!(problems.contains("reopen_hours: must be 1 to 8784"), "{problems}");
 }

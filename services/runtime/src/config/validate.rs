@@ -194,6 +194,7 @@ fn account(config: &Config, source: &Source<'_>, name: &str, account: &Account) 
             source.wrong(&at(field), "must be more than 0");
         }
     }
+    super::conversation::validate(source, &at("conversations"), &account.conversations);
 }
 
 fn with_app(config: &Config, source: &Source<'_>, key: &str, account: &Account, app_id: &str) {

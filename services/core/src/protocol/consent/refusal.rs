@@ -24,7 +24,7 @@ pub async fn refusals(
     identifier: &Identifier,
     from: CustomerId,
 ) -> Result<Vec<(CustomerId, RefusalRecord)>, StoreError> {
-    let Some((_, record)) = read::present(context, tenant_id, identifier, from).await? else {
+    let Some((_, record)) = read::holder(context, tenant_id, identifier, from).await? else {
         return Ok(Vec::new());
     };
     let mut by_shard: BTreeMap<_, Vec<CustomerId>> = BTreeMap::new();
@@ -59,7 +59,7 @@ pub async fn set_refusal(
     word: &RefusalRecord,
 ) -> Result<Option<(CustomerId, bool)>, Stop> {
     for _ in 0..MAX_TRIES {
-        let Some((owner, record)) = read::present(context, tenant_id, &built_in(id), id).await? else {
+        let Some((owner, record)) = read::holder(context, tenant_id, &built_in(id), id).await? else {
             return Ok(None);
         };
         let mut is_whole = true;

@@ -73,15 +73,37 @@ pub async fn remember(
             return if same { Ok(known) } else { Err(NotDone::RequestIdReused) };
         }
         let expect = vec![expect_record(key.clone(), known.stamp)];
-        let expire = Write::Expire {
-            shape: Shape::Record,
-            key: key.clone(),
-            after: KEPT,
-        };
-        let write = vec![put(key.clone(), &record), expire];
+        let write = kept(&key, &record);
         if let Ended::Committed(_) = context.commit(shard, expect, write).await? {
             return Ok(record);
         }
     }
     Err(Stop::Contended(MAX_TRIES).into())
+}
+
+/// Notes that a command took effect: from now on it is only answered.
+pub async fn mark_done(context: &Context<'_>, tenant_id: &str, request_id: &str) -> Result<(), Stop> {
+    let (shard, key) = place(tenant_id, request_id);
+    for _ in 0..MAX_TRIES {
+        let known: Loaded<CommandRecord> = context.record(shard, key.clone(), "command").await?;
+        let Some(record) = known.value.filter(|record| !record.done) else {
+            return Ok(());
+        };
+        let expect = vec![expect_record(key.clone(), known.stamp)];
+        let write = kept(&key, &CommandRecord { done: true, ..record });
+        if let Ended::Committed(_) = context.commit(shard, expect, write).await? {
+            return Ok(());
+        }
+    }
+    Err(Stop::Contended(MAX_TRIES))
+}
+
+/// Writes a command for as long as it is remembered; a put alone would keep it for ever.
+fn kept(key: &bytes::Bytes, record: &CommandRecord) -> Vec<Write> {
+    let expire = Write::Expire {
+        shape: Shape::Record,
+        key: key.clone(),
+        after: KEPT,
+    };
+    vec![put(key.clone(), record), expire]
 }

@@ -16,6 +16,7 @@ use crate::keys::{self, Timer};
 use crate::port::store::{Expect, Query, Shape, StoreError, Write};
 use crate::protocol::consent;
 use crate::protocol::context::{Context, Ended, Loaded, MAX_TRIES, Stop, as_range, as_record};
+use crate::protocol::conversation;
 use crate::protocol::entries::Interval;
 use crate::protocol::park;
 use crate::time::Moment;
@@ -196,7 +197,7 @@ pub(super) async fn sweep(
             None if is_veiled(stands) => continue,
             None => stands,
         };
-        wipe(context, member).await?;
+        wipe(context, tenant_id, member).await?;
         match built_in_of(identifier).filter(|_| is_held(member)) {
             Some(id) => consent::forget_refusal(context, id).await?,
             None if is_held(member) => clear(context, tenant_id, identifier, &member.birth).await?,
@@ -218,8 +219,8 @@ async fn unpark(context: &Context<'_>, tenant_id: &str, record: &CustomerRecord)
     park::remove_of(context, tenant_id, &names).await
 }
 
-/// Marks what is erased in a home, so that nothing of it comes again, and deletes its entries.
-async fn wipe(context: &Context<'_>, member: &Membership) -> Result<(), Stop> {
+/// Marks what is erased in a home, so that nothing of it comes again, and deletes its entries and conversations.
+async fn wipe(context: &Context<'_>, tenant_id: &str, member: &Membership) -> Result<(), Stop> {
     let (Some(home), Some(interval)) = (CustomerId::from_bytes(&member.home), Interval::of(member)) else {
         return Ok(());
     };
@@ -228,7 +229,8 @@ async fn wipe(context: &Context<'_>, member: &Membership) -> Result<(), Stop> {
     context.cache.forget_home(home);
     let is_theirs = |wiped: &&Wiped| wiped.birth == member.birth && wiped.from_ms == member.from_ms;
     let wiped = marked.and_then(|home| home.wiped.iter().find(is_theirs).cloned());
-    delete_entries(context, home, interval, &wiped.unwrap_or_default().threads).await
+    delete_entries(context, home, interval, &wiped.unwrap_or_default().threads).await?;
+    conversation::erase(context, tenant_id, home, interval).await
 }
 
 /// The home with the mark. `None` when it has it.
@@ -283,7 +285,7 @@ async fn delete_entries(
         for (member, value) in members {
             let entry = EntryRecord::decode(value).map_err(|error| StoreError::Corrupt(format!("entry: {error}")))?;
             let is_theirs = threads.contains(&entry.thread) || interval.is_of(&entry);
-            if !is_theirs || !interval.is_at(&entry) {
+            if !is_theirs || !interval.is_at(Moment(entry.received_at_ms)) {
                 continue;
             }
             messages.extend(MessageId::from_bytes(&entry.message_id));

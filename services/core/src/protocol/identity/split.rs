@@ -13,6 +13,7 @@ use crate::identity::{self, built_in, built_in_of, is_held};
 use crate::keys;
 use crate::port::store::Write;
 use crate::protocol::context::{Context, Loaded, MAX_TRIES, Stop};
+use crate::protocol::conversation;
 use crate::protocol::outbox::Outgoing;
 use crate::protocol::resolve::{expect_record, put};
 use bytes::Bytes;
@@ -66,6 +67,9 @@ pub async fn split(
         };
         let record = super::load(context, owner).await?.value.unwrap_or_default();
         if let Some(outcome) = ended(command, owner, &record, &lead) {
+            if outcome == Outcome::Done {
+                conversation::part(context, command.gets).await?;
+            }
             return Ok(outcome);
         }
         if owner == command.gets {
@@ -181,6 +185,9 @@ pub(super) async fn settle(
         if built_in_of(&identifier).is_none() {
             point(context, tenant_id, &identifier, &member.birth, id).await?;
         }
+    }
+    if verdict.commit {
+        conversation::part(context, id).await?;
     }
     Ok(())
 }
