@@ -287,9 +287,24 @@ fn what_is_remembered_is_bounded() {
     let one = only(&world);
     assert_eq!((one.holders.len(), one.past_cycles.len()), (32, 8));
     assert_eq!(one.cycle.unwrap().number, 41);
-    let home = now(world
-        .context()
-        .record::<HomeRecord>(id.home().shard(), keys::home(id.home()), "home"));
-    let record = home.unwrap().value.unwrap().conversations.remove(0);
-    assert_eq!(record.commands.len(), 8);
+    assert_eq!(stored(&world, id.home()).commands.len(), 8);
+}
+
+/// The only conversation of a home as it is stored.
+fn stored(world: &World, home: CustomerId) -> ConversationRecord {
+    let (context, key) = (world.context(), keys::home(home));
+    let read = now(context.record::<HomeRecord>(home.shard(), key, "home"));
+    read.unwrap().value.unwrap().conversations.remove(0)
+}
+
+/// Homes are read and written for each message.
+#[test]
+fn an_ordinary_one_is_small() {
+    let world = World::new(false);
+    says(&world, "a", PEER, "1");
+    let id = id_of(&only(&world));
+    carry_out(&world, "r1", id, &assign("", Some("lan"))).unwrap();
+    answers(&world, "a", "r2");
+    let size = stored(&world, id.home()).encoded_len();
+    assert!(size <= 160, "{size} bytes");
 }
