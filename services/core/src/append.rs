@@ -8,14 +8,16 @@ use crate::pieces::{self, Whole};
 use crate::time::Moment;
 use crate::timeline::{self, Place, Spot};
 use bytes::Bytes;
-use omnigate_proto::state::v1::{EntryRecord, HomeRecord, ThreadRecord, Wiped};
+use omnigate_proto::state::v1::{EntryRecord, HomeRecord, ThreadRecord};
 use omnigate_proto::v1::{Event, Identifier};
 use prost::Message as _;
 use std::collections::{BTreeMap, BTreeSet};
 
+mod home;
 mod thread;
 mod wish;
 
+pub use home::{is_gone, is_thread, is_wiped, thread_of};
 pub use thread::Confirmation;
 pub(crate) use thread::learn;
 use thread::{confirmations, note_on_thread};
@@ -190,55 +192,6 @@ fn key_of(thread: &ThreadRecord) -> Option<ThreadKey> {
         birth: Birth::from_bytes(&thread.birth)?,
         provider_form: thread.peer_provider_form.clone(),
     })
-}
-
-/// True when erasure took this interval of the thread.
-#[must_use]
-pub fn is_wiped(home: &HomeRecord, birth: Birth, received_at: Moment) -> bool {
-    home.wiped.iter().any(|wiped| {
-        wiped.birth.as_ref() == birth.0.as_slice()
-            && received_at.0 >= wiped.from_ms
-            && (wiped.to_ms == 0 || received_at.0 < wiped.to_ms)
-    })
-}
-
-/// True when erasure took everything of a birth, without end.
-#[must_use]
-pub fn is_gone(home: &HomeRecord, birth: Birth) -> bool {
-    let of_birth = |wiped: &&Wiped| wiped.birth.as_ref() == birth.0.as_slice();
-    home.wiped.iter().filter(of_birth).any(|wiped| wiped.to_ms == 0)
-}
-
-/// True for the thread of an account with the identifier of this birth: there is one at most in a home.
-#[must_use]
-pub fn is_thread(record: &ThreadRecord, birth: &[u8], account_id: &str) -> bool {
-    record.birth.as_ref() == birth && record.account_id == account_id
-}
-
-/// The thread's record in its home, made when it is not there.
-pub fn thread_of<'a>(home: &'a mut HomeRecord, thread: &ThreadKey) -> &'a mut ThreadRecord {
-    let birth = thread.birth.to_bytes();
-    let found = home
-        .threads
-        .iter()
-        .position(|record| is_thread(record, &birth, &thread.account_id));
-    let position = found.unwrap_or_else(|| {
-        home.threads.push(ThreadRecord {
-            account_id: thread.account_id.clone(),
-            channel: thread.channel.clone(),
-            peer: Some(thread.peer.clone()),
-            birth,
-            peer_provider_form: thread.provider_form.clone(),
-            ..ThreadRecord::default()
-        });
-        home.threads.len() - 1
-    });
-    let thread = &mut home.threads[position];
-    if thread.number == 0 {
-        home.threads_numbered += 1;
-        thread.number = home.threads_numbered;
-    }
-    thread
 }
 
 struct Work<'a> {

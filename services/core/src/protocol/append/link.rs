@@ -37,16 +37,7 @@ pub(super) async fn link(
     };
     let candidates = candidates(peer, &others);
     let came_from = arrivals.iter().find_map(|arrival| moved_from(&arrival.event));
-    let mut prefer = match &came_from {
-        Some(old) => known(context, &asking, old).await?.map(|owner| owner.customer),
-        None => None,
-    };
-    if prefer.is_none() {
-        prefer = settled(context, &asking, &candidates).await?;
-    }
-    if prefer.is_none() {
-        prefer = by_variant(context, &asking, &candidates).await?;
-    }
+    let mut prefer = preferred(context, &asking, came_from.as_ref(), &candidates).await?;
     let mut of_peer = None;
     let mut before: Option<(Named, Owner)> = None;
     for named in candidates {
@@ -81,6 +72,24 @@ pub(super) async fn link(
         owner(context, &asking, &moved, Some(of_peer.customer), outgoing).await?;
     }
     Ok(Some(of_peer))
+}
+
+/// The customer that identifiers without an owner go to, where somebody is known by the others.
+async fn preferred(
+    context: &Context<'_>,
+    asking: &Asking<'_>,
+    came_from: Option<&Named>,
+    candidates: &[Named],
+) -> Result<Option<CustomerId>, StoreError> {
+    if let Some(old) = came_from
+        && let Some(owner) = known(context, asking, old).await?
+    {
+        return Ok(Some(owner.customer));
+    }
+    match settled(context, asking, candidates).await? {
+        Some(customer) => Ok(Some(customer)),
+        None => by_variant(context, asking, candidates).await,
+    }
 }
 
 /// Merges the owners of two identifiers that one event gives, unless they are one, or are known to stay apart.
