@@ -110,7 +110,7 @@ pub fn peer_of(event: &Event) -> Option<Named> {
 }
 
 /// Appends at a home until it succeeds; `None` when the whole birth is erased there.
-async fn append_at(
+pub(super) async fn append_at(
     context: &Context<'_>,
     tenant_id: &str,
     id: CustomerId,
@@ -168,7 +168,7 @@ fn birth_is_gone(home: &HomeRecord, thread: &ThreadKey) -> bool {
         .any(|wiped| wiped.birth.as_ref() == thread.birth.0.as_slice() && wiped.to_ms == 0)
 }
 
-fn commit_of(
+pub(super) fn commit_of(
     id: CustomerId,
     stamp: Option<crate::port::store::Stamp>,
     appended: &Appended,

@@ -10,6 +10,7 @@ use crate::identity::{self, built_in, built_in_of, is_held};
 use crate::keys;
 use crate::port::store::{Expect, Query, StoreError, Write};
 use crate::protocol::context::{Context, Ended, MAX_TRIES, Stop, as_range};
+use crate::protocol::details;
 use crate::protocol::entries::Interval;
 use crate::time::Moment;
 use omnigate_proto::state::v1::{Claim, CustomerRecord, CustomerState, EntryRecord, HomeRecord, Membership, Wiped};
@@ -73,6 +74,9 @@ pub(super) async fn sweep(
             continue;
         }
         wipe(context, member).await?;
+        if let Some(id) = built_in_of(identifier) {
+            details::forget(context, id).await?;
+        }
         if built_in_of(identifier).is_none() && is_held(member) {
             clear(context, tenant_id, identifier, &member.birth).await?;
         }
