@@ -2,7 +2,7 @@
 
 use omnigate_core::id::NotAnId;
 use omnigate_core::port::store::StoreError;
-use omnigate_core::protocol::{Stop, credential::NotTaken, identity::NotDone, send::NotAccepted};
+use omnigate_core::protocol::{Stop, credential::NotTaken, details::NotChanged, identity::NotDone, send::NotAccepted};
 use omnigate_rpc::auth::Caller;
 use omnigate_rpc::error::Problem;
 use std::str::FromStr;
@@ -58,6 +58,17 @@ pub(crate) fn not_done(refused: &NotDone) -> Problem {
         NotDone::NotTwo => Problem::failed_precondition("NOT_TWO_CUSTOMERS", text),
         NotDone::Apart(_) => Problem::failed_precondition("APART", text),
         NotDone::Stop(reason) => stop(reason),
+    }
+}
+
+/// What is known about a customer was not changed.
+pub(crate) fn not_changed(refused: &NotChanged) -> Problem {
+    let text = refused.to_string();
+    match refused {
+        NotChanged::NoSuchCustomer => Problem::not_found("CUSTOMER_NOT_FOUND", text),
+        NotChanged::Changed => Problem::aborted("ETAG_MISMATCH", text),
+        NotChanged::TooMany(_) => Problem::failed_precondition("TOO_MANY_DETAILS", text),
+        NotChanged::Stop(reason) => stop(reason),
     }
 }
 

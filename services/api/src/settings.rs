@@ -1,8 +1,10 @@
 //! What can be set about the role.
 
+use omnigate_core::details::Schema;
+use std::sync::Arc;
 use std::time::Duration;
 
-/// Times and limits of consumer groups.
+/// Times and limits of consumer groups, and what is known of customers.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Settings {
     /// How long a member holds a log without renewing it.
@@ -15,6 +17,8 @@ pub struct Settings {
     pub max_unacknowledged: usize,
     /// How long a member that has to give a log up may take to acknowledge what it was sent of it.
     pub hand_over_within: Duration,
+    /// Attributes that customers may have.
+    pub schema: Arc<Schema>,
 }
 
 impl Default for Settings {
@@ -25,6 +29,7 @@ impl Default for Settings {
             acknowledge_within: Duration::from_secs(60),
             max_unacknowledged: 1_000,
             hand_over_within: Duration::from_secs(10),
+            schema: Arc::default(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod account;
 mod address;
+mod customers;
 mod event_webhook;
 mod node;
 mod overlay;
@@ -18,6 +19,7 @@ mod validate;
 
 pub use account::{Account, App, Limits as AccountLimits, SCOPES, Token};
 pub use address::{Address, Endpoint, LogFormat};
+pub use customers::{Attribute, Customers};
 pub use event_webhook::EventWebhook;
 pub use problem::{ConfigError, Origin, Problem};
 pub use reference::reference;
@@ -70,6 +72,8 @@ section! {
         pub apps: BTreeMap<String, App>,
         /// Accounts.
         pub accounts: BTreeMap<String, Account>,
+        /// What is known of customers.
+        pub customers: Customers,
         /// Outgoing webhooks.
         pub event_webhooks: BTreeMap<String, EventWebhook>,
     }

@@ -25,16 +25,21 @@ use omnigate_rpc::trace;
 use std::collections::BTreeMap;
 
 /// A command of a person, before it is known whether it is a repeated one.
-struct Asked<'a> {
-    tenant_id: &'a str,
-    request_id: String,
-    body_hash: [u8; 32],
-    trace_id: String,
+pub(crate) struct Asked<'a> {
+    pub(crate) tenant_id: &'a str,
+    pub(crate) request_id: String,
+    pub(crate) body_hash: [u8; 32],
+    pub(crate) trace_id: String,
 }
 
 impl<'a> Asked<'a> {
     /// `body` is the request without its id.
-    fn new(tenant_id: &'a str, request_id: String, method: &str, body: &impl prost::Message) -> Result<Self, Problem> {
+    pub(crate) fn new(
+        tenant_id: &'a str,
+        request_id: String,
+        method: &str,
+        body: &impl prost::Message,
+    ) -> Result<Self, Problem> {
         if request_id.is_empty() || request_id.chars().count() > MAX_REQUEST_ID {
             return Err(Problem::invalid("request_id", "must have 1 to 128 characters"));
         }
@@ -55,7 +60,7 @@ impl<'a> Asked<'a> {
         }
     }
 
-    fn record(&self, api: &Api) -> CommandRecord {
+    pub(crate) fn record(&self, api: &Api) -> CommandRecord {
         CommandRecord {
             body_hash: bytes::Bytes::copy_from_slice(&self.body_hash),
             name: TransactionId(api.ports.entropy.bytes()).to_bytes(),
@@ -80,7 +85,7 @@ impl Api {
         }
         if one.id == other.id {
             return Ok(MergeCustomersResponse {
-                customer: Some(self.shown(&one).await),
+                customer: Some(self.shown(one.to_customer()).await),
                 checks: Vec::new(),
             });
         }
@@ -88,7 +93,7 @@ impl Api {
         if request.validate_only {
             let survivor = if one.id < other.id { &one } else { &other };
             return Ok(MergeCustomersResponse {
-                customer: Some(self.shown(survivor).await),
+                customer: Some(self.shown(survivor.to_customer()).await),
                 checks,
             });
         }
@@ -100,7 +105,7 @@ impl Api {
         self.announcer.tell(outgoing, None).await;
         match merged.map_err(|stop| problems::stop(&stop))? {
             Merged::One(id) => Ok(MergeCustomersResponse {
-                customer: Some(self.shown(&self.present(tenant_id, id).await?).await),
+                customer: Some(self.shown(self.present(tenant_id, id).await?.to_customer()).await),
                 checks,
             }),
             Merged::Apart { forbidden_by, .. } => Err(problems::not_done(&NotDone::Apart(forbidden_by))),
@@ -120,7 +125,7 @@ impl Api {
         Ok(checks.collect())
     }
 
-    async fn remember(&self, asked: &Asked<'_>, record: CommandRecord) -> Result<CommandRecord, Problem> {
+    pub(crate) async fn remember(&self, asked: &Asked<'_>, record: CommandRecord) -> Result<CommandRecord, Problem> {
         let stands = remember(&self.context(), asked.tenant_id, &asked.request_id, record).await;
         stands.map_err(|refused| problems::not_done(&refused))
     }
@@ -176,8 +181,8 @@ impl Api {
         let remains = self.whole_customer(tenant_id, &request.customer_id).await?;
         let split_off = self.present(tenant_id, gets).await?;
         Ok(SplitCustomerResponse {
-            customer: Some(self.shown(&remains).await),
-            split_customer: Some(self.shown(&split_off).await),
+            customer: Some(self.shown(remains.to_customer()).await),
+            split_customer: Some(self.shown(split_off.to_customer()).await),
         })
     }
 
@@ -325,7 +330,7 @@ pub(super) fn to_conflict((survivor, loser, record): Found) -> Conflict {
     }
 }
 
-fn canonical_of(identifier: &Identifier, field: &'static str) -> Result<Identifier, Problem> {
+pub(super) fn canonical_of(identifier: &Identifier, field: &'static str) -> Result<Identifier, Problem> {
     identifier::canonical(identifier).map_err(|error| Problem::invalid(field, error.to_string()))
 }
 

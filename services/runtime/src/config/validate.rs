@@ -54,6 +54,7 @@ pub(crate) fn validate(config: &Config, source: &Source<'_>) {
         self::account(config, source, name, account);
     }
     tokens(config, source);
+    super::customers::validate(config, source);
     super::event_webhook::validate(config, source);
     if let Some(token) = &config.cluster.token {
         long_enough(source, "cluster.token", token);
