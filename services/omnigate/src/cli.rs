@@ -7,7 +7,10 @@ mod webhooks;
 
 pub use accounts::{Accounts, Authorize};
 pub use bench::{Bench, BenchInbound, BenchOutbound};
-pub use customers::{Conflicts, Customers, MergeCustomers, OneIdentifier, SplitCustomer};
+pub use customers::{
+    Conflicts, Customers, EntryFilter, MergeCustomers, NoteOfCustomer, OneIdentifier, OverviewOfCustomer,
+    SplitCustomer, UpdateCustomer,
+};
 pub use webhooks::Webhooks;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
