@@ -9,6 +9,7 @@
 )]
 
 mod bad_input;
+mod details;
 mod esms;
 mod events;
 mod external;
@@ -117,6 +118,7 @@ impl World {
         bot::account(&mut keys, &sandbox, SHOP, 1, false);
         bot::account(&mut keys, &sandbox, SUPPORT, 2, true);
         kiosk.configure(&mut keys);
+        keys.insert("customers.attributes.city.kind".to_owned(), "text".to_owned());
         let python = external::free_address().await?;
         for (key, value) in [
             ("channel", "kiosk"),
@@ -176,6 +178,7 @@ impl World {
         external::receipts_move_forward_whenever_they_come(self).await?;
         external::an_adapter_in_python_works_both_ways(self).await?;
         identity::scenes(self).await?;
+        details::scenes(self).await?;
         parked::an_unknown_account_is_parked_and_told(self).await?;
         events::a_group_shares_the_work_and_loses_nothing(self).await?;
         events::a_webhook_is_told_everything_in_order_and_again_when_asked(self).await?;
