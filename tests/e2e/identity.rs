@@ -7,7 +7,7 @@ use anyhow::{Context as _, ensure};
 use omnigate_proto::v1::event::Kind;
 use omnigate_proto::v1::split_customer_request::What;
 use omnigate_proto::v1::{
-    ConflictResolution, Customer, Event, Evidence, GetCustomerRequest, Identifier, IdentifierEvidence,
+    ConflictResolution, Customer, Entry, Event, Evidence, GetCustomerRequest, Identifier, IdentifierEvidence,
     IdentityEventKind, LinkIdentifierRequest, ListConflictsRequest, ListIdentityEventsRequest, MergeCustomersRequest,
     ResolveConflictRequest, SplitCustomerRequest, UndoneMerge, UnlinkIdentifierRequest, WatchRequest, WatchResponse,
 };
@@ -62,7 +62,13 @@ pub(crate) async fn says(world: &World, peer: &Identifier, others: &[&Identifier
     push(world, event).await
 }
 
-/// The customer of an identifier once its timeline has so many entries.
+/// Merges and splits stand on timelines too.
+fn is_identity_change(entry: &Entry) -> bool {
+    let kind = entry.event.as_ref().and_then(|event| event.kind.as_ref());
+    matches!(kind, Some(Kind::IdentityChange(_)))
+}
+
+/// The customer of an identifier once its timeline has so many entries of theirs.
 pub(crate) async fn with_entries(
     world: &World,
     of: &Identifier,
@@ -73,7 +79,8 @@ pub(crate) async fn with_entries(
             return Ok(Err((of.clone(), Vec::new())));
         };
         let entries = timeline(&world.connection, &customer.customer_id).await?;
-        let said: Vec<String> = entries.iter().map(words).collect();
+        let messages = entries.iter().filter(|entry| !is_identity_change(entry));
+        let said: Vec<String> = messages.map(words).collect();
         if said.len() != count {
             return Ok(Err((of.clone(), said)));
         }
@@ -84,7 +91,7 @@ pub(crate) async fn with_entries(
     .await
 }
 
-async fn get(world: &World, customer_id: &str) -> anyhow::Result<Customer> {
+pub(crate) async fn get(world: &World, customer_id: &str) -> anyhow::Result<Customer> {
     let asked = GetCustomerRequest {
         customer_id: customer_id.to_owned(),
     };
@@ -197,10 +204,10 @@ async fn watch_through_a_merge(mut watch: Streaming<WatchResponse>, text: &str) 
 }
 
 /// Takes a merge back: the same request again is answered alike, and with another body it is refused.
-async fn undo(world: &World, [older, younger]: [&str; 2], merge_id: &str) -> anyhow::Result<()> {
+pub(crate) async fn undo(world: &World, [older, younger]: [&str; 2], merge_id: &str) -> anyhow::Result<()> {
     let request = SplitCustomerRequest {
         customer_id: younger.to_owned(),
-        request_id: "split-minh".to_owned(),
+        request_id: format!("undo-{merge_id}"),
         what: Some(What::Undo(UndoneMerge {
             merge_id: merge_id.to_owned(),
             identifiers: Vec::new(),

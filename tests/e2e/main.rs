@@ -11,6 +11,7 @@
 mod bad_input;
 mod consent;
 mod conversations;
+mod details;
 mod esms;
 mod events;
 mod external;
@@ -120,6 +121,7 @@ impl World {
         bot::account(&mut keys, &sandbox, SHOP, 1, false);
         bot::account(&mut keys, &sandbox, SUPPORT, 2, true);
         kiosk.configure(&mut keys);
+        keys.insert("customers.attributes.city.kind".to_owned(), "text".to_owned());
         let python = external::free_address().await?;
         for (key, value) in [
             ("channel", "kiosk"),
@@ -182,6 +184,7 @@ impl World {
         consent::scenes(self).await?;
         privacy::scenes(self).await?;
         conversations::scenes(self).await?;
+        details::scenes(self).await?;
         parked::an_unknown_account_is_parked_and_told(self).await?;
         events::a_group_shares_the_work_and_loses_nothing(self).await?;
         events::a_webhook_is_told_everything_in_order_and_again_when_asked(self).await?;

@@ -41,6 +41,7 @@ pub async fn customers(connection: &Connection) -> anyhow::Result<Vec<Customer>>
         let asked = ListCustomersRequest {
             page_size: 7,
             page_token,
+            ..ListCustomersRequest::default()
         };
         let page = connection.customers().list_customers(asked).await?.into_inner();
         customers.extend(page.customers);
@@ -61,6 +62,7 @@ pub async fn timeline(connection: &Connection, customer_id: &str) -> anyhow::Res
             page_size: 11,
             page_token,
             oldest_first: true,
+            ..ListEntriesRequest::default()
         };
         let page = connection.timelines().list_entries(asked).await?.into_inner();
         entries.extend(page.entries);

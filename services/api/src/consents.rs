@@ -4,6 +4,8 @@ mod effective;
 mod ledger;
 mod listed;
 
+pub(crate) use ledger::shown;
+
 use crate::{Api, as_limit, problems};
 use omnigate_core::id::SuppressionId;
 use omnigate_core::identifier;

@@ -1,5 +1,7 @@
 //! CustomerService: customers and their identifiers.
 
+mod beside;
+mod details;
 mod identity;
 mod privacy;
 
@@ -11,15 +13,16 @@ use futures_util::stream::BoxStream;
 use omnigate_core::id::CustomerId;
 use omnigate_core::protocol::identity::conflicts;
 use omnigate_core::time::Moment;
-use omnigate_core::{identifier, keys, protocol::read, window};
+use omnigate_core::{filter::Filter, keys, protocol::read, window};
 use omnigate_proto::v1::split_customer_request::What;
 use omnigate_proto::v1::{
     Customer, EraseCustomerRequest, EraseCustomerResponse, ExportCustomerRequest, ExportCustomerResponse,
-    GetCustomerRequest, GetCustomerResponse, LinkIdentifierRequest, LinkIdentifierResponse, ListConflictsRequest,
-    ListConflictsResponse, ListCustomersRequest, ListCustomersResponse, ListIdentityEventsRequest,
-    ListIdentityEventsResponse, MergeCustomersRequest, MergeCustomersResponse, ResolveConflictRequest,
-    ResolveConflictResponse, ResolveCustomerRequest, ResolveCustomerResponse, SplitCustomerRequest,
-    SplitCustomerResponse, UnlinkIdentifierRequest, UnlinkIdentifierResponse, UnlinkedIdentifiers,
+    GetCustomerOverviewRequest, GetCustomerOverviewResponse, GetCustomerRequest, GetCustomerResponse,
+    LinkIdentifierRequest, LinkIdentifierResponse, ListConflictsRequest, ListConflictsResponse, ListCustomersRequest,
+    ListCustomersResponse, ListIdentityEventsRequest, ListIdentityEventsResponse, MergeCustomersRequest,
+    MergeCustomersResponse, ResolveConflictRequest, ResolveConflictResponse, ResolveCustomerRequest,
+    ResolveCustomerResponse, SplitCustomerRequest, SplitCustomerResponse, UnlinkIdentifierRequest,
+    UnlinkIdentifierResponse, UnlinkedIdentifiers, UpdateCustomerRequest, UpdateCustomerResponse,
 };
 use omnigate_rpc::error::Problem;
 use omnigate_rpc::page;
@@ -56,13 +59,9 @@ impl CustomerService for Api {
     ) -> Result<Response<ResolveCustomerResponse>, Status> {
         let tenant_id = problems::tenant(&request)?;
         let asked = request.into_inner().identifier.unwrap_or_default();
-        let canonical =
-            identifier::canonical(&asked).map_err(|error| Problem::invalid("identifier", error.to_string()))?;
-        let found = read::resolve(&self.context(), &tenant_id, &canonical).await;
-        let found = found.map_err(|error| problems::store(&error))?;
-        let whole = found.ok_or_else(|| Problem::not_found("CUSTOMER_NOT_FOUND", "nobody has this identifier"))?;
+        let whole = self.owner(&tenant_id, &asked).await?;
         Ok(Response::new(ResolveCustomerResponse {
-            customer: Some(self.shown(&whole).await),
+            customer: Some(self.shown(whole.to_customer()).await),
         }))
     }
 
@@ -75,7 +74,7 @@ impl CustomerService for Api {
             .whole_customer(&tenant_id, &request.into_inner().customer_id)
             .await?;
         Ok(Response::new(GetCustomerResponse {
-            customer: Some(self.shown(&whole).await),
+            customer: Some(self.shown(whole.to_customer()).await),
         }))
     }
 
@@ -86,20 +85,45 @@ impl CustomerService for Api {
         let tenant_id = problems::tenant(&request)?;
         let request = request.into_inner();
         let size = page::size(request.page_size)?;
-        let query: [&[u8]; 2] = [b"customers", tenant_id.as_bytes()];
+        let filter = match request.filter.as_str() {
+            "" => None,
+            text => Some(self.filter(text)?),
+        };
+        let now = self.ports.clock.now();
+        let mut query = vec![&b"customers"[..], tenant_id.as_bytes()];
+        query.extend((!request.filter.is_empty()).then_some(request.filter.as_bytes()));
         let after = self.tokens.cursor(&query, &request.page_token)?;
         let after = after.and_then(|cursor| CustomerId::from_bytes(&cursor));
-        let found = read::customers(&self.context(), &tenant_id, after, as_limit(size)).await;
+        let keeps = |customer: &Customer| filter.as_ref().is_none_or(|filter| filter.holds(customer, now));
+        let found = read::customers(&self.context(), &tenant_id, after, as_limit(size), keeps).await;
         let found = found.map_err(|error| problems::store(&error))?;
-        let last = found.last().filter(|_| found.len() >= size);
-        let next = last.map(|whole| self.tokens.token(&query, &whole.id.0));
-        let mut customers = Vec::with_capacity(found.len());
-        for whole in &found {
-            customers.push(self.shown(whole).await);
+        let next = found.next.map(|id| self.tokens.token(&query, &id.0));
+        let mut customers = Vec::with_capacity(found.customers.len());
+        for (_, customer) in found.customers {
+            customers.push(self.shown(customer).await);
         }
         Ok(Response::new(ListCustomersResponse {
             customers,
             next_page_token: next.unwrap_or_default(),
+        }))
+    }
+
+    async fn get_customer_overview(
+        &self,
+        request: Request<GetCustomerOverviewRequest>,
+    ) -> Result<Response<GetCustomerOverviewResponse>, Status> {
+        let tenant_id = problems::tenant(&request)?;
+        Ok(Response::new(self.overview(&tenant_id, request.into_inner()).await?))
+    }
+
+    async fn update_customer(
+        &self,
+        request: Request<UpdateCustomerRequest>,
+    ) -> Result<Response<UpdateCustomerResponse>, Status> {
+        let tenant_id = problems::tenant(&request)?;
+        let whole = self.update(&tenant_id, request.into_inner()).await?;
+        Ok(Response::new(UpdateCustomerResponse {
+            customer: Some(self.shown(whole.to_customer()).await),
         }))
     }
 
@@ -126,7 +150,7 @@ impl CustomerService for Api {
         let tenant_id = problems::tenant(&request)?;
         let whole = self.link(&tenant_id, request.into_inner()).await?;
         Ok(Response::new(LinkIdentifierResponse {
-            customer: Some(self.shown(&whole).await),
+            customer: Some(self.shown(whole.to_customer()).await),
         }))
     }
 
@@ -178,7 +202,7 @@ impl CustomerService for Api {
         let tenant_id = problems::tenant(&request)?;
         let whole = self.resolve_conflict_of(&tenant_id, request.into_inner()).await?;
         Ok(Response::new(ResolveConflictResponse {
-            customer: Some(self.shown(&whole).await),
+            customer: Some(self.shown(whole.to_customer()).await),
         }))
     }
 
@@ -196,8 +220,7 @@ impl CustomerService for Api {
 
 impl Api {
     /// A customer with the reply windows of their threads as they stand now.
-    async fn shown(&self, whole: &read::Whole) -> Customer {
-        let mut customer = whole.to_customer();
+    async fn shown(&self, mut customer: Customer) -> Customer {
         let now = self.ports.clock.now();
         for thread in &mut customer.threads {
             let opened = thread.reply_window.take().and_then(|window| window.opened_at);
@@ -208,6 +231,11 @@ impl Api {
             thread.reply_window = rule.and_then(|rule| window::of(&rule, peer_type, opened, now));
         }
         customer
+    }
+
+    /// A filter over customers, or where it is wrong.
+    fn filter(&self, text: &str) -> Result<Filter, Problem> {
+        Filter::new(text, &self.settings.schema).map_err(|wrong| Problem::invalid("filter", wrong.to_string()))
     }
 
     /// The present customer behind an id of the tenant.

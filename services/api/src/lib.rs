@@ -12,6 +12,7 @@ mod explain;
 mod groups;
 mod lookups;
 mod messages;
+mod notes;
 mod parked;
 mod problems;
 mod resume;

@@ -3,7 +3,9 @@
 use omnigate_core::conversation::Refusal;
 use omnigate_core::id::NotAnId;
 use omnigate_core::port::store::StoreError;
-use omnigate_core::protocol::{Stop, conversation, credential::NotTaken, identity::NotDone, send::NotAccepted};
+use omnigate_core::protocol::{
+    Stop, conversation, credential::NotTaken, details::NotChanged, identity::NotDone, send::NotAccepted,
+};
 use omnigate_rpc::auth::Caller;
 use omnigate_rpc::error::Problem;
 use std::str::FromStr;
@@ -89,6 +91,17 @@ fn conversation_refusal(refusal: &Refusal, text: String) -> Problem {
         Refusal::ThreadTaken => Problem::failed_precondition("THREAD_TAKEN", text),
         Refusal::ThreadElsewhere => Problem::failed_precondition("THREAD_ELSEWHERE", text),
         Refusal::LastThread => Problem::failed_precondition("LAST_THREAD", text),
+    }
+}
+
+/// What is known about a customer was not changed.
+pub(crate) fn not_changed(refused: &NotChanged) -> Problem {
+    let text = refused.to_string();
+    match refused {
+        NotChanged::NoSuchCustomer => Problem::not_found("CUSTOMER_NOT_FOUND", text),
+        NotChanged::Changed => Problem::aborted("ETAG_MISMATCH", text),
+        NotChanged::TooMany(_) => Problem::failed_precondition("TOO_MANY_DETAILS", text),
+        NotChanged::Stop(reason) => stop(reason),
     }
 }
 

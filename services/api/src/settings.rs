@@ -1,5 +1,7 @@
 //! What can be set about the role.
 
+use omnigate_core::details::Schema;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Copies of what people wrote outside the store, which go by themselves.
@@ -11,7 +13,7 @@ pub struct Copies {
     pub kept: Duration,
 }
 
-/// Times and limits of consumer groups, and how long copies are kept elsewhere.
+/// Times and limits of consumer groups, what is known of customers, and how long copies are kept elsewhere.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Settings {
     /// How long a member holds a log without renewing it.
@@ -26,6 +28,8 @@ pub struct Settings {
     pub hand_over_within: Duration,
     /// Copies that an erasure does not reach.
     pub copies: Vec<Copies>,
+    /// Attributes that customers may have.
+    pub schema: Arc<Schema>,
 }
 
 impl Default for Settings {
@@ -37,6 +41,7 @@ impl Default for Settings {
             max_unacknowledged: 1_000,
             hand_over_within: Duration::from_secs(10),
             copies: Vec::new(),
+            schema: Arc::default(),
         }
     }
 }

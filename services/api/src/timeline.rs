@@ -5,17 +5,23 @@ use crate::{Api, as_limit, problems};
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use omnigate_core::id::{EntryId, ThreadId};
-use omnigate_core::protocol::entries::{self, View};
+use omnigate_core::protocol::entries::{self, Filter, View, Wanted};
+use omnigate_core::time::Moment;
 use omnigate_proto::v1::customer_event::Kind;
 use omnigate_proto::v1::list_entries_request::Of;
 use omnigate_proto::v1::{
-    CustomerEvent, GetEntryRequest, GetEntryResponse, ListEntriesRequest, ListEntriesResponse, WatchRequest,
-    WatchResponse,
+    AddNoteRequest, AddNoteResponse, CustomerEvent, DeleteNoteRequest, DeleteNoteResponse, EditNoteRequest,
+    EditNoteResponse, EntryKind, GetEntryRequest, GetEntryResponse, ListEntriesRequest, ListEntriesResponse,
+    WatchRequest, WatchResponse,
 };
 use omnigate_rpc::error::Problem;
 use omnigate_rpc::page;
 use omnigate_rpc::v1::timeline_service_server::TimelineService;
+use prost::Message as _;
 use tonic::{Request, Response, Status};
+
+/// Longest list in a filter.
+const MAX_FILTERED: usize = 50;
 
 #[tonic::async_trait]
 impl TimelineService for Api {
@@ -33,20 +39,35 @@ impl TimelineService for Api {
             Some(Of::ThreadId(id)) => (id.as_str(), vec![self.thread_view(&tenant_id, id).await?]),
             None => return Err(Problem::invalid("of", "customer_id or thread_id must be set").into()),
         };
+        let filter = filter(&request)?;
         let order = if request.oldest_first { "oldest" } else { "newest" };
-        let query = [
+        let filtered = ListEntriesRequest {
+            of: None,
+            page_size: 0,
+            page_token: String::new(),
+            oldest_first: false,
+            ..request.clone()
+        };
+        let filtered = filtered.encode_to_vec();
+        let mut query = vec![
             &b"entries"[..],
             tenant_id.as_bytes(),
             whose.as_bytes(),
             order.as_bytes(),
         ];
-        let after = self.tokens.cursor(&query, &request.page_token)?.map(Bytes::from);
-        let found = entries::page(&self.context(), &views, after, as_limit(size), request.oldest_first).await;
+        // Without a filter a token is what it was before there were any.
+        query.extend((!filtered.is_empty()).then_some(filtered.as_slice()));
+        let wanted = Wanted {
+            after: self.tokens.cursor(&query, &request.page_token)?.map(Bytes::from),
+            limit: as_limit(size),
+            oldest_first: request.oldest_first,
+            filter,
+        };
+        let found = entries::page(&self.context(), &views, &wanted).await;
         let found = found.map_err(|error| problems::store(&error))?;
-        let last = found.last().filter(|_| found.len() >= size);
-        let next = last.map(|(position, _)| self.tokens.token(&query, position));
+        let next = found.next.map(|position| self.tokens.token(&query, &position));
         Ok(Response::new(ListEntriesResponse {
-            entries: found.into_iter().map(|(_, entry)| entry).collect(),
+            entries: found.entries.into_iter().map(|(_, entry)| entry).collect(),
             next_page_token: next.unwrap_or_default(),
         }))
     }
@@ -59,6 +80,24 @@ impl TimelineService for Api {
         let found = found.map_err(|error| problems::store(&error))?;
         let (entry, _) = found.ok_or_else(|| Problem::not_found("ENTRY_NOT_FOUND", "there is no such entry"))?;
         Ok(Response::new(GetEntryResponse { entry: Some(entry) }))
+    }
+
+    async fn add_note(&self, request: Request<AddNoteRequest>) -> Result<Response<AddNoteResponse>, Status> {
+        let tenant_id = problems::tenant(&request)?;
+        let entry = self.add_note_to(&tenant_id, request.into_inner()).await?;
+        Ok(Response::new(AddNoteResponse { entry: Some(entry) }))
+    }
+
+    async fn edit_note(&self, request: Request<EditNoteRequest>) -> Result<Response<EditNoteResponse>, Status> {
+        let tenant_id = problems::tenant(&request)?;
+        let entry = self.edit_note_of(&tenant_id, request.into_inner()).await?;
+        Ok(Response::new(EditNoteResponse { entry: Some(entry) }))
+    }
+
+    async fn delete_note(&self, request: Request<DeleteNoteRequest>) -> Result<Response<DeleteNoteResponse>, Status> {
+        let tenant_id = problems::tenant(&request)?;
+        let entry = self.delete_note_of(&tenant_id, request.into_inner()).await?;
+        Ok(Response::new(DeleteNoteResponse { entry: Some(entry) }))
     }
 
     async fn watch(&self, request: Request<WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
@@ -78,6 +117,29 @@ impl TimelineService for Api {
         });
         Ok(Response::new(responses.boxed()))
     }
+}
+
+/// Which entries a request is for.
+fn filter(request: &ListEntriesRequest) -> Result<Filter, Problem> {
+    let lists = [
+        ("channels", request.channels.len()),
+        ("account_ids", request.account_ids.len()),
+        ("kinds", request.kinds.len()),
+    ];
+    if let Some((field, _)) = lists.iter().find(|(_, count)| *count > MAX_FILTERED) {
+        return Err(Problem::invalid(field, format!("at most {MAX_FILTERED}")));
+    }
+    let kinds: Vec<EntryKind> = request.kinds().collect();
+    if kinds.len() < request.kinds.len() || kinds.contains(&EntryKind::Unspecified) {
+        return Err(Problem::invalid("kinds", "names no kind of entry"));
+    }
+    Ok(Filter {
+        channels: request.channels.clone(),
+        account_ids: request.account_ids.clone(),
+        kinds,
+        from: request.from.as_ref().map(Moment::from_timestamp),
+        to: request.to.as_ref().map(Moment::from_timestamp),
+    })
 }
 
 /// What a watcher is told of an event.

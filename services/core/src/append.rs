@@ -51,6 +51,20 @@ pub struct ThreadKey {
     pub provider_form: String,
 }
 
+impl ThreadKey {
+    /// The line of what came by no channel: it hangs on the customer record itself, by its built-in identifier.
+    #[must_use]
+    pub fn of_itself(id: CustomerId) -> Self {
+        Self {
+            account_id: String::new(),
+            channel: String::new(),
+            peer: crate::identity::built_in(id),
+            birth: Birth(id.0),
+            provider_form: String::new(),
+        }
+    }
+}
+
 /// What was read of a home before deciding.
 #[derive(Clone, Debug)]
 pub struct HomeState {
@@ -252,8 +266,12 @@ impl<'a> Work<'a> {
         let shown_at = timeline::shown_at(&arrival.event, arrival.received_at);
         home.home_seq += 1;
         home.entry_count += 1;
-        let arrived_late = shown_at.0 < home.newest_shown_ms;
-        home.newest_shown_ms = home.newest_shown_ms.max(shown_at.0);
+        // What came by no channel bears our own time: a message is not late for the merge that it caused.
+        let by_channel = !key.account_id.is_empty();
+        let arrived_late = by_channel && shown_at.0 < home.newest_shown_ms;
+        if by_channel {
+            home.newest_shown_ms = home.newest_shown_ms.max(shown_at.0);
+        }
         let home_seq = home.home_seq;
         let spot = Spot { shown_at, home_seq };
         let thread = thread_of(home, key);

@@ -245,20 +245,23 @@ fn check_kind(event: &mut Event, kind: &mut Kind) -> Result<(), Refusal> {
         Kind::Unsupported(unsupported) => content::unsupported(unsupported),
         Kind::PrivacyRequest(request) => {
             needs_peer(event)?;
-            match request.kind() {
-                PrivacyRequestKind::Unspecified => Err(Refusal::new("privacy_request.kind", "is missing")),
-                _ => Ok(()),
-            }
+            is_said(
+                "privacy_request.kind",
+                request.kind() != PrivacyRequestKind::Unspecified,
+            )
         }
         Kind::Rating(rating) => check_rating(rating),
         Kind::Reachability(told) => {
             needs_peer(event)?;
-            match told.state() {
-                ReachabilityState::Unspecified => Err(Refusal::new("reachability.state", "is missing")),
-                _ => Ok(()),
-            }
+            is_said("reachability.state", told.state() != ReachabilityState::Unspecified)
         }
+        Kind::Note(_) => Err(Refusal::new("note", "is not a channel's to write")),
+        Kind::IdentityChange(_) => Err(Refusal::new("identity_change", "is not a channel's to tell")),
     }
+}
+
+fn is_said(field: &str, said: bool) -> Result<(), Refusal> {
+    said.then_some(()).ok_or_else(|| Refusal::new(field, "is missing"))
 }
 
 fn check_move(update: &mut ProfileUpdate) -> Result<(), Refusal> {

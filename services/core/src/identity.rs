@@ -14,7 +14,8 @@ mod whereabouts;
 
 pub use claim::{Claimed, free, new_claim, pointed, read_claim};
 pub use membership::{
-    Attach, MAX_MEMBERS, MAX_MERGED, attach, built_in, built_in_of, has_room, is_held, member, new_customer, own, whole,
+    Attach, MAX_MEMBERS, MAX_MERGED, attach, built_in, built_in_of, consists_of, has_room, is_held, member,
+    new_customer, own, whole,
 };
 pub use whereabouts::{Shown, Whereabouts, frozen, shown, verdict, whereabouts};
 

@@ -31,6 +31,12 @@ pub fn home(id: CustomerId) -> Key {
     key(b'h', &id.0)
 }
 
+/// Record `state.v1.DetailsRecord` of a customer record.
+#[must_use]
+pub fn details(id: CustomerId) -> Key {
+    key(b'D', &id.0)
+}
+
 /// Map of a home: event id → where its entry stands ([`crate::timeline::Place`]).
 #[must_use]
 pub fn places(home: CustomerId) -> Key {

@@ -5,7 +5,7 @@ use crate::identifier;
 use crate::time::Moment;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use omnigate_proto::state::v1::{EntryRecord, ReactionRecord};
-use omnigate_proto::v1::{Event, event::Kind};
+use omnigate_proto::v1::{EntryKind, Event, event::Kind};
 use std::time::Duration;
 
 pub mod stored;
@@ -30,6 +30,30 @@ pub fn target(event: &Event) -> Option<EventId> {
     match event.kind {
         Some(Kind::Edit(_) | Kind::Deletion(_) | Kind::Reaction(_)) => Some(message_event_id(event)),
         _ => None,
+    }
+}
+
+/// What an entry is, by the kind of its event.
+#[must_use]
+pub const fn kind_of(event: &Event) -> EntryKind {
+    match event.kind {
+        None => EntryKind::Unspecified,
+        Some(Kind::Message(_)) => EntryKind::Message,
+        Some(Kind::Edit(_)) => EntryKind::Edit,
+        Some(Kind::Deletion(_)) => EntryKind::Deletion,
+        Some(Kind::Reaction(_)) => EntryKind::Reaction,
+        Some(Kind::Receipt(_)) => EntryKind::Receipt,
+        Some(Kind::Postback(_)) => EntryKind::Postback,
+        Some(Kind::Subscription(_)) => EntryKind::Subscription,
+        Some(Kind::ProfileUpdate(_)) => EntryKind::ProfileUpdate,
+        Some(Kind::Call(_)) => EntryKind::Call,
+        Some(Kind::AccountNotice(_)) => EntryKind::AccountNotice,
+        Some(Kind::Unsupported(_)) => EntryKind::Unsupported,
+        Some(Kind::PrivacyRequest(_)) => EntryKind::PrivacyRequest,
+        Some(Kind::Rating(_)) => EntryKind::Rating,
+        Some(Kind::Reachability(_)) => EntryKind::Reachability,
+        Some(Kind::Note(_)) => EntryKind::Note,
+        Some(Kind::IdentityChange(_)) => EntryKind::IdentityChange,
     }
 }
 

@@ -14,7 +14,10 @@ pub use conversations::{
     AssignConversation, Conversations, ListConversations, OneConversation, OpenConversation,
     Priority as ConversationPriority, Status as ConversationStatus,
 };
-pub use customers::{Conflicts, Customers, MergeCustomers, OneIdentifier, SplitCustomer};
+pub use customers::{
+    Conflicts, Customers, EntryFilter, MergeCustomers, NoteOfCustomer, OneIdentifier, OverviewOfCustomer,
+    SplitCustomer, UpdateCustomer,
+};
 pub use webhooks::Webhooks;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};

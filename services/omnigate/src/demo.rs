@@ -58,7 +58,7 @@ pub(crate) async fn run(arguments: &Demo) -> anyhow::Result<u8> {
 }
 
 async fn show(sandboxes: &Sandboxes, connection: &Connection, arguments: &Demo) -> anyhow::Result<()> {
-    if customers::list(connection, 1).await?.is_empty() {
+    if customers::list(connection, 1, "").await?.is_empty() {
         let feed = feed::start(connection).await?;
         let played = story::play(&sandboxes.telegram, connection).await?;
         let joined = channels::play(sandboxes, &played.an, connection).await?;

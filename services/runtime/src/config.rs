@@ -4,6 +4,7 @@ mod account;
 mod address;
 mod consent;
 mod conversation;
+mod customers;
 mod event_webhook;
 mod node;
 mod overlay;
@@ -22,6 +23,7 @@ pub use account::{Account, App, Limits as AccountLimits, SCOPES, Token};
 pub use address::{Address, Endpoint, LogFormat};
 pub use consent::Consent;
 pub use conversation::{Conversations, ReopenPolicy};
+pub use customers::{Attribute, Customers};
 pub use event_webhook::EventWebhook;
 pub use problem::{ConfigError, Origin, Problem};
 pub use reference::reference;
@@ -76,6 +78,8 @@ section! {
         pub apps: BTreeMap<String, App>,
         /// Accounts.
         pub accounts: BTreeMap<String, Account>,
+        /// What is known of customers.
+        pub customers: Customers,
         /// Outgoing webhooks.
         pub event_webhooks: BTreeMap<String, EventWebhook>,
     }

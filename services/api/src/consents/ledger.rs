@@ -100,7 +100,7 @@ fn not_recorded(refused: &NotRecorded) -> Problem {
 }
 
 /// A fact as readers see it.
-pub(super) fn shown(identifier: &Identifier, fact: &ConsentFact) -> Consent {
+pub(crate) fn shown(identifier: &Identifier, fact: &ConsentFact) -> Consent {
     Consent {
         identifier: Some(identifier.clone()),
         channel: fact.channel.clone(),

@@ -28,8 +28,8 @@ use std::collections::BTreeMap;
 pub(crate) struct Asked<'a> {
     pub(crate) tenant_id: &'a str,
     pub(crate) request_id: String,
-    body_hash: [u8; 32],
-    trace_id: String,
+    pub(crate) body_hash: [u8; 32],
+    pub(crate) trace_id: String,
 }
 
 impl<'a> Asked<'a> {
@@ -85,7 +85,7 @@ impl Api {
         }
         if one.id == other.id {
             return Ok(MergeCustomersResponse {
-                customer: Some(self.shown(&one).await),
+                customer: Some(self.shown(one.to_customer()).await),
                 checks: Vec::new(),
             });
         }
@@ -93,7 +93,7 @@ impl Api {
         if request.validate_only {
             let survivor = if one.id < other.id { &one } else { &other };
             return Ok(MergeCustomersResponse {
-                customer: Some(self.shown(survivor).await),
+                customer: Some(self.shown(survivor.to_customer()).await),
                 checks,
             });
         }
@@ -105,7 +105,7 @@ impl Api {
         self.announcer.tell(outgoing, None).await;
         match merged.map_err(|stop| problems::stop(&stop))? {
             Merged::One(id) => Ok(MergeCustomersResponse {
-                customer: Some(self.shown(&self.present(tenant_id, id).await?).await),
+                customer: Some(self.shown(self.present(tenant_id, id).await?.to_customer()).await),
                 checks,
             }),
             Merged::Apart { forbidden_by, .. } => Err(problems::not_done(&NotDone::Apart(forbidden_by))),
@@ -181,8 +181,8 @@ impl Api {
         let remains = self.whole_customer(tenant_id, &request.customer_id).await?;
         let split_off = self.present(tenant_id, gets).await?;
         Ok(SplitCustomerResponse {
-            customer: Some(self.shown(&remains).await),
-            split_customer: Some(self.shown(&split_off).await),
+            customer: Some(self.shown(remains.to_customer()).await),
+            split_customer: Some(self.shown(split_off.to_customer()).await),
         })
     }
 

@@ -4,7 +4,7 @@ use super::identity::Asked;
 use crate::{Api, problems};
 use futures_util::stream::{self, Stream};
 use omnigate_core::id::{CustomerId, MessageId};
-use omnigate_core::protocol::entries::{self, Position};
+use omnigate_core::protocol::entries::{self, Position, Wanted};
 use omnigate_core::protocol::identity::NotDone;
 use omnigate_core::protocol::read::Whole;
 use omnigate_core::protocol::{delivery, identity};
@@ -40,23 +40,28 @@ impl Api {
     }
 
     async fn head(&self, whole: &Whole) -> Result<Vec<Item>, Problem> {
-        let mut items = vec![Item::Customer(self.shown(whole).await)];
+        let mut items = vec![Item::Customer(self.shown(whole.to_customer()).await)];
         let events = self.identity_events(whole).await?.events;
         items.extend(events.into_iter().map(Item::IdentityEvent));
+        let consents = self.all_consents(&whole.record.tenant_id, whole).await?;
+        items.extend(consents.into_iter().map(Item::Consent));
+        let conversations = self.conversations_of(whole, None).await?;
+        items.extend(conversations.into_iter().map(Item::Conversation));
         Ok(items)
     }
 
     /// Some entries, each of ours followed by its message.
     async fn entries(&self, whole: &Whole, after: Option<Position>) -> Result<(Vec<Item>, Next), Problem> {
         let context = self.context();
-        let found = entries::page(&context, &whole.views(), after, PART, true).await;
-        let found = found.map_err(|error| problems::store(&error))?;
-        let next = match found.last() {
-            Some((position, _)) => Next::Entries(Some(position.clone())),
-            None => Next::Done,
+        let wanted = Wanted {
+            after,
+            ..Wanted::first(PART, true)
         };
-        let mut items = Vec::with_capacity(found.len());
-        for (_, entry) in found {
+        let page = entries::page(&context, &whole.views(), &wanted).await;
+        let page = page.map_err(|error| problems::store(&error))?;
+        let next = page.next.map_or(Next::Done, |position| Next::Entries(Some(position)));
+        let mut items = Vec::with_capacity(page.entries.len());
+        for (_, entry) in page.entries {
             let message: Option<MessageId> = entry.message_id.parse().ok();
             items.push(Item::Entry(entry));
             if let Some(id) = message {

@@ -57,7 +57,12 @@ pub(super) fn note_on_thread(thread: &mut ThreadRecord, arrival: &Arrival) {
             thread
                 .last_inbound_provider_message_id
                 .clone_from(&event.provider_message_id);
+            thread.inbound_count += 1;
             thread.unreachable = false;
+        }
+        Some(Kind::Message(_)) => {
+            thread.last_outbound_ms = thread.last_outbound_ms.max(arrival.received_at.0);
+            thread.outbound_count += 1;
         }
         Some(Kind::Subscription(subscription)) if subscription.topic.is_empty() => match subscription.state() {
             SubscriptionState::Unsubscribed => thread.unreachable = true,

@@ -113,6 +113,8 @@ const fn name(kind: &Kind) -> &'static str {
         Kind::PrivacyRequest(_) => "privacy_request",
         Kind::Rating(_) => "rating",
         Kind::Reachability(_) => "reachability",
+        Kind::Note(_) => "note",
+        Kind::IdentityChange(_) => "identity_change",
     }
 }
 
@@ -161,6 +163,8 @@ fn discriminator(event: &Event, kind: &Kind) -> Vec<Vec<u8>> {
         Kind::Rating(rating) => vec![rating.encode_to_vec(), moment(event)],
         Kind::Reachability(told) => vec![told.state.to_be_bytes().to_vec(), moment(event)],
         Kind::Unsupported(Unsupported { type_name, raw, .. }) => vec![text(type_name), raw.to_vec()],
+        // Refused: they come by no channel.
+        Kind::Note(_) | Kind::IdentityChange(_) => vec![],
     }
 }
 

@@ -2,8 +2,8 @@ use super::*;
 use crate::account::{AdapterRef, Limits, Settings};
 use bytes::Bytes;
 use omnigate_proto::v1::{
-    Author, Choice, Deletion, Edit, Media, Message, Part, Postback, Profile, Reachability, Subscription, Text,
-    Unsupported, part::Content,
+    Author, Choice, Deletion, Edit, IdentityChange, Media, Message, Note, Part, Postback, Profile, Reachability,
+    Subscription, Text, Unsupported, part::Content,
 };
 use proptest::prelude::*;
 
@@ -232,6 +232,11 @@ fn what_breaks_the_contract_is_refused_by_name() {
         (without_id(Kind::Receipt(nameless)), "receipt"),
         (event(Kind::Subscription(Subscription::default())), "subscription.state"),
         (event(Kind::Reachability(Reachability::default())), "reachability.state"),
+        (event(Kind::Note(Note::default())), "note"),
+        (
+            event(Kind::IdentityChange(IdentityChange::default())),
+            "identity_change",
+        ),
         (without_peer(device(ReachabilityState::Available)), "peer"),
     ] {
         assert_eq!(refusal(given), field);

@@ -33,6 +33,13 @@ pub fn built_in_of(identifier: &Identifier) -> Option<CustomerId> {
     (identifier.r#type == BUILT_IN).then(|| identifier.value.parse().ok())?
 }
 
+/// The customer records that a customer with these members consists of, itself included.
+pub fn consists_of(members: &[Membership]) -> impl Iterator<Item = CustomerId> {
+    members
+        .iter()
+        .filter_map(|member| built_in_of(member.identifier.as_ref()?))
+}
+
 /// Membership of a record in itself.
 #[must_use]
 pub fn own(id: CustomerId, now: Moment) -> Membership {

@@ -117,7 +117,7 @@ pub fn peer_of(event: &Event) -> Option<Named> {
 }
 
 /// Appends at a home until it succeeds; `None` when the whole birth is erased there.
-async fn append_at(
+pub(super) async fn append_at(
     context: &Context<'_>,
     tenant_id: &str,
     id: CustomerId,
@@ -168,7 +168,7 @@ async fn append_at(
     Err(Stop::Contended(MAX_TRIES))
 }
 
-fn commit_of(
+pub(super) fn commit_of(
     context: &Context<'_>,
     id: CustomerId,
     stamp: Option<crate::port::store::Stamp>,

@@ -8,10 +8,10 @@ use crate::identity;
 use crate::keys;
 use crate::port::store::{Query, StoreError};
 use crate::time::Moment;
-use crate::timeline::{Place, SPOT};
+use crate::timeline::{Place, SPOT, Spot, kind_of};
 use bytes::Bytes;
 use omnigate_proto::state::v1::{EntryRecord, HomeRecord, Membership};
-use omnigate_proto::v1::Entry;
+use omnigate_proto::v1::{Entry, EntryKind, Event};
 use std::ops::Bound;
 
 /// An interval of a birth.
@@ -113,46 +113,146 @@ fn after_position(position: &Position, home: CustomerId) -> Bound<Bytes> {
     }
 }
 
-/// Entries of several homes, merged by the time they are shown and their id.
-pub async fn page(
-    context: &Context<'_>,
-    views: &[View],
-    after: Option<Position>,
-    limit: u32,
-    oldest_first: bool,
-) -> Result<Vec<(Position, Entry)>, StoreError> {
-    let mut found = Vec::new();
-    for view in views {
-        found.extend(entries_of(context, view, after.clone(), limit, oldest_first).await?);
-    }
-    found.sort_by(|(one, _), (other, _)| if oldest_first { one.cmp(other) } else { other.cmp(one) });
-    found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-    Ok(found)
+/// Which entries of a timeline are wanted; all of them by default.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Filter {
+    /// Kinds of channel; all when empty.
+    pub channels: Vec<String>,
+    /// Accounts; all when empty.
+    pub account_ids: Vec<String>,
+    /// Kinds of event; all when empty.
+    pub kinds: Vec<EntryKind>,
+    /// Shown at this moment or later.
+    pub from: Option<Moment>,
+    /// Shown before this moment.
+    pub to: Option<Moment>,
 }
 
+/// A page that is asked for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Wanted {
+    /// Where the page before ended.
+    pub after: Option<Position>,
+    /// Most entries.
+    pub limit: u32,
+    /// Oldest first instead of newest first.
+    pub oldest_first: bool,
+    /// Which entries.
+    pub filter: Filter,
+}
+
+impl Wanted {
+    /// The first page without a filter.
+    #[must_use]
+    pub fn first(limit: u32, oldest_first: bool) -> Self {
+        Self {
+            after: None,
+            limit,
+            oldest_first,
+            filter: Filter::default(),
+        }
+    }
+}
+
+/// Some entries.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Page {
+    /// In order, each with its position.
+    pub entries: Vec<(Position, Entry)>,
+    /// Where the next page goes on; `None` at the end.
+    pub next: Option<Position>,
+}
+
+/// Most entries that are looked at for one page, in all homes together; each home is looked at for a full page nevertheless.
+const MAX_SCANNED: usize = 2000;
+/// Entries that are looked at in one step where a filter passes over some.
+const AT_ONCE: u32 = 200;
+
+impl Filter {
+    fn lets_through(&self, event: &Event) -> bool {
+        let holds = |wanted: &[String], given| wanted.is_empty() || wanted.contains(given);
+        holds(&self.channels, &event.channel)
+            && holds(&self.account_ids, &event.account_id)
+            && (self.kinds.is_empty() || self.kinds.contains(&kind_of(event)))
+    }
+
+    /// What of an index can hold entries shown in this time.
+    fn bounds(&self) -> (Bound<Bytes>, Bound<Bytes>) {
+        let key = |shown_at| {
+            let spot = Spot { shown_at, home_seq: 0 };
+            Bytes::copy_from_slice(&spot.to_key())
+        };
+        let from = self.from.map_or(Bound::Unbounded, |at| Bound::Included(key(at)));
+        let to = self.to.map_or(Bound::Unbounded, |at| Bound::Excluded(key(at)));
+        (from, to)
+    }
+
+    fn passes_over(&self) -> bool {
+        !(self.channels.is_empty() && self.account_ids.is_empty() && self.kinds.is_empty())
+    }
+}
+
+/// Entries of several homes, merged by the time they are shown and their id. A page ends where the first of the homes was
+/// looked at long enough, so it may hold fewer entries than are wanted, and none is passed over.
+pub async fn page(context: &Context<'_>, views: &[View], wanted: &Wanted) -> Result<Page, StoreError> {
+    let limit = usize::try_from(wanted.limit).unwrap_or(usize::MAX);
+    let scanned = (MAX_SCANNED / views.len().max(1)).max(limit);
+    let order = |one: &Position, other: &Position| {
+        if wanted.oldest_first {
+            one.cmp(other)
+        } else {
+            other.cmp(one)
+        }
+    };
+    let mut page = Page::default();
+    for view in views {
+        let (entries, edge) = entries_of(context, view, wanted, scanned).await?;
+        page.entries.extend(entries);
+        if let Some(edge) = edge {
+            let nearer = page.next.take().filter(|known| order(known, &edge).is_le());
+            page.next = Some(nearer.unwrap_or(edge));
+        }
+    }
+    page.entries.sort_by(|(one, _), (other, _)| order(one, other));
+    if let Some(end) = &page.next {
+        page.entries.retain(|(position, _)| order(position, end).is_le());
+    }
+    if page.entries.len() > limit {
+        page.entries.truncate(limit);
+        page.next = page.entries.last().map(|(position, _)| position.clone());
+    }
+    Ok(page)
+}
+
+/// Entries of a home that the page may hold, and where looking ended if that was before the home's end.
 async fn entries_of(
     context: &Context<'_>,
     view: &View,
-    after: Option<Position>,
-    limit: u32,
-    oldest_first: bool,
-) -> Result<Vec<(Position, Entry)>, StoreError> {
+    wanted: &Wanted,
+    scanned: usize,
+) -> Result<(Vec<(Position, Entry)>, Option<Position>), StoreError> {
     let mut found = Vec::new();
-    let mut edge = after.map_or(Bound::Unbounded, |after| after_position(&after, view.home));
+    let limit = usize::try_from(wanted.limit).unwrap_or(usize::MAX);
+    let mut seen = 0;
     let mut home: Option<HomeRecord> = None;
-    // A page that the filter empties is read on; a customer's own entries are nearly all that a home has.
-    while found.len() < usize::try_from(limit).unwrap_or(usize::MAX) {
-        let (from, to) = if oldest_first {
-            (edge.clone(), Bound::Unbounded)
-        } else {
-            (Bound::Unbounded, edge.clone())
-        };
+    let (mut from, mut to) = wanted.filter.bounds();
+    if let Some(after) = &wanted.after {
+        let edge = after_position(after, view.home);
+        let end = if wanted.oldest_first { &mut from } else { &mut to };
+        *end = tighter(std::mem::replace(end, Bound::Unbounded), edge, wanted.oldest_first);
+    }
+    let at_once = if wanted.filter.passes_over() {
+        wanted.limit.max(AT_ONCE)
+    } else {
+        wanted.limit
+    };
+    while !is_empty(&from, &to) {
         let query = Query::Range {
             key: keys::timeline(view.home),
-            from,
-            to,
-            limit,
-            reverse: !oldest_first,
+            from: from.clone(),
+            to: to.clone(),
+            limit: at_once,
+            reverse: !wanted.oldest_first,
         };
         let queries = [query]
             .into_iter()
@@ -171,27 +271,63 @@ async fn entries_of(
         };
         let home = home.insert(read);
         let stored = context.stored(view.home, home);
-        let complete = members.len() < usize::try_from(limit).unwrap_or(usize::MAX);
-        for (member, value) in members {
-            edge = Bound::Excluded(member.clone());
-            let Some((spot, event)) = keys::read_timeline_member(&member) else {
-                continue;
-            };
-            let Some(record) = stored.unpack(&member, value)?.filter(|record| view.shows(record)) else {
-                continue;
-            };
-            let entry = to_entry(view.home, event, spot.shown_at, &record);
-            let account = entry.event.as_ref().map(|event| &event.account_id);
-            if view.account_id.is_none() || view.account_id.as_ref() == account {
-                found.push((position(&member, view.home), entry));
+        let complete = u32::try_from(members.len()).is_ok_and(|count| count < at_once);
+        let last = members.len();
+        for (number, (member, value)) in (1..).zip(members) {
+            seen += 1;
+            let edge = if wanted.oldest_first { &mut from } else { &mut to };
+            *edge = Bound::Excluded(member.clone());
+            let record = stored.unpack(&member, value)?.filter(|record| view.shows(record));
+            found.extend(record.and_then(|record| shown(view, &wanted.filter, &member, &record)));
+            let is_enough = found.len() >= limit || seen >= scanned;
+            if is_enough && !(complete && number == last) {
+                return Ok((found, Some(position(&member, view.home))));
             }
         }
         if complete {
             break;
         }
     }
-    found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-    Ok(found)
+    Ok((found, None))
+}
+
+/// The entry at a member, where the view and the filter show it.
+fn shown(view: &View, filter: &Filter, member: &Bytes, record: &EntryRecord) -> Option<(Position, Entry)> {
+    let (spot, event) = keys::read_timeline_member(member)?;
+    let entry = to_entry(view.home, event, spot.shown_at, record);
+    let is_wanted = entry.event.as_ref().is_none_or(|event| {
+        let of_account = view
+            .account_id
+            .as_ref()
+            .is_none_or(|account| *account == event.account_id);
+        of_account && filter.lets_through(event)
+    });
+    is_wanted.then(|| (position(member, view.home), entry))
+}
+
+fn edge_of(bound: &Bound<Bytes>) -> Option<&Bytes> {
+    match bound {
+        Bound::Included(edge) | Bound::Excluded(edge) => Some(edge),
+        Bound::Unbounded => None,
+    }
+}
+
+/// The bound that leaves less: the greater one of lower ends, the lesser one of upper ends.
+fn tighter(one: Bound<Bytes>, other: Bound<Bytes>, lower: bool) -> Bound<Bytes> {
+    let (Some(of_one), Some(of_other)) = (edge_of(&one), edge_of(&other)) else {
+        return if matches!(one, Bound::Unbounded) { other } else { one };
+    };
+    match of_one.cmp(of_other) {
+        std::cmp::Ordering::Equal if matches!(one, Bound::Excluded(_)) => one,
+        std::cmp::Ordering::Equal => other,
+        order if order.is_gt() == lower => one,
+        _ => other,
+    }
+}
+
+/// True when nothing lies between two ends.
+fn is_empty(from: &Bound<Bytes>, to: &Bound<Bytes>) -> bool {
+    matches!((edge_of(from), edge_of(to)), (Some(from), Some(to)) if from >= to)
 }
 
 /// An entry as readers see it.

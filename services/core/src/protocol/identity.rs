@@ -13,7 +13,7 @@ mod merge;
 mod record;
 mod split;
 
-pub use apart::{Conflict, conflicts, keep_apart};
+pub use apart::{Conflict, conflicts, conflicts_of, keep_apart};
 pub use command::{NotDone, known, mark_done, remember};
 pub use erase::{erase, go_on};
 pub use events::{Chained, events};

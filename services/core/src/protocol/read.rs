@@ -1,21 +1,26 @@
 //! Reads customers across the homes they are spread over.
 
-use super::context::{Context, Loaded};
+use super::context::{Context, Loaded, as_record};
 use super::entries::{Interval, View};
 use super::identity::load;
 use super::walk::Walk;
 use crate::append::learn;
 use crate::consent::ThreadWord;
-use crate::id::{CustomerId, ThreadId, TransactionId};
+use crate::details;
+use crate::id::{CustomerId, ThreadId, TransactionId, hash};
 use crate::identifier;
 use crate::identity::{self, Shown};
 use crate::keys;
-use crate::port::store::StoreError;
+use crate::port::store::{Query, Stamp, StoreError};
 use crate::time::Moment;
-use omnigate_proto::state::v1::{CustomerRecord, HomeRecord, Membership, MergeStep, ThreadRecord, Verdict};
-use omnigate_proto::v1::{
-    Customer, CustomerIdentifier, Evidence, Identifier, MergedCustomer, Profile, ReplyWindow, Thread,
+use omnigate_proto::state::v1::{
+    CustomerRecord, DetailsRecord, HomeRecord, Membership, MergeStep, ThreadRecord, Verdict,
 };
+use omnigate_proto::v1::{
+    Customer, CustomerIdentifier, Evidence, Identifier, MergedCustomer, Profile, ReplyWindow, Thread, Touchpoint,
+};
+use pbjson_types::Timestamp;
+use prost::Message as _;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Longest way from a former id to the present customer.
@@ -27,8 +32,26 @@ pub struct Whole {
     pub id: CustomerId,
     /// Its record.
     pub record: CustomerRecord,
-    version: String,
+    /// Version of the record.
+    pub(super) stamp: Option<Stamp>,
+    /// What is known besides, by the record that keeps it; only those that exist.
+    pub(super) details: BTreeMap<CustomerId, (Stamp, DetailsRecord)>,
     homes: BTreeMap<CustomerId, HomeRecord>,
+}
+
+/// How many of a tenant's customers are looked at for one page, however few a filter lets through.
+const MAX_SCANNED: usize = 1000;
+/// Ids that are read in one step.
+const AT_ONCE: u32 = 100;
+/// Most bytes of a page: attributes may be long, and an answer has a largest size.
+const MAX_PAGE: usize = 4 * 1024 * 1024;
+
+/// A page of customers.
+pub struct Page {
+    /// As they are shown.
+    pub customers: Vec<(Whole, Customer)>,
+    /// The last one that was looked at, where there may be more.
+    pub next: Option<CustomerId>,
 }
 
 /// The present customer behind an id of the tenant; `None` when there is none. It is seen as it was at one moment, also
@@ -47,13 +70,13 @@ async fn owner(
     let Some((id, loaded)) = owning(context, tenant_id, identifier, from).await? else {
         return Ok(None);
     };
-    let version = loaded.stamp.map(|stamp| data_encoding::HEXLOWER.encode(&stamp.0));
     let record = loaded.value.unwrap_or_default();
-    let homes = homes(context, &record).await?;
+    let (homes, details) = homes(context, &record).await?;
     Ok(Some(Whole {
         id,
         record,
-        version: version.unwrap_or_default(),
+        stamp: loaded.stamp,
+        details,
         homes,
     }))
 }
@@ -137,41 +160,67 @@ pub async fn resolve(
     }
 }
 
-async fn homes(context: &Context<'_>, record: &CustomerRecord) -> Result<BTreeMap<CustomerId, HomeRecord>, StoreError> {
+type Homes = BTreeMap<CustomerId, HomeRecord>;
+type Details = BTreeMap<CustomerId, (Stamp, DetailsRecord)>;
+
+/// The homes of a customer's identifiers, and the details of the records that it consists of, which are among them.
+async fn homes(context: &Context<'_>, record: &CustomerRecord) -> Result<(Homes, Details), StoreError> {
     let ids: BTreeSet<CustomerId> = record
         .members
         .iter()
         .filter_map(|member| CustomerId::from_bytes(&member.home))
         .collect();
-    let mut homes = BTreeMap::new();
+    let themselves: BTreeSet<CustomerId> = identity::consists_of(&record.members).collect();
+    let (mut homes, mut details) = (BTreeMap::new(), BTreeMap::new());
     for id in ids {
-        let home: Loaded<HomeRecord> = context.record(id.shard(), keys::home(id), "home").await?;
+        let mut queries = vec![Query::Record(keys::home(id))];
+        if themselves.contains(&id) {
+            queries.push(Query::Record(keys::details(id)));
+        }
+        let mut answers = context.store.read(id.shard(), queries).await?.into_iter();
+        let home: Loaded<HomeRecord> = Loaded::decode(as_record(answers.next())?, "home")?;
         homes.insert(id, home.value.unwrap_or_default());
+        if let Some(answer) = answers.next() {
+            let known: Loaded<DetailsRecord> = Loaded::decode(as_record(Some(answer))?, "details")?;
+            details.extend(known.stamp.zip(known.value).map(|known| (id, known)));
+        }
     }
-    Ok(homes)
+    Ok((homes, details))
 }
 
-/// A page of a tenant's customers, by shard and id. `after` is the last one of the page before.
+/// A page of a tenant's customers, by shard and id, of whom `keeps` says who is on it. `after` is the last one that was
+/// looked at for the page before.
 pub async fn customers(
     context: &Context<'_>,
     tenant_id: &str,
     after: Option<CustomerId>,
     limit: u32,
-) -> Result<Vec<Whole>, StoreError> {
+    keeps: impl Fn(&Customer) -> bool,
+) -> Result<Page, StoreError> {
     let after = after.map(|id| (id.shard(), id.to_bytes()));
-    let mut walk = Walk::new(keys::customers(tenant_id), after, limit);
-    let mut page = Vec::new();
+    let mut walk = Walk::new(keys::customers(tenant_id), after, limit.max(AT_ONCE));
+    let mut page = Page {
+        customers: Vec::new(),
+        next: None,
+    };
+    let (mut scanned, mut bytes) = (0, 0);
     while let Some(members) = walk.next(context).await? {
         for (member, _) in members {
             let Some(id) = CustomerId::from_bytes(&member) else {
                 continue;
             };
+            scanned += 1;
             // One that was merged away is shown as its survivor only.
             if let Some(whole) = customer(context, tenant_id, id).await?.filter(|whole| whole.id == id) {
-                page.push(whole);
-                if page.len() >= limit as usize {
-                    return Ok(page);
+                let shown = whole.to_customer();
+                if keeps(&shown) {
+                    bytes += shown.encoded_len();
+                    page.customers.push((whole, shown));
                 }
+            }
+            if page.customers.len() >= limit as usize || bytes >= MAX_PAGE || scanned >= MAX_SCANNED {
+                page.next = Some(id);
+                return Ok(page);
             }
         }
     }
@@ -201,10 +250,75 @@ impl Whole {
                 .collect(),
             created_at: Some(Moment(self.record.created_at_ms).to_timestamp()),
             last_inbound_at: (newest > 0).then(|| Moment(newest).to_timestamp()),
-            entry_count: threads.iter().map(|(_, thread)| thread.thread_seq).sum(),
-            etag: self.version.clone(),
+            entry_count: self.entry_count(),
+            etag: self.etag(),
             merged: self.merges().map(|step| to_merged(&step)).collect(),
+            attributes: details::attributes(self.known()),
+            tags: details::tags(self.known()),
         }
+    }
+
+    /// What the records say that the customer consists of.
+    pub(super) fn known(&self) -> impl Iterator<Item = &DetailsRecord> {
+        self.details.values().map(|(_, record)| record)
+    }
+
+    /// The moment of a new command on the customer's details.
+    #[must_use]
+    pub fn details_moment(&self, now: Moment) -> Moment {
+        details::moment(self.known(), now)
+    }
+
+    /// Changes with every change of the customer.
+    #[must_use]
+    pub fn etag(&self) -> String {
+        let encode = |bytes: &[u8]| data_encoding::HEXLOWER.encode(bytes);
+        let record = self.stamp.map(|stamp| encode(&stamp.0)).unwrap_or_default();
+        if self.details.is_empty() {
+            return record;
+        }
+        let stamps: Vec<&[u8]> = self.details.values().map(|(stamp, _)| stamp.0.as_slice()).collect();
+        format!("{record}{}", encode(&hash("details", &stamps)[..8]))
+    }
+
+    /// Entries on the timeline, with those that came by no channel.
+    fn entry_count(&self) -> u64 {
+        let mut counted = BTreeSet::new();
+        let members = self.record.members.iter();
+        let births = members.filter(|member| counted.insert((member.home.clone(), member.birth.clone())));
+        let threads = births.flat_map(|member| self.threads_of(member));
+        threads.map(|(_, thread)| thread.thread_seq).sum()
+    }
+
+    /// When each side last wrote, by channel.
+    #[must_use]
+    pub fn touchpoints(&self) -> Vec<Touchpoint> {
+        let mut by_channel: BTreeMap<&str, [u64; 3]> = BTreeMap::new();
+        let mut last: BTreeMap<&str, [i64; 2]> = BTreeMap::new();
+        for (_, thread) in self.threads() {
+            let counts = by_channel.entry(&thread.channel).or_default();
+            for (count, more) in counts
+                .iter_mut()
+                .zip([thread.inbound_count, thread.outbound_count, thread.thread_seq])
+            {
+                *count += more;
+            }
+            let [inbound, outbound] = last.entry(&thread.channel).or_default();
+            *inbound = (*inbound).max(thread.last_inbound_ms);
+            *outbound = (*outbound).max(thread.last_outbound_ms);
+        }
+        let both = by_channel.into_iter().zip(last.into_values());
+        both.map(
+            |((channel, [inbound_count, outbound_count, entry_count]), [inbound, outbound])| Touchpoint {
+                channel: channel.to_owned(),
+                last_inbound_at: timestamp(inbound),
+                last_outbound_at: timestamp(outbound),
+                inbound_count,
+                outbound_count,
+                entry_count,
+            },
+        )
+        .collect()
     }
 
     /// Merges that made the customer what it is; each can be undone.
@@ -232,12 +346,14 @@ impl Whole {
 
     /// Threads, each with the identifier that it is of.
     pub(super) fn threads(&self) -> impl Iterator<Item = (&Membership, &ThreadRecord)> {
-        self.identifiers().flat_map(|member| {
-            let home = CustomerId::from_bytes(&member.home).and_then(|id| self.homes.get(&id));
-            let threads = home.map(|home| home.threads.as_slice()).unwrap_or_default();
-            let of_member = threads.iter().filter(move |thread| thread.birth == member.birth);
-            of_member.map(move |thread| (member, thread))
-        })
+        self.identifiers().flat_map(|member| self.threads_of(member))
+    }
+
+    fn threads_of<'a>(&'a self, member: &'a Membership) -> impl Iterator<Item = (&'a Membership, &'a ThreadRecord)> {
+        let home = CustomerId::from_bytes(&member.home).and_then(|id| self.homes.get(&id));
+        let threads = home.map(|home| home.threads.as_slice()).unwrap_or_default();
+        let of_member = threads.iter().filter(move |thread| thread.birth == member.birth);
+        of_member.map(move |thread| (member, thread))
     }
 
     /// The identifiers that are owned.
@@ -305,6 +421,10 @@ fn to_identifier(member: &Membership) -> CustomerIdentifier {
     }
 }
 
+fn timestamp(ms: i64) -> Option<Timestamp> {
+    (ms > 0).then(|| Moment(ms).to_timestamp())
+}
+
 fn to_thread(tenant_id: &str, thread: &ThreadRecord) -> Thread {
     let peer = thread.peer.clone().unwrap_or_default();
     Thread {
@@ -313,7 +433,8 @@ fn to_thread(tenant_id: &str, thread: &ThreadRecord) -> Thread {
         channel: thread.channel.clone(),
         peer: Some(peer),
         thread_seq: thread.thread_seq,
-        last_inbound_at: (thread.last_inbound_ms > 0).then(|| Moment(thread.last_inbound_ms).to_timestamp()),
+        last_inbound_at: timestamp(thread.last_inbound_ms),
+        last_outbound_at: timestamp(thread.last_outbound_ms),
         last_inbound_provider_message_id: thread.last_inbound_provider_message_id.clone(),
         reachable: !thread.unreachable,
         pending: u32::try_from(thread.chain.len()).unwrap_or(u32::MAX),

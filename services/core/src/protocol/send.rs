@@ -417,6 +417,8 @@ fn entry(home: &mut HomeRecord, plan: &Plan, thread: &ThreadKey, now: Moment) ->
     let home_seq = home.home_seq;
     let thread = thread_of(home, thread);
     thread.thread_seq += 1;
+    thread.last_outbound_ms = thread.last_outbound_ms.max(now.0);
+    thread.outbound_count += 1;
     let event = Event {
         event_id: entry_event(plan.id).to_string(),
         tenant_id: plan.tenant_id.clone(),

@@ -70,9 +70,10 @@ pub(crate) fn names(members: &[Membership]) -> Names {
 }
 
 impl Oracle {
-    /// The message of an entry, by its member.
+    /// The message of an entry, by its member; empty for a merge or a split.
     pub(crate) fn message(&self, member: &[u8]) -> String {
-        self.messages[&EventId::from_bytes(&member[member.len() - 16..]).unwrap()].clone()
+        let id = EventId::from_bytes(&member[member.len() - 16..]).unwrap();
+        self.messages.get(&id).cloned().unwrap_or_default()
     }
 
     /// The identifier that a message came by.

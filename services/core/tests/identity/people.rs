@@ -16,7 +16,7 @@ use omnigate_core::keyring::Keyring;
 use omnigate_core::port::Clock as _;
 use omnigate_core::protocol::append::apply;
 use omnigate_core::protocol::cache::Cache;
-use omnigate_core::protocol::entries::{View, page};
+use omnigate_core::protocol::entries::{View, Wanted, page};
 use omnigate_core::protocol::identity::{Command, attempt, erase, find, load, merge, present, split};
 use omnigate_core::protocol::outbox::Outbox;
 use omnigate_core::protocol::read::{self, Whole};
@@ -315,7 +315,7 @@ impl Worker {
         let shown = shown(self, whole).await?;
         let mut oracle = self.sim.oracle();
         let stored: Vec<_> = oracle.stored.iter().map(|(of, at)| (of.clone(), *at)).collect();
-        for ((message, birth), at) in stored {
+        for ((message, birth), at) in stored.into_iter().filter(|((message, _), _)| !message.is_empty()) {
             let received = oracle.received[&message];
             let of = members
                 .iter()
@@ -357,18 +357,20 @@ pub(crate) async fn shown(worker: &Worker, whole: &Whole) -> Result<Vec<String>,
             for view in &views {
                 let entries = oracle.entries.range((view.home, Bytes::new())..);
                 let of_home = entries.take_while(|((home, _), _)| *home == view.home);
-                all.extend(of_home.map(|((_, member), _)| oracle.message(member)));
+                let messages = of_home.map(|((_, member), _)| oracle.message(member));
+                all.extend(messages.filter(|message| !message.is_empty()));
             }
             return Ok(all);
         }
         _ => {}
     }
-    let entries = page(&worker.context(), &views, None, 1000, false).await?;
+    let found = page(&worker.context(), &views, &Wanted::first(1000, false)).await?;
     let oracle = worker.sim.oracle();
-    let ids = entries
-        .iter()
-        .filter_map(|(_, entry)| entry.event.as_ref()?.event_id.parse().ok());
-    Ok(ids.map(|id: EventId| oracle.messages[&id].clone()).collect())
+    let ids = found.entries.iter();
+    let ids = ids.filter_map(|(_, entry)| entry.event.as_ref()?.event_id.parse().ok());
+    // Merges and splits stand there too, and are no messages.
+    let messages = ids.filter_map(|id: EventId| oracle.messages.get(&id).cloned());
+    Ok(messages.collect())
 }
 
 pub(crate) fn asking(received_at: Moment) -> Asking<'static> {

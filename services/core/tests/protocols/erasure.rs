@@ -24,7 +24,6 @@ use omnigate_proto::v1::{
 };
 use prost::Message as _;
 use std::ops::Bound;
-use std::sync::atomic::Ordering;
 
 const PHONE: &str = "phone//+84901234567";
 const MAIL: &str = "email//lan@example.vn";
@@ -207,9 +206,9 @@ fn an_erasure_that_was_only_begun_is_finished_by_its_timer() {
         let ids = people(&world);
         published(&world);
         world.pass(1_000);
-        world.store.dies_after.store(commits, Ordering::Relaxed);
+        world.store.stops_after(commits);
         let done = now(erase(&world.context(), "t", ids[0])).is_ok();
-        world.store.dies_after.store(-1, Ordering::Relaxed);
+        world.store.goes_on();
         let world = World {
             store: world.store,
             clock: world.clock,

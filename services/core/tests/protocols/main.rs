@@ -5,11 +5,13 @@ mod consent;
 mod consumer_group;
 mod conversation;
 mod credential;
+mod details;
 mod echo;
 mod erasure;
 mod event_webhook;
 mod lease;
 mod link;
+mod notes;
 mod outbox;
 mod park;
 mod stories;
@@ -61,8 +63,19 @@ struct Forgetful {
     memory: MemoryStore,
     loses: bool,
     commits: AtomicU64,
-    /// After so many more commits the process dies; a negative number is never reached.
-    dies_after: AtomicI64,
+    /// Commits until it cannot be reached any more.
+    left: AtomicU64,
+}
+
+impl Forgetful {
+    /// Cannot be reached after so many more commits: what a process that is killed there has done.
+    fn stops_after(&self, commits: u64) {
+        self.left.store(commits, Ordering::Relaxed);
+    }
+
+    fn goes_on(&self) {
+        self.stops_after(u64::MAX);
+    }
 }
 
 #[async_trait::async_trait]
@@ -73,10 +86,14 @@ impl Store for Forgetful {
 
     async fn commit(&self, shard: Shard, commit: Commit) -> Result<Outcome, StoreError> {
         assert!(commit.falsifies_itself(), "{commit:?}");
-        let number = self.commits.fetch_add(1, Ordering::Relaxed);
-        if self.dies_after.fetch_sub(1, Ordering::Relaxed) == 0 {
-            return Err(StoreError::Unavailable("the process died".into()));
+        if self
+            .left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
+            .is_err()
+        {
+            return Err(StoreError::Unavailable("killed".into()));
         }
+        let number = self.commits.fetch_add(1, Ordering::Relaxed);
         let lost = self.loses && number.is_multiple_of(2);
         if lost && number.is_multiple_of(4) {
             return Ok(Outcome::Unknown);
@@ -107,7 +124,7 @@ impl World {
                 memory: MemoryStore::new(clock.clone()),
                 loses,
                 commits: AtomicU64::new(0),
-                dies_after: AtomicI64::new(-1),
+                left: AtomicU64::new(u64::MAX),
             },
             entropy: Counting::default(),
             outbox: Outbox::default(),

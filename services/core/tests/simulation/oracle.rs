@@ -10,7 +10,8 @@ use omnigate_core::port::store::{Commit, Write};
 use omnigate_core::shard::Shard;
 use omnigate_core::timeline::stored::Stored;
 use omnigate_proto::state::v1::{Claim, CustomerRecord, CustomerState, EntryRecord, HomeRecord};
-use omnigate_proto::v1::{CustomerEvent, Identifier};
+use omnigate_proto::v1::event::Kind;
+use omnigate_proto::v1::{CustomerEvent, Event, Identifier};
 use prost::Message as _;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,6 +32,8 @@ pub(crate) struct Oracle {
     pub arrivals: BTreeMap<EventId, Arrival>,
     /// What was put together of pieces, as if it had arrived.
     pub wholes: BTreeMap<EventId, Arrival>,
+    /// Merges that stand on timelines.
+    pub merges: BTreeSet<EventId>,
     pub timers: BTreeSet<(Shard, Bytes)>,
     /// Minutes passed at once.
     pub leapt: bool,
@@ -247,6 +250,14 @@ impl Oracle {
 
     /// Checks where a new entry stands: under its peer's claim, at its turn.
     fn new_entry(&mut self, home: CustomerId, event: EventId, entry: &EntryRecord) {
+        let told = Event::decode(entry.event.clone()).unwrap();
+        if let Some(Kind::IdentityChange(_)) = told.kind {
+            self.merges.insert(event);
+            if entry.birth != home.to_bytes() {
+                self.complain(format!("merge {event} is not the customer's own"));
+            }
+            return;
+        }
         let arrived = match self.arrivals.get(&event) {
             Some(arrival) => Ok(arrival.clone()),
             None => self.put_together(event, entry),

@@ -13,7 +13,7 @@ use omnigate_core::event::normalise;
 use omnigate_core::id::EventId;
 use omnigate_core::identifier;
 use omnigate_core::port::Clock as _;
-use omnigate_core::protocol::entries::{self, View};
+use omnigate_core::protocol::entries::{self, View, Wanted};
 use omnigate_core::protocol::outbox::{self, Outgoing};
 use omnigate_core::protocol::{Ports, append, read};
 use omnigate_core::time::Moment;
@@ -177,7 +177,9 @@ impl Timelines<'_> {
         let (mut newest, mut anywhere) = (Vec::new(), Vec::new());
         for number in 0..self.arguments.pages {
             let begin = Instant::now();
-            let page = entries::page(&context, &views, None, PAGE, false).await?;
+            let page = entries::page(&context, &views, &Wanted::first(PAGE, false))
+                .await?
+                .entries;
             newest.push(begin.elapsed());
             let full = usize::try_from(u64::from(PAGE).min(entries))?;
             anyhow::ensure!(page.len() == full, "a page of {} entries, not of {full}", page.len());
@@ -189,7 +191,11 @@ impl Timelines<'_> {
             };
             let position = [spot.to_key(), home.0, EventId([0; 16]).0].concat();
             let begin = Instant::now();
-            entries::page(&context, &views, Some(position.into()), PAGE, false).await?;
+            let wanted = Wanted {
+                after: Some(position.into()),
+                ..Wanted::first(PAGE, false)
+            };
+            entries::page(&context, &views, &wanted).await?;
             anywhere.push(begin.elapsed());
         }
         let of = |times: &mut Vec<Duration>, percent: usize| {

@@ -8,7 +8,8 @@ use std::path::PathBuf;
 #[derive(Debug, Subcommand)]
 pub enum Customers {
     /// Lists customers.
-    #[command(after_help = "Example: omnigate customers list --limit 20 --output json")]
+    #[command(after_help = "Example: omnigate customers list --limit 20 --output json\n         \
+        omnigate customers list --filter '\"vip\" in customer.tags && customer.last_inbound_at > now - duration(\"72h\")'")]
     List {
         /// Where the gateway is.
         #[command(flatten)]
@@ -16,7 +17,26 @@ pub enum Customers {
         /// At most this many; without it all.
         #[arg(long)]
         limit: Option<usize>,
+        /// Only those for which this expression (CEL) is true.
+        #[arg(long, value_name = "EXPRESSION")]
+        filter: Option<String>,
     },
+    /// Shows everything about a customer: threads, attributes, tags, when each side last wrote, the newest entries.
+    #[command(after_help = "Example: omnigate customers overview phone/+84912345678 --entries 20")]
+    Overview(OverviewOfCustomer),
+    /// Sets and removes attributes and tags.
+    #[command(
+        after_help = "Example: omnigate customers update cus_… --set city=Huế --set age:number=40 --tag vip\n         \
+        omnigate customers update phone/+84912345678 --remove city --untag vip"
+    )]
+    Update(UpdateCustomer),
+    /// Writes a note about a customer, for the company's own eyes; changes or withdraws one.
+    #[command(
+        after_help = "Example: omnigate customers note cus_… 'wants to be called after six' --author Minh\n         \
+        omnigate customers note cus_… --edit ent_… 'wants to be called after seven'\n         \
+        omnigate customers note cus_… --delete ent_…"
+    )]
+    Note(NoteOfCustomer),
     /// Shows one customer.
     #[command(after_help = "Example: omnigate customers get cus_…\n         omnigate customers get phone/+84912345678")]
     Get {
@@ -38,6 +58,9 @@ pub enum Customers {
         /// The newest so many entries; without it all.
         #[arg(long)]
         limit: Option<usize>,
+        /// Which of them.
+        #[command(flatten)]
+        filter: EntryFilter,
         /// Goes on with what comes.
         #[arg(long, short)]
         follow: bool,
@@ -98,6 +121,99 @@ pub enum Customers {
         /// Customer id, or an identifier.
         customer: String,
     },
+}
+
+/// Which entries of a timeline.
+#[derive(Debug, Default, Args)]
+pub struct EntryFilter {
+    /// Only those of this channel; may be given more than once.
+    #[arg(long = "channel", value_name = "CHANNEL", conflicts_with = "follow")]
+    pub channels: Vec<String>,
+    /// Only those of this account; may be given more than once.
+    #[arg(long = "account", value_name = "ACCOUNT", conflicts_with = "follow")]
+    pub accounts: Vec<String>,
+    /// Only those of this kind, such as `message`, `note` or `identity-change`; may be given more than once.
+    #[arg(long = "kind", value_name = "KIND", conflicts_with = "follow")]
+    pub kinds: Vec<String>,
+    /// Only those shown at this time or later, RFC 3339.
+    #[arg(long, value_name = "TIME", conflicts_with = "follow")]
+    pub from: Option<String>,
+    /// Only those shown before this time, RFC 3339.
+    #[arg(long, value_name = "TIME", conflicts_with = "follow")]
+    pub to: Option<String>,
+}
+
+/// `customers overview`
+#[derive(Debug, Args)]
+pub struct OverviewOfCustomer {
+    /// Where the gateway is.
+    #[command(flatten)]
+    pub remote: Remote,
+    /// Customer id, or an identifier.
+    pub customer: String,
+    /// How many of the newest entries are shown, 100 at most.
+    #[arg(long, default_value_t = 10)]
+    pub entries: i32,
+}
+
+/// `customers update`
+#[derive(Debug, Args)]
+pub struct UpdateCustomer {
+    /// Where the gateway is.
+    #[command(flatten)]
+    pub remote: Remote,
+    /// Customer id, or an identifier.
+    pub customer: String,
+    /// An attribute to set: `name=text`, `name:number=3`, `name:flag=true` or `name:time=2026-01-31T00:00:00Z`; may be given
+    /// more than once.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
+    /// An attribute to remove; may be given more than once.
+    #[arg(long, value_name = "NAME")]
+    pub remove: Vec<String>,
+    /// A tag to add; may be given more than once.
+    #[arg(long = "tag", value_name = "TAG")]
+    pub tags: Vec<String>,
+    /// A tag to remove; may be given more than once.
+    #[arg(long, value_name = "TAG")]
+    pub untag: Vec<String>,
+    /// Who says it: `authoritative`, `agent`, `channel-verified`, `channel-stated` or `import`.
+    #[arg(long, default_value = "agent")]
+    pub source: String,
+    /// Which one of them, such as the name of a system.
+    #[arg(long)]
+    pub source_id: Option<String>,
+    /// Only if the customer is still this version, from `customers get --output json`.
+    #[arg(long)]
+    pub etag: Option<String>,
+    /// The same for each repetition; without it one is made up.
+    #[arg(long)]
+    pub request_id: Option<String>,
+}
+
+/// `customers note`
+#[derive(Debug, Args)]
+pub struct NoteOfCustomer {
+    /// Where the gateway is.
+    #[command(flatten)]
+    pub remote: Remote,
+    /// Customer id, or an identifier.
+    pub customer: String,
+    /// What the note says.
+    #[arg(required_unless_present = "delete")]
+    pub text: Option<String>,
+    /// Who writes it; without it the name of the user of this machine.
+    #[arg(long)]
+    pub author: Option<String>,
+    /// Entry of a note to change.
+    #[arg(long, value_name = "ENTRY", conflicts_with = "delete")]
+    pub edit: Option<String>,
+    /// Entry of a note to withdraw.
+    #[arg(long, value_name = "ENTRY")]
+    pub delete: Option<String>,
+    /// The same for each repetition; without it one is made up.
+    #[arg(long)]
+    pub request_id: Option<String>,
 }
 
 /// `customers merge`

@@ -1,5 +1,6 @@
 //! `omnigate customers …`
 
+mod details;
 mod identity;
 mod privacy;
 
@@ -15,9 +16,10 @@ use omnigate_rpc::client::Connection;
 /// Runs it.
 pub async fn run(arguments: &Customers) -> anyhow::Result<u8> {
     match arguments {
-        Customers::List { remote, limit } => {
+        Customers::List { remote, limit, filter } => {
             let connection = remote::open(remote).await?;
-            let customers = list(&connection, limit.unwrap_or(usize::MAX)).await?;
+            let filter = filter.as_deref().unwrap_or_default();
+            let customers = list(&connection, limit.unwrap_or(usize::MAX), filter).await?;
             let header = ["CUSTOMER", "NAME", "IDENTIFIERS", "ENTRIES", "LAST WROTE (UTC)"];
             print::all(remote.output, &customers, &header, row)?;
         }
@@ -30,12 +32,18 @@ pub async fn run(arguments: &Customers) -> anyhow::Result<u8> {
             remote,
             customer,
             limit,
+            filter,
             follow,
         } => {
+            let filter = timeline::wanted(filter)?;
             let connection = remote::open(remote).await?;
             let id = remote::customer_id(&connection, customer).await?;
-            timeline::show(&connection, remote, id, limit.unwrap_or(usize::MAX), *follow).await?;
+            let wanted = (filter, limit.unwrap_or(usize::MAX));
+            timeline::show(&connection, remote, id, wanted, *follow).await?;
         }
+        Customers::Overview(arguments) => details::overview(arguments).await?,
+        Customers::Update(arguments) => details::update(arguments).await?,
+        Customers::Note(arguments) => details::note(arguments).await?,
         Customers::Merge(arguments) => identity::merge(arguments).await?,
         Customers::Split(arguments) => identity::split(arguments).await?,
         Customers::Link(arguments) => identity::link(arguments).await?,
@@ -53,14 +61,15 @@ pub async fn run(arguments: &Customers) -> anyhow::Result<u8> {
     Ok(0)
 }
 
-/// All customers, up to a limit.
-pub async fn list(connection: &Connection, limit: usize) -> anyhow::Result<Vec<Customer>> {
+/// Customers that a filter lets through, all without one, up to a limit.
+pub async fn list(connection: &Connection, limit: usize, filter: &str) -> anyhow::Result<Vec<Customer>> {
     let mut customers = Vec::new();
     let mut page_token = String::new();
     loop {
         let asked = ListCustomersRequest {
             page_size: i32::try_from(limit.min(1000)).unwrap_or(1000),
             page_token,
+            filter: filter.to_owned(),
         };
         let page = connection
             .customers()
@@ -127,6 +136,7 @@ fn show(remote: &Remote, customer: &Customer) -> anyhow::Result<()> {
     for merged in &customer.merged {
         print::line(&format!("was {} until {}", merged.customer_id, merged.merge_id));
     }
+    details::known(customer)?;
     let header = [
         "THREAD",
         "ACCOUNT",
@@ -170,8 +180,13 @@ fn window(window: &ReplyWindow) -> String {
     }
 }
 
-/// The newest entries of a customer, newest first.
-pub async fn newest(connection: &Connection, customer_id: String, limit: usize) -> anyhow::Result<Vec<Entry>> {
+/// The newest entries of a customer that a request asks for, newest first.
+pub async fn newest(
+    connection: &Connection,
+    customer_id: String,
+    wanted: &ListEntriesRequest,
+    limit: usize,
+) -> anyhow::Result<Vec<Entry>> {
     let mut entries = Vec::new();
     let mut page_token = String::new();
     loop {
@@ -179,7 +194,7 @@ pub async fn newest(connection: &Connection, customer_id: String, limit: usize) 
             of: Some(Of::CustomerId(customer_id.clone())),
             page_size: i32::try_from(limit.min(1000)).unwrap_or(1000),
             page_token,
-            oldest_first: false,
+            ..wanted.clone()
         };
         let page = connection
             .timelines()

@@ -4,8 +4,8 @@ use super::print;
 use omnigate_proto::v1::event::Kind;
 use omnigate_proto::v1::part::Content;
 use omnigate_proto::v1::{
-    Alternative, Direction, Entry, Event, Media, Message, Part, PrivacyRequestKind, Purpose, Rating, ReachabilityState,
-    Subscription, SubscriptionState, TemplateRef,
+    Alternative, Direction, Entry, Event, IdentityChange, IdentityChangeKind, Media, Message, Part, PrivacyRequestKind,
+    Purpose, Rating, ReachabilityState, Subscription, SubscriptionState, TemplateRef,
 };
 
 /// Longest text shown, in characters.
@@ -71,9 +71,28 @@ fn what(entry: &Entry, event: &Event) -> String {
             ReachabilityState::Denied => "device: the network lets no messages through".to_owned(),
             ReachabilityState::Available | ReachabilityState::Unspecified => "device: can be reached".to_owned(),
         },
+        Some(Kind::Note(note)) => {
+            let changed = entry.current.as_ref().map(message_text);
+            let text = changed.unwrap_or_else(|| note.text.replace('\n', " ⏎ "));
+            format!("note of {}: {text}", note.author)
+        }
+        Some(Kind::IdentityChange(change)) => identity_text(change),
         Some(Kind::Unsupported(unsupported)) => format!("({})", unsupported.type_name),
         None => "(unknown)".to_owned(),
     }
+}
+
+fn identity_text(change: &IdentityChange) -> String {
+    let who = if change.by_person {
+        "by a person"
+    } else {
+        "by what a channel said"
+    };
+    let what = match change.kind() {
+        IdentityChangeKind::Split => "identifiers went to",
+        IdentityChangeKind::Merged | IdentityChangeKind::Unspecified => "merged with",
+    };
+    format!("{what} {} {who} ({})", change.other_customer_id, change.transaction_id)
 }
 
 /// What somebody wishes to receive, or not.

@@ -2,8 +2,10 @@
 
 use super::customers::newest;
 use super::{entry, print, remote, send};
-use crate::cli::{Output, Remote};
-use omnigate_proto::v1::{Entry, WatchRequest, WatchResponse};
+use crate::cli::{EntryFilter, Output, Remote};
+use anyhow::Context as _;
+use omnigate_core::time::Moment;
+use omnigate_proto::v1::{Entry, EntryKind, ListEntriesRequest, WatchRequest, WatchResponse};
 use omnigate_rpc::client::Connection;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -17,7 +19,7 @@ pub(super) async fn show(
     connection: &Connection,
     remote: &Remote,
     customer_id: String,
-    limit: usize,
+    (wanted, limit): (ListEntriesRequest, usize),
     follow: bool,
 ) -> anyhow::Result<()> {
     let timeline = Timeline {
@@ -30,13 +32,35 @@ pub(super) async fn show(
         true => Some(timeline.watch("").await.map_err(remote::refused)?),
         false => None,
     };
-    let entries = newest(connection, timeline.customer_id.clone(), limit).await?;
+    let entries = newest(connection, timeline.customer_id.clone(), &wanted, limit).await?;
     for entry in entries.iter().rev() {
         timeline.print(entry).await?;
     }
     let Some(watching) = watching else { return Ok(()) };
     let shown = entries.into_iter().map(|entry| entry.entry_id).collect();
     timeline.follow(watching, shown).await
+}
+
+/// The request of a filter.
+pub(super) fn wanted(filter: &EntryFilter) -> anyhow::Result<ListEntriesRequest> {
+    let kind = |name: &String| {
+        let kind = format!("ENTRY_KIND_{}", name.to_uppercase().replace('-', "_"));
+        let kind = EntryKind::from_str_name(&kind).filter(|kind| *kind != EntryKind::Unspecified);
+        kind.map(i32::from)
+            .with_context(|| format!("--kind {name:?} is no kind of entry"))
+    };
+    let moment = |flag, text: &Option<String>| -> anyhow::Result<_> {
+        let moment = text.as_ref().map(|text| remote::moment(flag, text)).transpose()?;
+        Ok(moment.map(Moment::to_timestamp))
+    };
+    Ok(ListEntriesRequest {
+        channels: filter.channels.clone(),
+        account_ids: filter.accounts.clone(),
+        kinds: filter.kinds.iter().map(kind).collect::<Result<_, _>>()?,
+        from: moment("--from", &filter.from)?,
+        to: moment("--to", &filter.to)?,
+        ..ListEntriesRequest::default()
+    })
 }
 
 struct Timeline<'a> {

@@ -12,7 +12,7 @@ const BLOCKED: &str = "Dũng Phạm";
 
 /// Answers everybody who wrote, and waits until each answer has left or failed.
 pub(super) async fn send(connection: &Connection, first_message: i64) -> anyhow::Result<Vec<Delivery>> {
-    let known = customers::list(connection, 1000).await?;
+    let known = customers::list(connection, 1000, "").await?;
     let mut accepted = Vec::new();
     for (name, number, message) in [
         ("An Nguyễn", 1, with_buttons(first_message)),

@@ -195,7 +195,7 @@ async fn on_three_channels(connection: &Connection) -> anyhow::Result<Customer> 
 async fn found(connection: &Connection, is_it: impl Fn(&Customer) -> bool) -> anyhow::Result<Customer> {
     let begun = Instant::now();
     loop {
-        let known = customers::list(connection, 1000).await?;
+        let known = customers::list(connection, 1000, "").await?;
         if let Some(customer) = known.into_iter().find(&is_it) {
             return Ok(customer);
         }

@@ -136,7 +136,7 @@ async fn delivered(bot: &TelegramHandle) -> anyhow::Result<()> {
 async fn customers_known(connection: &Connection, count: usize) -> anyhow::Result<()> {
     let begun = Instant::now();
     loop {
-        let known = customers::list(connection, 1000).await?;
+        let known = customers::list(connection, 1000, "").await?;
         let polled = known
             .iter()
             .flat_map(|customer| &customer.threads)

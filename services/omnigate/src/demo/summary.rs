@@ -3,7 +3,7 @@
 use super::channels::Joined;
 use super::story::{BURST, Played};
 use crate::commands::{customers, entry, print};
-use omnigate_proto::v1::Delivery;
+use omnigate_proto::v1::{Delivery, ListEntriesRequest};
 use omnigate_rpc::client::Connection;
 use omnigate_sandbox::telegram::TelegramHandle;
 
@@ -86,7 +86,7 @@ fn told(what: &str, delivery: &Delivery) {
 
 /// Everybody's timeline.
 pub(super) async fn timelines(connection: &Connection) -> anyhow::Result<()> {
-    let mut known = customers::list(connection, 1000).await?;
+    let mut known = customers::list(connection, 1000, "").await?;
     known.sort_by_key(customers::name);
     for customer in known {
         let name = print::printable(&customers::name(&customer));
@@ -94,7 +94,13 @@ pub(super) async fn timelines(connection: &Connection) -> anyhow::Result<()> {
             "\n{name}  {}  {} entries",
             customer.customer_id, customer.entry_count
         ));
-        let entries = customers::newest(connection, customer.customer_id, usize::MAX).await?;
+        let entries = customers::newest(
+            connection,
+            customer.customer_id,
+            &ListEntriesRequest::default(),
+            usize::MAX,
+        )
+        .await?;
         let hidden = entries.len().saturating_sub(SHOWN);
         if hidden > 0 {
             print::line(&format!("  … {hidden} earlier"));

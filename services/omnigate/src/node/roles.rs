@@ -314,6 +314,7 @@ fn api(
             acknowledge_within: Duration::from_secs(inside.config.events.acknowledge_seconds),
             max_unacknowledged: usize::try_from(inside.config.events.max_unacknowledged).unwrap_or(usize::MAX),
             copies: copies(&inside.config),
+            schema: Arc::new(inside.config.attributes()),
             ..omnigate_api::Settings::default()
         },
         event_webhooks: inside.config.event_webhooks(),

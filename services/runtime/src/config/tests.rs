@@ -371,7 +371,15 @@ fn sample(key: &str, kind: &str) -> toml::Value {
 /// Key paths of all values in a table, as the reference writes them.
 fn keys(table: &toml::Table, beneath: &str, all: &mut BTreeSet<String>) {
     for (name, value) in table {
-        let name = if ["accounts", "apps", "consent.channels", "event_webhooks"].contains(&beneath) {
+        let name = if [
+            "accounts",
+            "apps",
+            "consent.channels",
+            "customers.attributes",
+            "event_webhooks",
+        ]
+        .contains(&beneath)
+        {
             "<id>"
         } else {
             name
@@ -599,4 +607,28 @@ fn conversations_follow_what_their_account_says() {
         &[],
     );
     assert!(problems.contains("reopen_hours: must be 1 to 8784"), "{problems}");
+}
+
+#[test]
+fn attributes_of_customers_have_names_and_kinds() {
+    let config = loaded(
+        "[customers.attributes]\ncity = { kind = \"text\", description = \"where they live\" }\norders = { kind = \"number\" }",
+        &[],
+    );
+    let schema = config.attributes();
+    let kinds: Vec<(&str, &str)> = schema
+        .attributes
+        .iter()
+        .map(|(name, kind)| (name.as_str(), kind.name()))
+        .collect();
+    assert_eq!(kinds, [("city", "text"), ("orders", "number")]);
+    assert!(loaded("", &[]).attributes().attributes.is_empty());
+    let wrong = "[customers.attributes]\nCity = { kind = \"text\" }\norders = { kind = \"list\" }";
+    let problems = problems(wrong, &[]);
+    for wanted in [
+        "customers.attributes.City: must be a lower-case letter",
+        "customers.attributes.orders.kind: must be one of text, number, flag, time",
+    ] {
+        assert!(problems.contains(wanted), "{problems}");
+    }
 }

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use omnigate_proto::state::v1::{ConflictRecord, CustomerState};
 use omnigate_proto::v1::IdentityEventKind;
 use prost::Message as _;
+use std::ops::Bound;
 
 /// Two customers, the older first, and what keeps them apart.
 pub type Conflict = (CustomerId, CustomerId, ConflictRecord);
@@ -43,6 +44,32 @@ pub async fn conflicts(
         }
     }
     Ok(page)
+}
+
+/// The conflicts of a customer with younger ones.
+pub async fn conflicts_of(
+    context: &Context<'_>,
+    tenant_id: &str,
+    older: CustomerId,
+    limit: u32,
+) -> Result<Vec<Conflict>, StoreError> {
+    let end = |loser| Bound::Included(keys::conflict_member(older, CustomerId(loser)));
+    let query = Query::Range {
+        key: keys::conflicts(tenant_id),
+        from: end([0; 16]),
+        to: end([0xff; 16]),
+        limit,
+        reverse: false,
+    };
+    let members = as_range(context.store.read(older.shard(), vec![query]).await?.into_iter().next())?;
+    let mut found = Vec::new();
+    for (member, value) in members {
+        let record = decode(value)?;
+        if let (Some((survivor, loser)), false) = (keys::read_conflict_member(&member), record.settled) {
+            found.push((survivor, loser, record));
+        }
+    }
+    Ok(found)
 }
 
 /// Keeps two customers apart for good, and settles their conflict. It takes effect when both are marked; repeating it goes

@@ -17,6 +17,7 @@ use crate::port::store::{Expect, Query, Shape, StoreError, Write};
 use crate::protocol::consent;
 use crate::protocol::context::{Context, Ended, Loaded, MAX_TRIES, Stop, as_range, as_record};
 use crate::protocol::conversation;
+use crate::protocol::details;
 use crate::protocol::entries::Interval;
 use crate::protocol::park;
 use crate::time::Moment;
@@ -198,6 +199,9 @@ pub(super) async fn sweep(
             None => stands,
         };
         wipe(context, tenant_id, member).await?;
+        if let Some(id) = built_in_of(identifier) {
+            details::forget(context, id).await?;
+        }
         match built_in_of(identifier).filter(|_| is_held(member)) {
             Some(id) => consent::forget_refusal(context, id).await?,
             None if is_held(member) => clear(context, tenant_id, identifier, &member.birth).await?,

@@ -2,7 +2,7 @@
 
 use super::load;
 use crate::id::CustomerId;
-use crate::identity::built_in_of;
+use crate::identity::consists_of;
 use crate::identity::log::hash_of;
 use crate::keys;
 use crate::port::store::{Query, StoreError};
@@ -32,10 +32,7 @@ pub struct Chained {
 pub async fn events(context: &Context<'_>, members: &[Membership]) -> Result<(Vec<Chained>, bool), StoreError> {
     let mut all = Vec::new();
     let mut intact = true;
-    for customer in members
-        .iter()
-        .filter_map(|member| built_in_of(member.identifier.as_ref()?))
-    {
+    for customer in consists_of(members) {
         let query = Query::Range {
             key: keys::identity_log(customer),
             from: Bound::Unbounded,

@@ -1,7 +1,7 @@
 //! Merges, and the recovery of what was left frozen.
 
 use super::find::{Person, present};
-use super::record::{News, Next, change, change_and_tell, load};
+use super::record::{News, Next, Shows, change, change_and_tell, load};
 use super::{PATIENCE, apart, split};
 use crate::customer_event::Happened;
 use crate::id::{CustomerId, TransactionId};
@@ -18,7 +18,7 @@ use crate::protocol::resolve::Asking;
 use crate::time::Moment;
 use bytes::Bytes;
 use omnigate_proto::state::v1::{ConflictRecord, CustomerRecord, Freeze, Verdict};
-use omnigate_proto::v1::IdentityEventKind;
+use omnigate_proto::v1::{IdentityChangeKind, IdentityEventKind};
 use prost::Message as _;
 
 /// How a merge ended.
@@ -218,6 +218,12 @@ fn given(
         tells: verdict
             .commit
             .then(|| Box::new(move |happened: &Happened<'_>| happened.customer_merged(id, transaction)) as _),
+        shows: Some(Shows {
+            kind: IdentityChangeKind::Merged,
+            transaction,
+            other: id,
+            by_person: merge.word == Word::Person,
+        }),
         answer: Some(verdict),
         next: Some(Next {
             record: next,

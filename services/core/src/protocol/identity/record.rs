@@ -1,19 +1,24 @@
 //! Customer records: loading, and changing by a decision.
 
+use crate::append::{HomeState, ThreadKey, append};
 use crate::customer_event::Happened;
-use crate::id::CustomerId;
+use crate::id::{CustomerId, TransactionId};
 use crate::identity::{
     self,
     log::{self, Note},
 };
 use crate::keys;
-use crate::port::store::{Query, StoreError, Write};
+use crate::note;
+use crate::port::store::{Expect, Query, StoreError, Write};
+use crate::protocol::append::commit_of;
 use crate::protocol::context::{Context, Ended, Loaded, MAX_TRIES, Stop, as_record};
 use crate::protocol::outbox::Outgoing;
 use crate::protocol::resolve::{expect_record, insert_outgoing, put, to_outbox};
 use crate::time::Moment;
 use bytes::Bytes;
 use omnigate_proto::state::v1::{CustomerRecord, HomeRecord};
+use omnigate_proto::v1::IdentityChangeKind;
+use std::collections::BTreeMap;
 
 /// A customer's record as it stands.
 pub async fn load(context: &Context<'_>, id: CustomerId) -> Result<Loaded<CustomerRecord>, StoreError> {
@@ -89,6 +94,16 @@ pub(super) struct News<T> {
     pub(super) answer: T,
     pub(super) next: Option<Next>,
     pub(super) tells: Option<Tells>,
+    /// What is shown of it on the timeline.
+    pub(super) shows: Option<Shows>,
+}
+
+/// A change of who is who, as the timeline of the record that decided it shows it.
+pub(super) struct Shows {
+    pub(super) kind: IdentityChangeKind,
+    pub(super) transaction: TransactionId,
+    pub(super) other: CustomerId,
+    pub(super) by_person: bool,
 }
 
 impl<T> News<T> {
@@ -97,8 +112,68 @@ impl<T> News<T> {
             answer,
             next: None,
             tells: None,
+            shows: None,
         }
     }
+}
+
+/// What is told of a decision, and shown on the timeline, in the commit that makes it.
+struct Numbered {
+    expect: Vec<Expect>,
+    write: Vec<Write>,
+    outgoing: Vec<Outgoing>,
+}
+
+/// Numbers what is told in the record's own home. That is read and expected for the number anyway, so the entry comes with
+/// it; its event's id is the transaction's, which is decided once.
+fn numbered(
+    context: &Context<'_>,
+    (id, tenant_id): (CustomerId, &str),
+    home: Loaded<HomeRecord>,
+    (tells, shows): (&Tells, Option<Shows>),
+    trace_id: &str,
+    now: Moment,
+) -> Result<Numbered, StoreError> {
+    let mut record = home.value.unwrap_or_default();
+    record.home_seq += 1;
+    tenant_id.clone_into(&mut record.tenant_id);
+    let happened = Happened {
+        tenant_id,
+        home: id,
+        home_seq: record.home_seq,
+        at: now,
+        trace_id,
+    };
+    let mut outgoing = vec![to_outbox(id, record.home_seq, tells(&happened))];
+    let mut write = vec![insert_outgoing(&outgoing[0])];
+    let Some(shows) = shows else {
+        write.push(put(keys::home(id), &record));
+        let expect = vec![expect_record(keys::home(id), home.stamp)];
+        return Ok(Numbered {
+            expect,
+            write,
+            outgoing,
+        });
+    };
+    let what = (shows.kind, shows.transaction, shows.other);
+    let arrival = note::identity_changed(tenant_id, id, what, shows.by_person, (now, trace_id));
+    let state = HomeState {
+        id,
+        record: Some(record),
+        places: BTreeMap::new(),
+        entries: BTreeMap::new(),
+    };
+    let thread = ThreadKey::of_itself(id);
+    let mut appended = append(state, tenant_id, &thread, &[arrival], (context.rules, now));
+    let (expect, entry) = commit_of(context, id, home.stamp, &mut appended)?;
+    write.extend(entry);
+    let entries = appended.outbox.into_iter();
+    outgoing.extend(entries.map(|(number, event)| to_outbox(id, number, event)));
+    Ok(Numbered {
+        expect,
+        write,
+        outgoing,
+    })
 }
 
 /// The same, where others have to be told.
@@ -120,23 +195,13 @@ pub(super) async fn change_and_tell<T>(
         let Some(next) = news.next else { return Ok(news.answer) };
         let mut expect = vec![expect_record(keys::customer(id), record.stamp)];
         let (next, mut write) = next.writes(id, now);
-        let mut told = None;
+        let mut told = Vec::new();
         if let Some(tells) = news.tells {
-            let mut home_record = home.value.unwrap_or_default();
-            home_record.home_seq += 1;
-            home_record.tenant_id.clone_from(&next.tenant_id);
-            let happened = Happened {
-                tenant_id: &next.tenant_id,
-                home: id,
-                home_seq: home_record.home_seq,
-                at: now,
-                trace_id,
-            };
-            let one = to_outbox(id, home_record.home_seq, tells(&happened));
-            expect.push(expect_record(keys::home(id), home.stamp));
-            write.push(put(keys::home(id), &home_record));
-            write.push(insert_outgoing(&one));
-            told = Some(one);
+            let of = (id, next.tenant_id.as_str());
+            let numbered = numbered(context, of, home, (&tells, news.shows), trace_id, now)?;
+            expect.extend(numbered.expect);
+            write.extend(numbered.write);
+            told = numbered.outgoing;
         }
         if let Ended::Committed(_) = context.commit(id.shard(), expect, write).await? {
             context.cache.forget_home(id);

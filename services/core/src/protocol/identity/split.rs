@@ -2,7 +2,7 @@
 
 use super::find::find;
 use super::merge::{recover, verdict_of};
-use super::record::{News, Next, change};
+use super::record::{News, Next, Shows, change};
 use crate::customer_event::Happened;
 use crate::id::{Birth, CustomerId, TransactionId};
 use crate::identifier;
@@ -18,7 +18,7 @@ use crate::protocol::outbox::Outgoing;
 use crate::protocol::resolve::{expect_record, put};
 use bytes::Bytes;
 use omnigate_proto::state::v1::{Claim, CustomerRecord, Verdict};
-use omnigate_proto::v1::{Identifier, IdentityEventKind};
+use omnigate_proto::v1::{Identifier, IdentityChangeKind, IdentityEventKind};
 
 /// A command to take a customer apart.
 #[derive(Clone, Debug)]
@@ -147,6 +147,12 @@ fn given(split: &Split, verdict: Verdict, next: CustomerRecord, trace_id: &str) 
         tells: verdict
             .commit
             .then(|| Box::new(move |happened: &Happened<'_>| happened.customer_split(gets, went.clone())) as _),
+        shows: Some(Shows {
+            kind: IdentityChangeKind::Split,
+            transaction: split.transaction,
+            other: gets,
+            by_person: true,
+        }),
         answer: Some(verdict),
         next: Some(Next {
             note,

@@ -14,7 +14,6 @@ use omnigate_core::protocol::read;
 use omnigate_core::protocol::resolve::Asking;
 use omnigate_core::time::Moment;
 use omnigate_proto::v1::{Conversation, ConversationStatus, Message, event::Kind};
-use std::sync::atomic::Ordering;
 
 /// The other line of the same person, with a home of its own.
 const LINE: &str = "email//a@b.vn";
@@ -135,13 +134,13 @@ fn a_word_that_died_on_its_way_arrives_once() {
             answers(&world, "a", "r2");
             world.pass(SECOND);
             let word = super::received(&world, "b", LINE, "2", Kind::Message(Message::default()));
-            world.store.dies_after.store(dies_after, Ordering::Relaxed);
+            world.store.stops_after(dies_after);
             let died = now(omnigate_core::protocol::append::apply(
                 &world.context(),
                 std::slice::from_ref(&word),
             ));
             assert!(died.is_err(), "after {dies_after}");
-            world.store.dies_after.store(-1, Ordering::Relaxed);
+            world.store.goes_on();
             // It had arrived, and was dealt with before it comes again.
             let arrived = dies_after == 2;
             if arrived {
@@ -195,10 +194,10 @@ fn a_join_that_died_anywhere_goes_on() {
     for dies_after in 0..6 {
         let world = World::new(false);
         let [by_phone, by_mail] = one_of_two_homes(&world);
-        world.store.dies_after.store(dies_after, Ordering::Relaxed);
+        world.store.stops_after(dies_after);
         let died = join(&world, "r1", by_phone, ("b", LINE));
         assert!(died.is_err(), "after {dies_after}: {died:?}");
-        world.store.dies_after.store(-1, Ordering::Relaxed);
+        world.store.goes_on();
         let joined = join(&world, "r1", by_phone, ("b", LINE)).unwrap().conversation;
         assert_eq!(joined.thread_ids.len(), 2, "after {dies_after}");
         assert_eq!(get(&world, by_mail).status(), ConversationStatus::Closed);

@@ -10,7 +10,6 @@ use omnigate_core::time::Moment;
 use omnigate_proto::state::v1::{ConversationRecord, HomeRecord};
 use omnigate_proto::v1::{ConversationPriority, ConversationStatus};
 use prost::Message as _;
-use std::sync::atomic::Ordering;
 
 fn update(add: &[&str], remove: &[&str], etag: &str) -> Command {
     let all = |tags: &[&str]| tags.iter().map(|tag| (*tag).to_owned()).collect();
@@ -92,9 +91,10 @@ fn a_command_that_died_anywhere_takes_effect_once() {
         says(&world, "a", PEER, "1");
         let id = id_of(&only(&world));
         let resolve = stands(ConversationStatus::Resolved, Moment(0));
-        world.store.dies_after.store(dies_after, Ordering::Relaxed);
+        world.store.stops_after(dies_after);
         let died = carry_out(&world, "r1", id, &resolve);
         assert!(matches!(died, Err(NotDone::Stop(_))), "after {dies_after}: {died:?}");
+        world.store.goes_on();
         let took_effect = only(&world).status() == ConversationStatus::Resolved;
         assert_eq!(took_effect, dies_after == 2);
         if took_effect {
@@ -119,9 +119,10 @@ fn an_opening_that_died_anywhere_opens_one() {
         let world = World::new(false);
         says(&world, "a", PEER, "1");
         set(&world, "r0", ConversationStatus::Closed);
-        world.store.dies_after.store(dies_after, Ordering::Relaxed);
+        world.store.stops_after(dies_after);
         let died = create(&world, "r1", "a");
         assert!(matches!(died, Err(NotDone::Stop(_))), "after {dies_after}: {died:?}");
+        world.store.goes_on();
         world.pass(SECOND);
         let one = create(&world, "r1", "a").unwrap().conversation;
         let other = create(&world, "r1", "a").unwrap().conversation;

@@ -1,5 +1,5 @@
 use super::*;
-use omnigate_proto::v1::{Piece, PrivacyRequest, Reachability, Text};
+use omnigate_proto::v1::{Note, Piece, PrivacyRequest, Reachability, Text};
 use pbjson_types::Timestamp;
 
 fn told(kind: Kind) -> String {
@@ -126,4 +126,23 @@ fn a_device_is_told_apart_from_a_wish() {
     assert_eq!(device(ReachabilityState::Available), "device: can be reached");
     assert_eq!(device(ReachabilityState::Unavailable), "device: cannot be reached now");
     assert!(device(ReachabilityState::Denied).contains("lets no messages through"));
+}
+
+#[test]
+fn what_came_by_no_channel_is_said() {
+    let note = Note {
+        text: "gọi lại\nsau 18 giờ".to_owned(),
+        author: "Minh".to_owned(),
+    };
+    assert_eq!(told(Kind::Note(note)), "note of Minh: gọi lại ⏎ sau 18 giờ");
+    let change = IdentityChange {
+        kind: IdentityChangeKind::Merged.into(),
+        transaction_id: "txn_1".to_owned(),
+        other_customer_id: "cus_2".to_owned(),
+        by_person: false,
+    };
+    assert_eq!(
+        told(Kind::IdentityChange(change)),
+        "merged with cus_2 by what a channel said (txn_1)"
+    );
 }
