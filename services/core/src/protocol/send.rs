@@ -2,27 +2,22 @@
 
 pub use super::destination::{Target, thread_of_customer};
 
+mod create;
+
 use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop, found_record};
-use super::conversation;
-use super::delivery::{entry_event, move_timer, remember};
 use super::destination::{Destination, find, place_of};
 use super::outbox::Outgoing;
-use super::resolve::{expect_record, insert_outgoing, is_owned, put, to_outbox};
-use crate::append::{ThreadKey, is_gone, thread_of};
-use crate::conversation::{Changes, Desk, answer, has_words};
-use crate::customer_event::Happened;
-use crate::delivery::{self, Plan};
-use crate::id::{CustomerId, MessageId, hash};
+use super::resolve::{expect_record, is_owned, put};
+use crate::delivery;
+use crate::id::{MessageId, hash};
 use crate::identifier;
 use crate::keys;
-use crate::port::store::{Shape, Stamp, Write};
+use crate::port::store::{Shape, Write};
 use crate::shard::Shard;
 use crate::time::Moment;
-use crate::timeline::stored::give_keys;
-use crate::timeline::{Place, Spot};
-use omnigate_proto::state::v1::{DeliveryRecord, EntryRecord, HomeRecord, RequestRecord};
-use omnigate_proto::v1::{Direction, Event, Lane, Message, UnknownPolicy, event::Kind};
-use prost::Message as _;
+use create::create;
+use omnigate_proto::state::v1::{DeliveryRecord, RequestRecord};
+use omnigate_proto::v1::{Lane, Message, UnknownPolicy};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -215,233 +210,5 @@ fn request_record(request: &Request, place: &Destination, now: Moment) -> Reques
         account_id: place.thread.account_id.clone(),
         channel: place.thread.channel.clone(),
         birth: place.thread.birth.to_bytes(),
-    }
-}
-
-/// Delivery, entry, chain and timer in one commit; gives back the delivery that is there when it has been made before. One
-/// that is new is taken not to be there, and its home to be as it is remembered; the conflict tells when that is wrong.
-async fn create(
-    context: &Context<'_>,
-    request: &Request,
-    (id, is_new): (MessageId, bool),
-    place: &Destination,
-    outgoing: &mut Vec<Outgoing>,
-) -> Result<Arc<DeliveryRecord>, NotAccepted> {
-    let home_id = place.owner.home;
-    let mut remembered = context.cache.home(home_id).filter(|_| is_new);
-    for attempt in 0..MAX_TRIES {
-        if (attempt > 0 || !is_new)
-            && let Some(made) = super::delivery::get(context, id).await?
-        {
-            return Ok(Arc::new(made));
-        }
-        let loaded = match remembered.take() {
-            Some(home) => home,
-            None => context.home(home_id).await?,
-        };
-        if loaded
-            .value
-            .as_ref()
-            .is_some_and(|home| is_gone(home, place.thread.birth))
-        {
-            context.cache.forget_home(home_id);
-            return Err(NotAccepted::Erased);
-        }
-        let home = loaded.value.as_deref().cloned().unwrap_or_default();
-        let made = make(context, request, id, place, home)?;
-        let expect = vec![
-            expect_record(keys::delivery(id), None),
-            expect_record(keys::home(home_id), loaded.stamp),
-        ];
-        if let Ended::Committed(stamp) = context.commit(home_id.shard(), expect, made.write).await? {
-            outgoing.extend(made.told);
-            return created(
-                context,
-                request,
-                stamp,
-                (id, made.record),
-                (home_id, made.home),
-                outgoing,
-            )
-            .await;
-        }
-        context.cache.forget_home(home_id);
-    }
-    Err(Stop::Contended(MAX_TRIES).into())
-}
-
-/// A delivery that is to be written.
-struct Made {
-    record: DeliveryRecord,
-    home: HomeRecord,
-    told: Vec<Outgoing>,
-    write: Vec<Write>,
-}
-
-/// Delivery, entry, chain and timer of a message, in its home as it was read.
-fn make(
-    context: &Context<'_>,
-    request: &Request,
-    id: MessageId,
-    place: &Destination,
-    mut home: HomeRecord,
-) -> Result<Made, NotAccepted> {
-    let (home_id, now) = (place.owner.home, context.now());
-    request.tenant_id.clone_into(&mut home.tenant_id);
-    let plan = plan(request, id, place, thread_of(&mut home, &place.thread));
-    let mut record = plan.record(now);
-    let due = request.send_at <= now;
-    if due && !delivery::join(thread_of(&mut home, &place.thread), id) {
-        return Err(NotAccepted::ChainFull);
-    }
-    let entry = entry(&mut home, &plan, &place.thread, now);
-    let spot = Spot {
-        shown_at: now,
-        home_seq: home.home_seq,
-    };
-    record.entry_member = keys::timeline_member(spot, entry_event(id));
-    give_keys(&mut home, home_id, context.keyring, context.entropy);
-    let added = Happened {
-        tenant_id: &request.tenant_id,
-        home: home_id,
-        home_seq: home.home_seq,
-        at: now,
-        trace_id: &request.trace_id,
-    };
-    let added = to_outbox(home_id, home.home_seq, added.entry_added(entry_event(id), now, &entry));
-    let (told, of_conversations) = noted(context, request, (home_id, &mut home), place, id, now);
-    let mut write = vec![
-        put(keys::delivery(id), &record),
-        put(keys::home(home_id), &home),
-        super::append::insert_entry(context, (home_id, &home), entry_event(id), spot, &entry)?,
-        place_entry(home_id, id, spot),
-        insert_outgoing(&added),
-    ];
-    write.extend(of_conversations);
-    write.extend(move_timer(id, 0, record.timer_ms, bytes::Bytes::new()));
-    Ok(Made {
-        record,
-        home,
-        told: std::iter::once(added).chain(told).collect(),
-        write,
-    })
-}
-
-/// Remembers what was written, and carries what it means to a conversation of another home.
-async fn created(
-    context: &Context<'_>,
-    request: &Request,
-    stamp: Stamp,
-    (id, record): (MessageId, DeliveryRecord),
-    (home_id, home): (CustomerId, HomeRecord),
-    outgoing: &mut Vec<Outgoing>,
-) -> Result<Arc<DeliveryRecord>, NotAccepted> {
-    let record = Arc::new(record);
-    let carries = has_words(&home);
-    remember(context, stamp, (id, &record), Some((home_id, home)));
-    if carries {
-        outgoing.extend(conversation::carry(context, home_id, &request.trace_id).await?);
-    }
-    Ok(record)
-}
-
-/// What the message means for the conversation of its thread, if there is one: what others are told, and what is written.
-fn noted(
-    context: &Context<'_>,
-    request: &Request,
-    (home_id, home): (CustomerId, &mut HomeRecord),
-    place: &Destination,
-    id: MessageId,
-    now: Moment,
-) -> (Vec<Outgoing>, Vec<Write>) {
-    let mut changes = Changes::default();
-    let at = now.max(request.send_at);
-    let word = answer(&request.message, request.lane, at, id.to_string());
-    let mut desk = Desk {
-        id: home_id,
-        home,
-        rules: context.rules,
-        now,
-        trace_id: &request.trace_id,
-        changes: &mut changes,
-    };
-    desk.note(place.thread.birth, &place.thread.account_id, &word);
-    let told = conversation::told_of(home_id, &mut changes);
-    let mut write: Vec<Write> = told.iter().map(insert_outgoing).collect();
-    write.extend(conversation::writes(&request.tenant_id, home_id, changes));
-    (told, write)
-}
-
-/// Lets the entry be found by its event.
-fn place_entry(home_id: CustomerId, id: MessageId, spot: Spot) -> Write {
-    let entry = entry_event(id);
-    Write::SetField {
-        key: keys::places(home_id),
-        field: entry.to_bytes(),
-        value: Place::At { spot, entry }.encode(entry),
-    }
-}
-
-fn plan(
-    request: &Request,
-    id: MessageId,
-    place: &Destination,
-    thread: &omnigate_proto::state::v1::ThreadRecord,
-) -> Plan {
-    Plan {
-        id,
-        tenant_id: request.tenant_id.clone(),
-        thread_id: place.id,
-        customer: place.owner.customer,
-        home: place.owner.home,
-        birth: place.owner.birth,
-        account_id: place.thread.account_id.clone(),
-        channel: place.thread.channel.clone(),
-        peer: place.thread.peer.clone(),
-        peer_provider_form: thread.peer_provider_form.clone(),
-        message: request.message.clone(),
-        send_at: request.send_at,
-        expire_at: request.expire_at,
-        lane: request.lane,
-        on_unknown: request.on_unknown,
-        traceparent: request.traceparent.clone(),
-        trace_id: request.trace_id.clone(),
-    }
-}
-
-/// The message as an entry of the timeline, numbered.
-fn entry(home: &mut HomeRecord, plan: &Plan, thread: &ThreadKey, now: Moment) -> EntryRecord {
-    home.home_seq += 1;
-    home.entry_count += 1;
-    home.newest_shown_ms = home.newest_shown_ms.max(now.0);
-    let home_seq = home.home_seq;
-    let thread = thread_of(home, thread);
-    thread.thread_seq += 1;
-    thread.last_outbound_ms = thread.last_outbound_ms.max(now.0);
-    thread.outbound_count += 1;
-    let event = Event {
-        event_id: entry_event(plan.id).to_string(),
-        tenant_id: plan.tenant_id.clone(),
-        account_id: plan.account_id.clone(),
-        channel: plan.channel.clone(),
-        occurred_at: Some(now.to_timestamp()),
-        received_at: Some(now.to_timestamp()),
-        direction: Direction::Outbound.into(),
-        peer: Some(plan.peer.clone()),
-        thread_id: plan.thread_id.to_string(),
-        trace_id: plan.trace_id.clone(),
-        kind: Some(Kind::Message(plan.message.clone())),
-        ..Event::default()
-    };
-    EntryRecord {
-        event: event.encode_to_vec().into(),
-        birth: plan.birth.to_bytes(),
-        received_at_ms: now.0,
-        thread_seq: thread.thread_seq,
-        thread: thread.number,
-        home_seq,
-        applied_at_ms: now.0,
-        message_id: plan.id.to_bytes(),
-        ..EntryRecord::default()
     }
 }
