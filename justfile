@@ -65,3 +65,4 @@ bench-smoke:
     tests/bench/run inbound --seconds 1 --rounds 1
     tests/bench/run inbound --channel sms --seconds 1 --rounds 1
     tests/bench/run outbound --channel sms --seconds 1 --rounds 1
+    tests/bench/run timeline --customers 20 --messages 10 --longest 1000 --pages 20
