@@ -86,7 +86,7 @@ pub fn customers(tenant_id: &str) -> Key {
     key(b'l', tenant_id.as_bytes())
 }
 
-/// Index of a customer: number → `state.v1.IdentityEventRecord`.
+/// Map of a customer: number → `state.v1.IdentityEventRecord`.
 #[must_use]
 pub fn identity_log(id: CustomerId) -> Key {
     key(b'r', &id.0)

@@ -310,7 +310,10 @@ impl Api {
                 .filter_map(|birth| known.get(birth).cloned())
                 .collect(),
             rules: chained.event.rules,
-            hash: data_encoding::HEXLOWER.encode(&chained.hash),
+            hash: chained
+                .hash
+                .map(|hash| data_encoding::HEXLOWER.encode(&hash))
+                .unwrap_or_default(),
         });
         Ok(ListIdentityEventsResponse {
             events: events.collect(),

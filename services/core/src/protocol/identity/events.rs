@@ -3,17 +3,15 @@
 use super::load;
 use crate::id::CustomerId;
 use crate::identity::consists_of;
-use crate::identity::log::hash_of;
+use crate::identity::log::{self, Chain};
 use crate::keys;
 use crate::port::store::{Query, StoreError};
-use crate::protocol::context::{Context, as_range};
+use crate::protocol::context::{Context, as_fields};
 use bytes::Bytes;
 use omnigate_proto::state::v1::{IdentityEventRecord, Membership};
-use prost::Message as _;
-use std::ops::Bound;
 
 /// Most events of one record that are read: the newest.
-const MOST: u32 = 1000;
+const MOST: u64 = 1000;
 
 /// An event in its chain.
 #[derive(Clone, PartialEq, Debug)]
@@ -24,8 +22,8 @@ pub struct Chained {
     pub number: u64,
     /// It.
     pub event: IdentityEventRecord,
-    /// Its hash.
-    pub hash: Bytes,
+    /// Its hash; `None` for one so old that the chain before it is not read.
+    pub hash: Option<Bytes>,
 }
 
 /// Identity events of every record that a customer consists of, and whether all chains hold.
@@ -33,36 +31,31 @@ pub async fn events(context: &Context<'_>, members: &[Membership]) -> Result<(Ve
     let mut all = Vec::new();
     let mut intact = true;
     for customer in consists_of(members) {
-        let query = Query::Range {
-            key: keys::identity_log(customer),
-            from: Bound::Unbounded,
-            to: Bound::Unbounded,
-            limit: MOST,
-            reverse: true,
-        };
-        // First the record: what is noted meanwhile is newer than its hash, and the chain leads there nevertheless.
+        // First the record: what is noted meanwhile is not looked at.
         let record = load(context, customer).await?.value.unwrap_or_default();
+        let newest = record.log_number;
+        if newest == 0 {
+            continue;
+        }
+        let numbers: Vec<u64> = (newest.saturating_sub(MOST - 1).max(1)..=newest).collect();
+        let query = Query::Fields {
+            key: keys::identity_log(customer),
+            fields: numbers.iter().copied().map(log::field).collect(),
+        };
         let answers = context.store.read(customer.shard(), vec![query]).await?;
-        let mut newest_first = as_range(answers.into_iter().next())?;
-        newest_first.reverse();
-        let mut previous: Option<Bytes> = None;
-        let mut hashes = Vec::new();
-        for (member, value) in newest_first {
-            let number = member.as_ref().try_into().map(u64::from_be_bytes).unwrap_or(0);
-            let hash = hash_of(&value);
-            let event = IdentityEventRecord::decode(value)
-                .map_err(|error| StoreError::Corrupt(format!("identity event: {error}")))?;
-            intact &= previous.is_none_or(|previous| previous == event.previous);
-            previous = Some(hash.clone());
-            hashes.push(hash.clone());
-            all.push(Chained {
+        let values = as_fields(answers.into_iter().next())?;
+        let mut chain = Chain::default();
+        for (number, value) in numbers.into_iter().zip(values) {
+            let link = chain.next(number, value);
+            let link = link.map_err(|error| StoreError::Corrupt(format!("identity event: {error}")))?;
+            all.extend(link.map(|link| Chained {
                 customer,
                 number,
-                event,
-                hash,
-            });
+                event: link.event,
+                hash: link.hash,
+            }));
         }
-        intact &= record.log_hash.is_empty() || hashes.contains(&record.log_hash);
+        intact &= chain.holds(&record.log_hash);
     }
     Ok((all, intact))
 }
