@@ -172,7 +172,7 @@ impl Api {
         let missing = || Problem::not_found("THREAD_NOT_FOUND", "there is no such thread");
         let id: ThreadId = problems::id("thread_id", id)?;
         let account = self.account_of(tenant_id, id).ok_or_else(missing)?;
-        let found = entries::thread_view(&self.context(), id, &account.id).await;
+        let found = entries::thread_view(&self.context(), tenant_id, id, &account.id).await;
         found.map_err(|error| problems::store(&error))?.ok_or_else(missing)
     }
 }

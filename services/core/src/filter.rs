@@ -23,7 +23,7 @@ use unicode_normalization::UnicodeNormalization as _;
 /// Longest expression, in bytes.
 pub const MAX_LENGTH: usize = 4096;
 /// Most nodes of the parsed expression.
-const MAX_NODES: usize = 1000;
+const MAX_NODES: usize = 300;
 /// Deepest nesting: parsing and evaluating call themselves for each level, and a stack that overflows ends the process.
 const MAX_DEPTH: u16 = 16;
 

@@ -82,20 +82,20 @@ impl Api {
         let erased = identity::erase(&self.context(), tenant_id, id).await;
         let erased = erased.map_err(|stop| problems::stop(&stop))?;
         let erased = erased.ok_or_else(|| problems::not_done(&NotDone::NoSuchCustomer))?;
-        let began = Moment(erased.began_ms);
+        let (began, finished) = (Moment(erased.began_ms), Moment(erased.finished_ms));
         tracing::info!(customer = %id, request = asked.request_id, "erased");
         let copies = self.settings.copies.iter().map(|copy| RemainingCopy {
             place: copy.place.to_owned(),
-            gone_at: Some((began + copy.kept).to_timestamp()),
+            gone_at: Some((finished + copy.kept).to_timestamp()),
         });
-        let last = self.settings.copies.iter().map(|copy| began + copy.kept).max();
+        let last = self.settings.copies.iter().map(|copy| finished + copy.kept).max();
         Ok(Erasure {
             customer_id: id.to_string(),
             began_at: Some(began.to_timestamp()),
-            finished_at: Some(Moment(erased.finished_ms).to_timestamp()),
+            finished_at: Some(finished.to_timestamp()),
             identifiers: erased.identifiers,
             remaining_copies: copies.collect(),
-            last_copy_gone_at: Some(last.unwrap_or(Moment(erased.finished_ms)).to_timestamp()),
+            last_copy_gone_at: Some(last.unwrap_or(finished).to_timestamp()),
         })
     }
 }

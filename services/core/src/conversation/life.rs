@@ -36,8 +36,9 @@ pub(super) fn heard(record: &mut ConversationRecord, at: Moment, now: Moment) ->
     }
     record.active_ms = record.active_ms.max(at.0);
     let cycle = cycle(record);
-    if cycle.first_inbound_ms == 0 {
-        cycle.first_inbound_ms = at.0;
+    if cycle.first_inbound_ms == 0 || cycle.first_response_ms == 0 {
+        let first = [cycle.first_inbound_ms, at.0].into_iter().filter(|at| *at != 0).min();
+        cycle.first_inbound_ms = first.unwrap_or(at.0);
     }
     if cycle.waiting_since_ms == 0 {
         cycle.waiting_since_ms = at.0;

@@ -1,5 +1,6 @@
 //! Ends a message that must not leave.
 
+use super::receipt::is_proven;
 use super::{end, of, state_of, under_way};
 use crate::time::Moment;
 use omnigate_proto::state::v1::DeliveryRecord;
@@ -9,6 +10,11 @@ use omnigate_proto::v1::{DeliveryPiece, DeliveryState, SendError};
 /// has left by it. `None` when somebody else has the message, or it has ended.
 #[must_use]
 pub fn refuse(record: &DeliveryRecord, lease: &[u8; 16], error: &SendError, now: Moment) -> Option<DeliveryRecord> {
+    // What has left in part goes on.
+    let pieces = record.delivery.iter().flat_map(|delivery| &delivery.pieces);
+    if pieces.into_iter().any(is_proven) {
+        return None;
+    }
     match state_of(record) {
         DeliveryState::Planned | DeliveryState::Deferred => Some(refused(record.clone(), error.clone(), now)),
         DeliveryState::Submitting if record.lease.as_ref() == lease.as_slice() => {

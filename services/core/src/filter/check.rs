@@ -153,6 +153,12 @@ impl Check<'_> {
         if !matches!(gathered, Type::Bool | Type::Int) || walk.iter_var2.is_some() {
             return wrong(at, "map and filter are not supported; use exists, exists_one or all");
         }
+        if matches!(walk.iter_range.expr, Expr::List(_)) {
+            return wrong(
+                at,
+                "only lists of a customer can be walked over, not one that is written out",
+            );
+        }
         let of = match self.of(&mut walk.iter_range)? {
             Type::List(of) => *of,
             other => {

@@ -1,6 +1,7 @@
 //! Membership: which identifiers a customer's record owns, and whether it takes one more.
 
 use super::Named;
+use super::whereabouts::forget_ways;
 use crate::id::{Birth, CustomerId};
 use crate::identifier::{BUILT_IN, cap};
 use crate::time::Moment;
@@ -171,9 +172,9 @@ pub fn attach(
         }
     }
     if record.state() == CustomerState::Active && has_room(&next.members, &named.identifier) {
-        next.out
-            .retain(|forward| forward.identifier.as_ref() != Some(&named.identifier));
-        next.members.push(membership(id, named, birth, now));
+        let joins = membership(id, named, birth, now);
+        forget_ways(&mut next, std::slice::from_ref(&joins));
+        next.members.push(joins);
         Attach::Accepted(Some(next))
     } else {
         next.members.clone_from(&record.members);

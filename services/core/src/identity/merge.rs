@@ -193,7 +193,7 @@ pub fn decide(record: &CustomerRecord, merge: &Merge, loser: &CustomerRecord, no
     }
     let mut next = record.clone();
     next.members = union(&record.members, &loser.members, merge);
-    forget_ways(&mut next.out, &loser.members);
+    forget_ways(&mut next, &loser.members);
     if merge.word != Word::Person {
         next.automatic_merges_ms.retain(|at| is_recent(*at, now));
         next.automatic_merges_ms.push(now.0);

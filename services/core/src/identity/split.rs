@@ -3,12 +3,10 @@
 
 use super::membership::{built_in, built_in_of, departed, is_held, member, own};
 use super::merge::{Decided, Freezing, without_effect};
-use super::whereabouts::{forget_ways, frozen_for};
+use super::whereabouts::{forget_ways, frozen_for, ways};
 use crate::id::{CustomerId, TransactionId};
 use crate::time::Moment;
-use omnigate_proto::state::v1::{
-    CustomerRecord, CustomerState, DoNotLink, Forward, Freeze, Membership, MergeStep, Verdict,
-};
+use omnigate_proto::state::v1::{CustomerRecord, CustomerState, DoNotLink, Freeze, Membership, MergeStep, Verdict};
 use omnigate_proto::v1::Identifier;
 
 /// What is taken apart.
@@ -92,12 +90,9 @@ pub fn decide(record: &CustomerRecord, split: &Split, now: Moment) -> Decided {
         }));
     }
     let (leaving, staying) = parted(leaving, staying, split, now);
-    forget_ways(&mut next.out, &leaving);
-    let held = leaving.iter().filter(|member| is_held(member));
-    next.out.extend(held.map(|member| Forward {
-        identifier: member.identifier.clone(),
-        customer: split.gets.to_bytes(),
-    }));
+    forget_ways(&mut next, &leaving);
+    let away = ways(&record.tenant_id, leaving.iter(), &split.gets.to_bytes());
+    next.out.extend(away);
     next.members = staying;
     let verdict = Verdict {
         commit: true,
@@ -200,17 +195,10 @@ pub fn settle(
         verdict.members.iter().all(|back| back.birth != member.birth)
     }));
     // What was merged with it and does not come back is where it was merged into.
-    let left_behind = record
-        .members
-        .iter()
-        .filter(|member| is_held(member))
-        .map(|member| Forward {
-            identifier: member.identifier.clone(),
-            customer: record.into.clone(),
-        });
-    forget_ways(&mut next.out, &record.members);
-    next.out.extend(left_behind);
-    forget_ways(&mut next.out, &verdict.members);
+    forget_ways(&mut next, &record.members);
+    next.out
+        .extend(ways(&record.tenant_id, record.members.iter(), &record.into));
+    forget_ways(&mut next, &verdict.members);
     next.members.clone_from(&verdict.members);
     next.into = bytes::Bytes::new();
     next.merged_by = bytes::Bytes::new();

@@ -22,17 +22,22 @@ pub fn is_veiled(identifier: &Identifier) -> bool {
     identifier.r#type == ERASED
 }
 
-/// The record without anything that names the person; `None` when there is nothing of the kind in it.
+/// The record without anything that names the person; `None` when there is nothing of the kind in it. Splits that it decided
+/// must be settled: who got what is not to be read in it any more.
 #[must_use]
 pub fn veil(record: &CustomerRecord) -> Option<CustomerRecord> {
     let names = |member: &Membership| {
         let identifier = member.identifier.as_ref();
         identifier.is_some_and(|identifier| built_in_of(identifier).is_none() && !is_veiled(identifier))
     };
-    if !record.members.iter().any(names) {
+    let tells = record.verdicts.iter().any(|verdict| !verdict.members.is_empty());
+    if !tells && !record.members.iter().any(names) {
         return None;
     }
     let mut next = record.clone();
+    for verdict in &mut next.verdicts {
+        verdict.members.clear();
+    }
     for member in next.members.iter_mut().filter(|member| names(member)) {
         if let Some(identifier) = &mut member.identifier {
             *identifier = veiled(&record.tenant_id, identifier);

@@ -1,8 +1,9 @@
 //! Where a record says that an identifier is, and what it shows of itself.
 
-use super::membership::member;
-use super::veil::holds;
+use super::membership::{built_in_of, is_held, member};
+use super::veil::{holds, veiled};
 use crate::id::CustomerId;
+use bytes::Bytes;
 use omnigate_proto::state::v1::{CustomerRecord, CustomerState, Forward, Freeze, Membership, Verdict};
 use omnigate_proto::v1::Identifier;
 
@@ -42,7 +43,7 @@ pub fn whereabouts(record: &CustomerRecord, identifier: &Identifier) -> Whereabo
         return Whereabouts::Wait;
     }
     if !holds(record, identifier) {
-        return forward(&record.out, identifier).map_or(Whereabouts::Lost, Whereabouts::Gone);
+        return forward(record, identifier).map_or(Whereabouts::Lost, Whereabouts::Gone);
     }
     match record.state() {
         CustomerState::Merged => CustomerId::from_bytes(&record.into).map_or(Whereabouts::Lost, Whereabouts::Gone),
@@ -52,17 +53,41 @@ pub fn whereabouts(record: &CustomerRecord, identifier: &Identifier) -> Whereabo
 }
 
 /// Drops the ways to identifiers that these members hold.
-pub(super) fn forget_ways(out: &mut Vec<Forward>, members: &[Membership]) {
-    out.retain(|forward| {
-        let identifier = forward.identifier.as_ref();
-        identifier.is_none_or(|identifier| member(members, identifier).is_none())
-    });
+pub(super) fn forget_ways(record: &mut CustomerRecord, members: &[Membership]) {
+    let held = members.iter().filter(|member| is_held(member));
+    let named = held.filter_map(|member| member.identifier.as_ref());
+    let ways: Vec<Identifier> = named.map(|identifier| way_of(&record.tenant_id, identifier)).collect();
+    let leads = |forward: &Forward| forward.identifier.as_ref().is_none_or(|way| !ways.contains(way));
+    record.out.retain(leads);
 }
 
-pub(super) fn forward(out: &[Forward], identifier: &Identifier) -> Option<CustomerId> {
-    let forward = out
-        .iter()
-        .find(|forward| forward.identifier.as_ref() == Some(identifier))?;
+/// Ways to where these members go from a record.
+pub(super) fn ways<'a>(
+    tenant_id: &str,
+    members: impl Iterator<Item = &'a Membership>,
+    customer: &Bytes,
+) -> Vec<Forward> {
+    let held = members.filter(|member| is_held(member));
+    let named = held.filter_map(|member| member.identifier.as_ref());
+    let ways = named.map(|identifier| Forward {
+        identifier: Some(way_of(tenant_id, identifier)),
+        customer: customer.clone(),
+    });
+    ways.collect()
+}
+
+/// How a way names the identifier that it leads to: whoever asks for it knows what it is, and nobody else is to.
+fn way_of(tenant_id: &str, identifier: &Identifier) -> Identifier {
+    match built_in_of(identifier) {
+        Some(_) => identifier.clone(),
+        None => veiled(tenant_id, identifier),
+    }
+}
+
+pub(super) fn forward(record: &CustomerRecord, identifier: &Identifier) -> Option<CustomerId> {
+    let way = way_of(&record.tenant_id, identifier);
+    let mut ways = record.out.iter();
+    let forward = ways.find(|forward| forward.identifier.as_ref() == Some(&way))?;
     CustomerId::from_bytes(&forward.customer)
 }
 
@@ -106,7 +131,7 @@ pub fn shown(record: &CustomerRecord, identifier: &Identifier, decided: Option<&
         }
     }
     if member(members, identifier).is_none() {
-        return forward(&record.out, identifier).map_or(Shown::Nothing, Shown::Gone);
+        return forward(record, identifier).map_or(Shown::Nothing, Shown::Gone);
     }
     match state {
         CustomerState::Merged => CustomerId::from_bytes(&record.into).map_or(Shown::Nothing, Shown::Gone),

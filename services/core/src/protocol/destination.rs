@@ -58,7 +58,7 @@ pub(super) async fn find(
             id,
             account_id,
             channel,
-        } => place_of(context, *id, account_id, channel).await,
+        } => place_of(context, &request.tenant_id, (*id, account_id, channel)).await,
         Target::Identifier {
             named,
             account_id,
@@ -97,9 +97,8 @@ fn destination(tenant_id: &str, owner: Owner, named: &Named, account_id: &str, c
 /// Where a thread lives, by its id.
 pub(super) async fn place_of(
     context: &Context<'_>,
-    id: ThreadId,
-    account_id: &str,
-    channel: &str,
+    tenant_id: &str,
+    (id, account_id, channel): (ThreadId, &str, &str),
 ) -> Result<Destination, NotAccepted> {
     let claim = claimed(context, id.peer()).await?.ok_or(NotAccepted::NoSuchThread)?;
     let (Some(customer), Some(birth), Some(home), Some(peer)) = (
@@ -110,6 +109,10 @@ pub(super) async fn place_of(
     ) else {
         return Err(NotAccepted::NoSuchThread);
     };
+    // An id tells nobody whose the peer is: it may be of another tenant.
+    if identifier::key(tenant_id, &peer) != id.peer() {
+        return Err(NotAccepted::NoSuchThread);
+    }
     Ok(Destination {
         owner: Owner { customer, home, birth },
         id,

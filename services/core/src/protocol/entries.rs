@@ -4,6 +4,7 @@ use super::context::{Context, Loaded, as_fields, as_range, as_record};
 use crate::append::is_wiped;
 use crate::customer_event;
 use crate::id::{Birth, CustomerId, EntryId, EventId, MessageId, ThreadId};
+use crate::identifier;
 use crate::identity;
 use crate::keys;
 use crate::port::store::{Query, StoreError};
@@ -74,8 +75,18 @@ impl View {
 }
 
 /// The view of one thread; `None` when there is no such thread.
-pub async fn thread_view(context: &Context<'_>, id: ThreadId, account_id: &str) -> Result<Option<View>, StoreError> {
+pub async fn thread_view(
+    context: &Context<'_>,
+    tenant_id: &str,
+    id: ThreadId,
+    account_id: &str,
+) -> Result<Option<View>, StoreError> {
     let claim = super::resolve::claimed(context, id.peer()).await?;
+    let peer = claim.as_ref().and_then(|claim| claim.identifier.as_ref());
+    // An id tells nobody whose the peer is: it may be of another tenant.
+    if peer.is_none_or(|peer| identifier::key(tenant_id, peer) != id.peer()) {
+        return Ok(None);
+    }
     let read = identity::read_claim(claim.as_ref(), context.now());
     let identity::Claimed::Settled { birth, home, .. } = read else {
         return Ok(None);

@@ -2,6 +2,7 @@
 //! somebody's decision.
 
 use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop, as_range};
+use super::entries::Interval;
 use super::resolve::{claimed, expect_record, put};
 use super::walk::Walk;
 use crate::id::{Birth, CustomerId, EventId, ParkedId};
@@ -286,19 +287,26 @@ pub async fn remove(context: &Context<'_>, id: ParkedId) -> Result<Option<Parked
     Err(Stop::Contended(MAX_TRIES))
 }
 
-/// Removes, for good, what was parked of events of these peers, or of events that name them.
-pub async fn remove_of(context: &Context<'_>, tenant_id: &str, identifiers: &[&Identifier]) -> Result<(), Stop> {
+/// Removes, for good, what was parked of events of these peers that were received in their intervals.
+pub(super) async fn remove_of(
+    context: &Context<'_>,
+    tenant_id: &str,
+    peers: &[(&Identifier, Interval)],
+) -> Result<(), Stop> {
     let mut walk = Walk::new(keys::parked(), None, REMOVED_AT_ONCE);
     while let Some(members) = walk.next(context).await? {
         for (member, value) in members {
             let Ok(item) = decode(&value) else { continue };
-            let event = stamped(&item).and_then(|stamped| Event::decode(stamped.event).ok());
-            let names = event.filter(|event| event.tenant_id == tenant_id).is_some_and(|event| {
-                let said = event.identifiers.iter().filter_map(|said| said.identifier.as_ref());
-                let mut named = event.peer.as_ref().into_iter().chain(said);
-                named.any(|identifier| identifiers.contains(&identifier))
+            let Some(stamped) = stamped(&item) else { continue };
+            let at = Moment(stamped.received_at_ms);
+            let event = Event::decode(stamped.event).ok();
+            let is_theirs = event.filter(|event| event.tenant_id == tenant_id).is_some_and(|event| {
+                let is = |(peer, interval): &(&Identifier, Interval)| {
+                    event.peer.as_ref() == Some(*peer) && interval.is_at(at)
+                };
+                peers.iter().any(is)
             });
-            if names && let Some(id) = ParkedId::from_bytes(&member) {
+            if is_theirs && let Some(id) = ParkedId::from_bytes(&member) {
                 remove(context, id).await?;
             }
         }

@@ -117,7 +117,12 @@ pub async fn accept(context: &Context<'_>, request: &Request) -> Result<Accepted
             Some(record) if record.body_hash.as_ref() != request.body_hash => return Err(NotAccepted::RequestIdReused),
             Some(record) => {
                 let thread = record.thread_id.parse().map_err(|_| NotAccepted::NoSuchThread)?;
-                let place = place_of(context, thread, &record.account_id, &record.channel).await?;
+                let place = place_of(
+                    context,
+                    &request.tenant_id,
+                    (thread, &record.account_id, &record.channel),
+                )
+                .await?;
                 let id = id_of(&record)?;
                 if !record.birth.is_empty() && record.birth != place.thread.birth.to_bytes() {
                     return Err(NotAccepted::Erased);

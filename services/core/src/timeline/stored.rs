@@ -6,7 +6,7 @@
 
 use crate::id::{CustomerId, ThreadId};
 use crate::identifier;
-use crate::keyring::{self, Keyring, nonce};
+use crate::keyring::{self, Closed, Keyring, nonce};
 use crate::keys;
 use crate::port::Entropy;
 use crate::port::store::StoreError;
@@ -149,7 +149,11 @@ impl Stored<'_> {
         let place = place_of_key(self.id, thread.number);
         let corrupt = |what: String| StoreError::Corrupt(format!("the data key of a thread of {}: {what}", self.id));
         let opened = self.keyring.open(&place, &thread.data_key);
-        let opened = opened.map_err(|closed| corrupt(closed.to_string()))?;
+        let opened = opened.map_err(|closed| match closed {
+            // Nothing is wrong with what is stored: it waits for the key.
+            Closed::Key => StoreError::Unavailable(format!("a thread of {}: {closed}", self.id)),
+            closed => corrupt(closed.to_string()),
+        })?;
         let key = opened.strip_prefix(&[PLAIN]).and_then(keyring::cipher);
         key.ok_or_else(|| corrupt("is none".to_owned()))
     }

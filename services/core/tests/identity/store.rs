@@ -5,11 +5,14 @@ use crate::breakage::Breakage;
 use crate::oracle::Oracle;
 use crate::rng::Rng;
 use crate::time::{SimClock, pause};
+use crate::told::TENANT;
 use omnigate_core::id::CustomerId;
+use omnigate_core::identity::veil::veiled;
 use omnigate_core::port::store::{Answer, Commit, Expect, Outcome, Query, Store, StoreError, Write};
 use omnigate_core::port::{Clock, Entropy};
 use omnigate_core::shard::Shard;
 use omnigate_proto::state::v1::{Claim, CustomerRecord, CustomerState, Freeze, HomeRecord, Verdict};
+use omnigate_proto::v1::Identifier;
 use omnigate_store::memory::MemoryStore;
 use prost::Message as _;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -302,7 +305,9 @@ impl SimStore {
             }
             Breakage::NoForwardAtASplit if change.gives_away() => record.out.clone_from(&before.out),
             Breakage::LeftBehindForgotten if change.comes_back() => {
-                let back: Vec<_> = record.members.iter().map(|member| member.identifier.clone()).collect();
+                let identifiers = record.members.iter().filter_map(|member| member.identifier.as_ref());
+                let ways = |identifier: &Identifier| [Some(identifier.clone()), Some(veiled(TENANT, identifier))];
+                let back: Vec<_> = identifiers.flat_map(ways).collect();
                 record.out.clone_from(&before.out);
                 record.out.retain(|forward| !back.contains(&forward.identifier));
             }

@@ -2,15 +2,17 @@
 
 use crate::link::{arrival, event, message, named, told};
 use crate::{World, now};
-use omnigate_core::id::CustomerId;
+use omnigate_core::id::{Birth, CustomerId};
 use omnigate_core::identity::Named;
 use omnigate_core::identity::merge::Word;
+use omnigate_core::identity::split::What;
 use omnigate_core::keys::{self, Timer};
 use omnigate_core::port::store::{Answer, Query};
 use omnigate_core::protocol::append::apply;
 use omnigate_core::protocol::cache::Cache;
 use omnigate_core::protocol::context::{Context, as_range};
-use omnigate_core::protocol::identity::{Person, erase, go_on, merge};
+use omnigate_core::protocol::entries::{self, Wanted};
+use omnigate_core::protocol::identity::{Command, Person, erase, go_on, merge, split};
 use omnigate_core::protocol::outbox::Outbox;
 use omnigate_core::protocol::park::{self, Unfit, park_event};
 use omnigate_core::protocol::resolve::Asking;
@@ -222,6 +224,7 @@ fn an_erasure_that_was_only_begun_is_finished_by_its_timer() {
             timers(&world).contains(&Timer::Erasure(ids[0])),
             "after {commits} commits"
         );
+        world.pass(60_000);
         now(go_on(&world.context(), ids[0], world.context().now())).unwrap();
         nothing_is_left(&world, ids);
     }
@@ -282,4 +285,74 @@ fn a_message_to_somebody_erased_is_for_whoever_has_the_number_now() {
     let again = now(send::accept(&world.context(), &answer(&world, "r0", 0)));
     assert!(matches!(again, Err(NotAccepted::Erased)), "{again:?}");
     assert_eq!(timers(&world).len(), 1);
+}
+
+#[test]
+fn what_a_former_holder_of_a_number_said_outlives_the_erasure_of_the_new_one() {
+    let world = World::new(false);
+    told(&world, writes("sms", PHONE, "1", "old-word"));
+    let old = id_of(&world, PHONE).unwrap();
+    world.pass(10_000);
+    let whole = now(read::customer(&world.context(), "t", old)).unwrap().unwrap();
+    let birth = omnigate_core::identity::member(&whole.record.members, &named(PHONE)).unwrap();
+    let command = Command {
+        tenant_id: "t".to_owned(),
+        birth: Birth::from_bytes(&birth.birth).unwrap(),
+        gets: CustomerId::new(world.context().now(), old.shard(), [9; 16]),
+        name: "split".to_owned(),
+        what: What::NewHolder(named(PHONE)),
+        trace_id: "trace".to_owned(),
+    };
+    now(split(&world.context(), &command, old, &mut Vec::new())).unwrap();
+    world.pass(10_000);
+    let mut says = arrival(writes("sms", PHONE, "2", "secret-word"));
+    says.received_at = world.context().now();
+    now(apply(&world.context(), &[says])).unwrap();
+    let new = id_of(&world, PHONE).unwrap();
+    assert_ne!(new, old);
+    let said = |id: CustomerId| -> Vec<String> {
+        let whole = now(read::customer(&world.context(), "t", id)).unwrap().unwrap();
+        let page = now(entries::page(
+            &world.context(),
+            &whole.views(),
+            &Wanted::first(10, true),
+        ))
+        .unwrap();
+        let events = page.entries.into_iter().filter_map(|(_, entry)| entry.event);
+        events
+            .map(|event| event.provider_message_id)
+            .filter(|id| !id.is_empty())
+            .collect()
+    };
+    assert_eq!((said(old), said(new)), (vec!["1".to_owned()], vec!["2".to_owned()]));
+    world.pass(10_000);
+    now(erase(&world.context(), "t", new)).unwrap();
+    assert_eq!(said(old), ["1"]);
+    // And is gone with the former holder.
+    now(erase(&world.context(), "t", old)).unwrap();
+    published(&world);
+    for trace in ["901234567", "secret-word", "old-word"] {
+        assert!(!stands(&world, trace), "{trace}");
+    }
+}
+
+#[test]
+fn a_thread_of_another_tenant_is_no_thread() {
+    let world = World::new(false);
+    people(&world);
+    let peer = omnigate_core::identifier::key("t", &named(PHONE));
+    let id = omnigate_core::id::ThreadId::new(peer, "sms");
+    let request = Request {
+        tenant_id: "other".to_owned(),
+        target: Target::Thread {
+            id,
+            account_id: "sms".to_owned(),
+            channel: "test".to_owned(),
+        },
+        ..answer(&world, "foreign", 0)
+    };
+    let refused = now(send::accept(&world.context(), &request));
+    assert!(matches!(refused, Err(NotAccepted::NoSuchThread)), "{refused:?}");
+    let seen = |tenant_id| now(entries::thread_view(&world.context(), tenant_id, id, "sms")).unwrap();
+    assert!(seen("t").is_some() && seen("other").is_none());
 }

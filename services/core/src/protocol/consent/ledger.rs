@@ -50,6 +50,14 @@ pub async fn record(context: &Context<'_>, key: IdentifierKey, said: &[Said]) ->
             if let Some((next, fact)) = consent::record(&record, said, context.now())? {
                 record = next;
                 write.extend(kept(key, said, &fact));
+            } else {
+                // It changed nothing now, and must not when it comes again.
+                record.passed_over += 1;
+                write.push(Write::SetField {
+                    key: keys::consent_history(key),
+                    field: Bytes::copy_from_slice(&said.id),
+                    value: Bytes::new(),
+                });
             }
         }
         if write.is_empty() {

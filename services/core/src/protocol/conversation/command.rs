@@ -124,7 +124,7 @@ pub async fn create(
     (thread, account_id, channel): (ThreadId, &str, &str),
     (assignee, priority, tags): (Option<Assignee>, ConversationPriority, Vec<String>),
 ) -> Result<Done, NotDone> {
-    let place = super::join::place(context, (thread, account_id, channel)).await?;
+    let place = super::join::place(context, asked.tenant_id, (thread, account_id, channel)).await?;
     let key = ConversationKey::new(context.now(), thread, &asked.mark());
     let stands = asked
         .remember(context, ConversationId::new(place.owner.home, key))

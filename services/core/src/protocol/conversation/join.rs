@@ -17,9 +17,10 @@ use omnigate_proto::state::v1::HomeRecord;
 /// Where a thread lives.
 pub(super) async fn place(
     context: &Context<'_>,
-    (thread, account_id, channel): (ThreadId, &str, &str),
+    tenant_id: &str,
+    thread: (ThreadId, &str, &str),
 ) -> Result<Destination, NotDone> {
-    place_of(context, thread, account_id, channel)
+    place_of(context, tenant_id, thread)
         .await
         .map_err(|refused| match refused {
             NotAccepted::Stop(stop) => NotDone::Stop(stop),
@@ -34,11 +35,8 @@ pub async fn join(
     id: ConversationId,
     thread: (ThreadId, &str, &str),
 ) -> Result<Done, NotDone> {
-    let place = place(context, thread).await?;
+    let place = place(context, asked.tenant_id, thread).await?;
     let (home, thread) = (place.owner.home, thread.0);
-    if home == id.home() {
-        return super::carry_out(context, asked, id, &Command::Join { thread }).await;
-    }
     let found = find(context, asked.tenant_id, id).await?;
     let found = found.ok_or(NotDone::NoSuchConversation)?;
     let record = found.record(id).ok_or(NotDone::NoSuchConversation)?;
@@ -48,6 +46,9 @@ pub async fn join(
         let of_thread = read::holder_of(context, asked.tenant_id, Some(&place.thread.peer)).await?;
         if of_thread.map(|(customer, _)| customer) != of_conversation {
             return Err(Refusal::ThreadElsewhere.into());
+        }
+        if home == id.home() {
+            return super::carry_out(context, asked, id, &Command::Join { thread }).await;
         }
         free(context, home, &place, id).await?;
         let mark = asked.mark();
@@ -96,7 +97,7 @@ pub async fn leave(
     id: ConversationId,
     thread: (ThreadId, &str, &str),
 ) -> Result<Done, NotDone> {
-    let place = place(context, thread).await?;
+    let place = place(context, asked.tenant_id, thread).await?;
     let (home, thread) = (place.owner.home, thread.0);
     let is_away = home != id.home();
     let mut outgoing = Vec::new();

@@ -7,21 +7,18 @@ use crate::identity::is_held;
 use crate::keys;
 use crate::protocol::context::{Context, Loaded, MAX_TRIES, Stop};
 use crate::protocol::entries::Interval;
-use crate::protocol::identity::load;
 use omnigate_proto::state::v1::{ConversationRecord, HomeRecord, Membership};
 use std::collections::BTreeSet;
 
 /// Parts what a customer got at a split from what it was held together with. Doing it again changes nothing. Those who listen
 /// are told from the outbox.
-pub(in crate::protocol) async fn part(context: &Context<'_>, customer: CustomerId) -> Result<(), Stop> {
-    let record = load(context, customer).await?.value.unwrap_or_default();
-    let homes: BTreeSet<CustomerId> = record
-        .members
+pub(in crate::protocol) async fn part(context: &Context<'_>, members: &[Membership]) -> Result<(), Stop> {
+    let homes: BTreeSet<CustomerId> = members
         .iter()
         .filter_map(|member| CustomerId::from_bytes(&member.home))
         .collect();
     for home in homes {
-        in_home(context, home, &record.members).await?;
+        in_home(context, home, members).await?;
     }
     Ok(())
 }

@@ -23,13 +23,17 @@ use crate::protocol::park;
 use crate::time::Moment;
 use bytes::Bytes;
 use omnigate_proto::state::v1::{
-    Claim, CustomerRecord, CustomerState, DeliveryRecord, EntryRecord, Erasure, HomeRecord, Membership, Wiped,
+    Claim, CustomerRecord, CustomerState, DeliveryRecord, EntryRecord, Erasure, HomeRecord, Membership, ThreadRecord,
+    Wiped,
 };
 use omnigate_proto::v1::{Identifier, IdentityEventKind};
 use prost::Message as _;
 use std::collections::BTreeSet;
 use std::ops::Bound;
+use std::time::Duration;
 
+/// How long whoever began an erasure has it alone.
+const LEFT_ALONE: Duration = Duration::from_secs(60);
 /// Entries looked at in one step.
 const AT_ONCE: u32 = 100;
 
@@ -44,7 +48,7 @@ pub async fn erase(context: &Context<'_>, tenant_id: &str, id: CustomerId) -> Re
             return Ok(None);
         }
         match change(context, present, |record, now| mark(present, record, now)).await? {
-            (CustomerState::Erased, began) => return carry_out(context, present, began).await.map(Some),
+            (CustomerState::Erased, due) => return carry_out(context, present, due).await.map(Some),
             (CustomerState::Frozen, _) => recover(context, present).await?,
             (CustomerState::Merged, _) if found.is_none() => match erased_with(context, present).await? {
                 Some(survivor) => return carry_out(context, survivor, None).await.map(Some),
@@ -71,8 +75,8 @@ fn mark(
     let record = record.cloned().unwrap_or_default();
     let state = record.state();
     if state != CustomerState::Active {
-        let began = record.erasure.map(|erasure| Moment(erasure.began_ms));
-        return ((state, began), None);
+        let due = record.erasure.map(|erasure| due_of(Moment(erasure.began_ms)));
+        return ((state, due), None);
     }
     let is_named = |member: &&Membership| member.identifier.as_ref().is_some_and(|of| built_in_of(of).is_none());
     let identifiers = record.members.iter().filter(|member| is_held(member)).filter(is_named);
@@ -90,10 +94,10 @@ fn mark(
     let mut next = Next::noted(next, note);
     next.also.push(Write::Insert {
         key: keys::timers(),
-        member: keys::timer_member(now, Timer::Erasure(id)),
+        member: keys::timer_member(due_of(now), Timer::Erasure(id)),
         value: Bytes::new(),
     });
-    ((CustomerState::Erased, Some(now)), Some(next))
+    ((CustomerState::Erased, Some(due_of(now))), Some(next))
 }
 
 /// The erased customer that a merged one had gone into; `None` where the way ends elsewhere.
@@ -108,6 +112,11 @@ async fn erased_with(context: &Context<'_>, merged: CustomerId) -> Result<Option
         }
     }
     Err(Stop::Contended(MAX_TRIES))
+}
+
+/// When somebody else goes on with an erasure: whoever began it is left alone for as long as it usually takes.
+fn due_of(began: Moment) -> Moment {
+    began + LEFT_ALONE
 }
 
 /// Goes on with an erasure whose timer fired, until nothing is left.
@@ -126,13 +135,20 @@ pub async fn go_on(context: &Context<'_>, id: CustomerId, due: Moment) -> Result
     Ok(())
 }
 
-/// Carries out what an erased record says, and notes that it is done. `began` is when its timer was set.
-async fn carry_out(context: &Context<'_>, id: CustomerId, began: Option<Moment>) -> Result<Erasure, Stop> {
+/// Carries out what an erased record says, and notes that it is done. `due` is its timer's.
+async fn carry_out(context: &Context<'_>, id: CustomerId, due: Option<Moment>) -> Result<Erasure, Stop> {
     let record = load(context, id).await?.value.unwrap_or_default();
     let erasure = record.erasure.unwrap_or_default();
     if record.state() == CustomerState::Erased && erasure.finished_ms == 0 {
         let tenant_id = record.tenant_id.clone();
         sweep(context, &tenant_id, &record, None).await?;
+        for gets in record
+            .out
+            .iter()
+            .filter_map(|way| CustomerId::from_bytes(&way.customer))
+        {
+            recover(context, gets).await?;
+        }
         unpark(context, &tenant_id, &record).await?;
         for member in &record.members {
             let former = member.identifier.as_ref().and_then(built_in_of);
@@ -141,21 +157,30 @@ async fn carry_out(context: &Context<'_>, id: CustomerId, began: Option<Moment>)
             }
         }
     }
-    let began = began.or((erasure.began_ms != 0).then_some(Moment(erasure.began_ms)));
-    finish(context, id, began).await
+    let due = due.or((erasure.began_ms != 0).then_some(due_of(Moment(erasure.began_ms))));
+    finish(context, id, due).await
 }
 
 /// Takes the names out of a record that was merged into the erased one.
 async fn forget_names(context: &Context<'_>, id: CustomerId) -> Result<(), Stop> {
-    let merged = |record: &&CustomerRecord| record.state() == CustomerState::Merged;
-    change(context, id, |record, _| {
-        ((), record.filter(merged).and_then(veil).map(Next::from))
-    })
-    .await
+    for _ in 0..MAX_TRIES {
+        let state = change(context, id, |record, _| {
+            let record = record.cloned().unwrap_or_default();
+            let state = record.state();
+            let is_merged = state == CustomerState::Merged;
+            (state, veil(&record).filter(|_| is_merged).map(Next::from))
+        });
+        if state.await? != CustomerState::Frozen {
+            return Ok(());
+        }
+        // Merged, and not told yet.
+        recover(context, id).await?;
+    }
+    Err(Stop::Contended(MAX_TRIES))
 }
 
 /// The same in the erased record itself, with the note that all is done; takes the timer out.
-async fn finish(context: &Context<'_>, id: CustomerId, began: Option<Moment>) -> Result<Erasure, Stop> {
+async fn finish(context: &Context<'_>, id: CustomerId, due: Option<Moment>) -> Result<Erasure, Stop> {
     change(context, id, |record, now| {
         let Some(record) = record.filter(|record| record.state() == CustomerState::Erased) else {
             return (Erasure::default(), None);
@@ -170,9 +195,9 @@ async fn finish(context: &Context<'_>, id: CustomerId, began: Option<Moment>) ->
         };
         let mut next = Next::from(veil(record).unwrap_or_else(|| record.clone()));
         next.record.erasure = Some(finished);
-        next.also.extend(began.map(|began| Write::Remove {
+        next.also.extend(due.map(|due| Write::Remove {
             key: keys::timers(),
-            member: keys::timer_member(began, Timer::Erasure(id)),
+            member: keys::timer_member(due, Timer::Erasure(id)),
         }));
         (finished, Some(next))
     })
@@ -213,14 +238,30 @@ pub(super) async fn sweep(
 
 /// Takes out what was parked of the events of the erased.
 async fn unpark(context: &Context<'_>, tenant_id: &str, record: &CustomerRecord) -> Result<(), Stop> {
-    let identifiers = record.members.iter().filter_map(|member| member.identifier.as_ref());
-    let names: Vec<&Identifier> = identifiers
-        .filter(|identifier| built_in_of(identifier).is_none() && !is_veiled(identifier))
-        .collect();
-    if names.is_empty() {
+    let mut theirs = Vec::new();
+    for member in &record.members {
+        let named = member.identifier.as_ref().zip(Interval::of(member));
+        let Some((identifier, interval)) = named else { continue };
+        if built_in_of(identifier).is_some() || is_veiled(identifier) {
+            continue;
+        }
+        // Whoever has it since keeps what waits of theirs.
+        let key = identifier::key(tenant_id, identifier);
+        let claim: Loaded<Claim> = context.record(key.shard(), keys::claim(key), "claim").await?;
+        let erased = Moment(claim.value.map_or(0, |claim| claim.erased_at_ms));
+        let to = interval.to.unwrap_or(erased);
+        theirs.push((
+            identifier,
+            Interval {
+                to: Some(to),
+                ..interval
+            },
+        ));
+    }
+    if theirs.is_empty() {
         return Ok(());
     }
-    park::remove_of(context, tenant_id, &names).await
+    park::remove_of(context, tenant_id, &theirs).await
 }
 
 /// Marks what is erased in a home, so that nothing of it comes again, and deletes its entries and conversations.
@@ -253,13 +294,51 @@ fn marked(mut home: HomeRecord, member: &Membership) -> Option<HomeRecord> {
             .filter(|number| *number != 0)
             .collect(),
     });
-    // Their data keys go with the threads.
-    if is_held(member) {
-        let gone = home.threads.extract_if(.., |thread| thread.birth == member.birth);
-        let entries: u64 = gone.map(|thread| thread.thread_seq).sum();
-        home.entry_count = home.entry_count.saturating_sub(entries);
+    let birth = member.birth.clone();
+    if !home.wiped.iter().any(|wiped| wiped.birth == birth && wiped.to_ms == 0) {
+        return Some(home);
+    }
+    let entries = home.threads.iter().filter(|thread| thread.birth == birth);
+    let entries: u64 = entries.map(|thread| thread.thread_seq).sum();
+    home.entry_count = home.entry_count.saturating_sub(entries);
+    if is_wholly_wiped(&home, &birth) {
+        // Their data keys go with the threads.
+        home.threads.retain(|thread| thread.birth != birth);
+    }
+    // Of a former holder of the address, what was said is still to be read.
+    for thread in home.threads.iter_mut().filter(|thread| thread.birth == birth) {
+        *thread = shell(thread);
     }
     Some(home)
+}
+
+/// True when every holder that a birth ever had is erased.
+fn is_wholly_wiped(home: &HomeRecord, birth: &Bytes) -> bool {
+    let of_birth = home.wiped.iter().filter(|wiped| wiped.birth == *birth);
+    let mut intervals: Vec<(i64, i64)> = of_birth.map(|wiped| (wiped.from_ms, wiped.to_ms)).collect();
+    intervals.sort_unstable();
+    let mut until = 0;
+    for (from, to) in intervals {
+        if from > until {
+            return false;
+        }
+        until = if to == 0 { i64::MAX } else { until.max(to) };
+    }
+    until == i64::MAX
+}
+
+/// What entries need of their thread to be read, and nothing else.
+fn shell(thread: &ThreadRecord) -> ThreadRecord {
+    ThreadRecord {
+        account_id: thread.account_id.clone(),
+        channel: thread.channel.clone(),
+        peer: thread.peer.clone(),
+        birth: thread.birth.clone(),
+        peer_provider_form: thread.peer_provider_form.clone(),
+        number: thread.number,
+        data_key: thread.data_key.clone(),
+        ..ThreadRecord::default()
+    }
 }
 
 /// Deletes what was received in an interval by one of these threads, with the messages of ours behind it; the threads'

@@ -68,7 +68,8 @@ pub async fn split(
         let record = super::load(context, owner).await?.value.unwrap_or_default();
         if let Some(outcome) = ended(command, owner, &record, &lead) {
             if outcome == Outcome::Done {
-                conversation::part(context, command.gets).await?;
+                let gets = super::load(context, command.gets).await?.value.unwrap_or_default();
+                conversation::part(context, &gets.members).await?;
             }
             return Ok(outcome);
         }
@@ -178,6 +179,10 @@ pub(super) async fn settle(
     transaction: &[u8],
     verdict: &Verdict,
 ) -> Result<(), Stop> {
+    if verdict.commit {
+        // Before the freeze is lifted: whoever meets it until then comes by here again.
+        conversation::part(context, &verdict.members).await?;
+    }
     change(context, id, |record, _| {
         let settled = record.and_then(|record| decide::settle(record, id, transaction, verdict));
         (
@@ -191,9 +196,6 @@ pub(super) async fn settle(
         if built_in_of(&identifier).is_none() {
             point(context, tenant_id, &identifier, &member.birth, id).await?;
         }
-    }
-    if verdict.commit {
-        conversation::part(context, id).await?;
     }
     Ok(())
 }
