@@ -2,6 +2,7 @@
 
 use super::identity::Asked;
 use crate::{Api, problems};
+use futures_util::TryStreamExt as _;
 use futures_util::stream::{self, Stream};
 use omnigate_core::id::{CustomerId, MessageId};
 use omnigate_core::protocol::entries::{self, Position, Wanted};
@@ -12,16 +13,38 @@ use omnigate_core::time::Moment;
 use omnigate_proto::v1::exported_item::Item;
 use omnigate_proto::v1::{EraseCustomerRequest, Erasure, ExportCustomerResponse, ExportedItem, RemainingCopy};
 use omnigate_rpc::error::Problem;
+use prost::Message as _;
 use tonic::Status;
 
 /// Entries of one part of an export.
 const PART: u32 = 200;
+
+/// Most bytes of a part, short of one larger item.
+const MAX_PART: usize = 1024 * 1024;
 
 /// How far an export has come.
 enum Next {
     Head,
     Entries(Option<Position>),
     Done,
+}
+
+/// Items in parts that every client takes: most of them accept messages of 4 MiB.
+fn parts(items: Vec<Item>) -> Vec<ExportCustomerResponse> {
+    let mut parts = Vec::new();
+    let (mut part, mut bytes) = (ExportCustomerResponse::default(), 0);
+    for item in items {
+        let item = ExportedItem { item: Some(item) };
+        let length = item.encoded_len();
+        if bytes + length > MAX_PART && !part.items.is_empty() {
+            parts.push(std::mem::take(&mut part));
+            bytes = 0;
+        }
+        bytes += length;
+        part.items.push(item);
+    }
+    parts.push(part);
+    parts
 }
 
 impl Api {
@@ -31,12 +54,14 @@ impl Api {
             let (items, next) = match next {
                 Next::Head => (api.head(&whole).await?, Next::Entries(None)),
                 Next::Entries(after) => api.entries(&whole, after).await?,
-                Next::Done => return Ok(None),
+                Next::Done => return Ok::<_, Status>(None),
             };
-            let items = items.into_iter().map(|item| ExportedItem { item: Some(item) });
-            let part = ExportCustomerResponse { items: items.collect() };
-            Ok(Some((part, (api, whole, next))))
+            Ok(Some((
+                stream::iter(parts(items).into_iter().map(Ok)),
+                (api, whole, next),
+            )))
         })
+        .try_flatten()
     }
 
     async fn head(&self, whole: &Whole) -> Result<Vec<Item>, Problem> {
@@ -97,5 +122,31 @@ impl Api {
             remaining_copies: copies.collect(),
             last_copy_gone_at: Some(last.unwrap_or(finished).to_timestamp()),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use omnigate_proto::v1::Consent;
+
+    #[test]
+    fn parts_are_small_and_hold_everything_in_order() {
+        let proof = |length| {
+            Item::Consent(Consent {
+                proof: "x".repeat(length),
+                ..Consent::default()
+            })
+        };
+        let items: Vec<Item> = [10, MAX_PART / 2, MAX_PART / 2, 2 * MAX_PART, 10].map(proof).to_vec();
+        let parts = parts(items.clone());
+        let counts: Vec<usize> = parts.iter().map(|part| part.items.len()).collect();
+        assert_eq!(counts, [2, 1, 1, 1]);
+        let all: Vec<Item> = parts
+            .into_iter()
+            .flat_map(|part| part.items)
+            .filter_map(|item| item.item)
+            .collect();
+        assert_eq!(all, items);
     }
 }

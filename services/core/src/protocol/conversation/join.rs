@@ -107,7 +107,9 @@ pub async fn leave(
     }
     let done = super::carry_out(context, asked, id, &Command::Leave { thread }).await?;
     outgoing.extend(done.outgoing);
-    if is_away {
+    // A command that comes again may be older than the thread's return.
+    let is_back = done.conversation.thread_ids.contains(&thread.to_string());
+    if is_away && !is_back {
         // Where the process dies before, the next word finds that the conversation takes no more of them.
         let decide = |desk: &mut Desk<'_>| {
             desk.come_back(thread, id);

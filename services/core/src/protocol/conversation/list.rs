@@ -119,7 +119,7 @@ pub async fn of_customer(
 ) -> Result<Page, StoreError> {
     let mut found = Vec::new();
     for view in whole.views() {
-        found.extend(of_home(context, whole, &view, after, limit).await?);
+        found.extend(of_home(context, whole, &view, (filter, after, limit)).await?);
     }
     found.sort_by_key(|(id, _, _)| Reverse(place(*id)));
     found.truncate(limit);
@@ -142,9 +142,9 @@ async fn of_home(
     context: &Context<'_>,
     whole: &Whole,
     view: &View,
-    after: Option<ConversationId>,
-    limit: usize,
+    (filter, after, limit): (&Filter, Option<ConversationId>, usize),
 ) -> Result<Vec<(ConversationId, bool, ConversationRecord)>, StoreError> {
+    let wants_closed = filter.statuses.is_empty() || filter.statuses.contains(&ConversationStatus::Closed);
     let query = Query::Range {
         key: keys::closed_conversations(view.home),
         from: Bound::Unbounded,
@@ -152,9 +152,21 @@ async fn of_home(
         limit: u32::try_from(limit).unwrap_or(u32::MAX),
         reverse: true,
     };
-    let answers = context.store.read(view.home.shard(), vec![query]).await?;
-    let closed = as_range(answers.into_iter().next())?.into_iter();
-    let mut records = closed.map(|(_, value)| decode(value)).collect::<Result<Vec<_>, _>>()?;
+    let closed = match wants_closed {
+        true => as_range(
+            context
+                .store
+                .read(view.home.shard(), vec![query])
+                .await?
+                .into_iter()
+                .next(),
+        )?,
+        false => Vec::new(),
+    };
+    let mut records = closed
+        .into_iter()
+        .map(|(_, value)| decode(value))
+        .collect::<Result<Vec<_>, _>>()?;
     records.extend(
         whole
             .home(view.home)
