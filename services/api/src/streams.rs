@@ -2,6 +2,7 @@
 
 use crate::resume::Resume;
 use crate::{Api, problems};
+use futures_util::future::join_all;
 use futures_util::stream::{self, BoxStream, SelectAll, StreamExt as _};
 use omnigate_core::customer_event;
 use omnigate_core::port::broker::LogEntry;
@@ -13,15 +14,20 @@ use omnigate_proto::v1::{
 };
 use omnigate_rpc::error::Problem;
 use omnigate_rpc::v1::event_service_server::EventService;
-use omnigate_runtime::log::follow;
+use omnigate_runtime::log::attach;
 use tonic::{Request, Response, Status};
 
 /// CustomerEvents of a tenant with the token to go on after each.
 pub(crate) type Happenings = BoxStream<'static, Result<(Option<CustomerEvent>, String), Status>>;
 
 impl Api {
-    /// Everything that takes effect for a tenant.
-    pub(crate) fn happenings(&self, tenant_id: String, token: &str, from_oldest: bool) -> Result<Happenings, Problem> {
+    /// Everything that takes effect for a tenant; all that does so after the answer, where that is asked for.
+    pub(crate) async fn happenings(
+        &self,
+        tenant_id: String,
+        token: &str,
+        from_oldest: bool,
+    ) -> Result<Happenings, Problem> {
         let fresh = token.is_empty();
         let resume = match token {
             "" if from_oldest => Resume::from_oldest(),
@@ -30,9 +36,12 @@ impl Api {
                 .ok_or_else(|| Problem::invalid("resume_token", "is not a token of this gateway"))?,
         };
         let mut entries = SelectAll::new();
-        for partition in topology::event_logs(self.partitions) {
+        let attached = topology::event_logs(self.partitions).map(|partition| {
             let from = resume.start(partition, fresh);
-            let log = follow(self.broker.clone(), topology::events(partition), from);
+            let log = attach(self.broker.clone(), topology::events(partition), from);
+            async move { (partition, log.await) }
+        });
+        for (partition, log) in join_all(attached).await {
             entries.push(log.map(move |entry| (partition, entry)).boxed());
         }
         let state = (entries, resume);
@@ -84,7 +93,9 @@ impl EventService for Api {
         if !request.group.is_empty() {
             return Ok(Response::new(self.join_group(&tenant_id, &request).await?));
         }
-        let happenings = self.happenings(tenant_id, &request.resume_token, request.from_oldest)?;
+        let happenings = self
+            .happenings(tenant_id, &request.resume_token, request.from_oldest)
+            .await?;
         let responses = happenings.map(|happening| {
             let (event, resume_token) = happening?;
             Ok(SubscribeResponse {

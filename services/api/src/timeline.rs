@@ -107,7 +107,7 @@ impl TimelineService for Api {
             "" => None,
             id => Some(Watched::new(self.clone(), tenant_id.clone(), id.to_owned()).await?),
         };
-        let happenings = self.happenings(tenant_id, &request.resume_token, false)?;
+        let happenings = self.happenings(tenant_id, &request.resume_token, false).await?;
         let responses = stream::unfold((happenings, watched), |(mut happenings, mut watched)| async move {
             let response = match happenings.next().await? {
                 Ok((event, resume_token)) => response(watched.as_mut(), event, resume_token).await,

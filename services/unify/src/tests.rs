@@ -10,6 +10,7 @@ use broker::FakeBroker;
 use bytes::Bytes;
 use omnigate_core::id::{CustomerId, EventId, hash};
 use omnigate_core::identifier;
+use omnigate_core::keyring::Keyring;
 use omnigate_core::keys;
 use omnigate_core::port::store::{Answer, Query, Store};
 use omnigate_core::port::{Clock, Entropy};
@@ -19,6 +20,7 @@ use omnigate_core::protocol::cache::Cache;
 use omnigate_core::protocol::outbox::Outbox;
 use omnigate_core::shard::{Partition, Shard};
 use omnigate_core::time::Moment;
+use omnigate_core::timeline::stored::Stored;
 use omnigate_core::{partition, topology};
 use omnigate_proto::state::v1::{Claim, CustomerEventBatch, EntryRecord, EventBatch, HomeRecord, Stamped};
 use omnigate_proto::v1::{CustomerEvent, Event, Evidence, Identifier, IdentifierEvidence, Message, Part, Text};
@@ -148,9 +150,15 @@ impl World {
         let Some(Answer::Range(members)) = self.read(home.shard(), range).await else {
             panic!("a range")
         };
+        let record = self.home_record(peer).await;
+        let stored = Stored {
+            id: home,
+            home: &record,
+            keyring: &Keyring::none(),
+        };
         let entries = members
             .into_iter()
-            .map(|(_, value)| EntryRecord::decode(value).unwrap());
+            .filter_map(|(member, value)| stored.unpack(&member, value).unwrap());
         let mut entries: Vec<EntryRecord> = entries.filter(|entry| entry.birth == claim.birth).collect();
         entries.sort_by_key(|entry| entry.thread_seq);
         let numbers: Vec<u64> = entries.iter().map(|entry| entry.thread_seq).collect();

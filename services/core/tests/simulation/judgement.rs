@@ -4,7 +4,7 @@ use crate::oracle::{Oracle, key, read_member};
 use crate::pieces;
 use omnigate_core::append::Arrival;
 use omnigate_core::id::{CustomerId, EntryId, EventId};
-use omnigate_core::identity::built_in_of;
+use omnigate_core::identity::{built_in_of, has_room};
 use omnigate_core::time::Moment;
 use omnigate_core::{identifier, keys};
 use omnigate_proto::state::v1::{CustomerRecord, CustomerState, EntryRecord};
@@ -78,11 +78,23 @@ fn claims_and_members_agree(oracle: &Oracle) -> Kept {
         }
     }
     for arrival in oracle.arrivals.values() {
-        for named in linking(arrival) {
-            owner_of(oracle, &named)?;
+        for named in linking(arrival).iter().filter(|named| !is_one_too_many(oracle, named)) {
+            owner_of(oracle, named)?;
         }
     }
     Ok(())
+}
+
+/// True for an identifier that nobody has and nobody wrote by, where somebody has no room for one of its kind.
+fn is_one_too_many(oracle: &Oracle, named: &Identifier) -> bool {
+    let claim = oracle.claims.get(&key(named));
+    let is_free = claim.is_none_or(|claim| claim.customer.is_empty());
+    let wrote = oracle
+        .arrivals
+        .values()
+        .any(|arrival| arrival.event.peer.as_ref() == Some(named));
+    let mut customers = oracle.customers.values();
+    is_free && !wrote && customers.any(|record| !has_room(&record.members, named))
 }
 
 /// Identifiers that events tie together, the strongest of each event, and whether any event moves a peer.
@@ -120,9 +132,25 @@ fn linked(oracle: &Oracle) -> Kept {
         }
         tied.push(Tied { group, begins, moved });
     }
-    let certain = tied.into_iter().filter(|tied| !tied.moved || tied.begins.len() == 1);
+    // More of a kind than one customer may have: who gets them depends on who came first.
+    let fits = |tied: &Tied| {
+        let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+        for named in tied.group.values() {
+            *counts.entry((&named.r#type, &named.scope)).or_default() += 1;
+        }
+        counts
+            .into_iter()
+            .all(|((kind, _), count)| count <= identifier::cap(kind))
+    };
+    let certain = tied
+        .into_iter()
+        .filter(|tied| fits(tied) && (!tied.moved || tied.begins.len() == 1));
     for Tied { group, begins, .. } in certain {
-        let first = owner_of(oracle, &group[begins.first().unwrap()])?;
+        let begins = begins.iter().map(|strongest| &group[strongest]);
+        let mut held = begins
+            .chain(group.values())
+            .filter(|named| !is_one_too_many(oracle, named));
+        let first = owner_of(oracle, held.next().unwrap())?;
         for (text, identifier) in &group {
             ensure(owner_of(oracle, identifier)? == first, || {
                 format!("{text} was not linked")
