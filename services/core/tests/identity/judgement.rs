@@ -185,6 +185,16 @@ fn is_wiped(oracle: &Oracle, via: &Identifier, at: Moment) -> bool {
     })
 }
 
+/// False where messages name more of a kind than one customer may have: who gets them depends on who came first.
+fn fits(scenario: Scenario) -> bool {
+    let named: BTreeSet<&str> = scenario.iter().flat_map(|(_, about)| about.iter().copied()).collect();
+    let mut counts: BTreeMap<(String, String), usize> = BTreeMap::new();
+    for named in named.into_iter().map(identifier) {
+        *counts.entry((named.r#type, named.scope)).or_default() += 1;
+    }
+    counts.into_iter().all(|((kind, _), count)| count <= cap(&kind))
+}
+
 /// Where nothing keeps people apart, one message makes one customer.
 fn linked(
     oracle: &Oracle,
@@ -196,7 +206,7 @@ fn linked(
     let commanded = scenario
         .iter()
         .any(|(name, _)| is_command(name) && !name.starts_with("read"));
-    if apart || commanded {
+    if apart || commanded || !fits(scenario) {
         return Ok(());
     }
     for (name, about) in scenario {
