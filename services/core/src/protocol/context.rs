@@ -6,8 +6,10 @@ use super::resolve::{expect_record, put};
 use crate::conversation::AccountRules;
 use crate::id::CustomerId;
 use crate::keyring::Keyring;
-use crate::keys;
-use crate::port::store::{Answer, Commit, Expect, Found, Outcome, Query, Stamp, Store, StoreError, Versioned, Write};
+use crate::keys::{self, Timer};
+use crate::port::store::{
+    Answer, Commit, Expect, Found, Outcome, Query, Shape, Stamp, Store, StoreError, Versioned, Write,
+};
 use crate::port::{Clock, Entropy};
 use crate::shard::Shard;
 use crate::time::Moment;
@@ -139,6 +141,37 @@ impl Context<'_> {
             };
         }
         Err(Stop::Contended(MAX_TRIES))
+    }
+
+    /// Deletes a record, if there is one.
+    pub(super) async fn delete(&self, shard: Shard, key: Bytes) -> Result<(), Stop> {
+        for _ in 0..MAX_TRIES {
+            let answers = self.store.read(shard, vec![Query::Record(key.clone())]).await?;
+            let Some(standing) = as_record(answers.into_iter().next())? else {
+                return Ok(());
+            };
+            let expect = vec![expect_record(key.clone(), Some(standing.stamp))];
+            let delete = Write::Delete {
+                shape: Shape::Record,
+                key: key.clone(),
+            };
+            if let Ended::Committed(_) = self.commit(shard, expect, vec![delete]).await? {
+                return Ok(());
+            }
+        }
+        Err(Stop::Contended(MAX_TRIES))
+    }
+
+    /// Takes a timer out, if it is there.
+    pub(super) async fn drop_timer(&self, shard: Shard, due: Moment, timer: Timer) -> Result<(), StoreError> {
+        let (key, member) = (keys::timers(), keys::timer_member(due, timer));
+        let expect = vec![Expect::Member {
+            key: key.clone(),
+            member: member.clone(),
+            present: true,
+        }];
+        self.commit(shard, expect, vec![Write::Remove { key, member }]).await?;
+        Ok(())
     }
 
     /// A home as its entries are stored in it.

@@ -10,7 +10,7 @@ use crate::customer_event::Happened;
 use crate::delivery;
 use crate::id::{CustomerId, EventId, MessageId, hash};
 use crate::keys::{self, Timer};
-use crate::port::store::{Expect, Stamp, Write};
+use crate::port::store::{Stamp, Write};
 use crate::time::Moment;
 use crate::timeline::Place;
 use omnigate_proto::state::v1::{DeliveryRecord, HomeRecord, ThreadRecord};
@@ -302,22 +302,6 @@ pub(super) fn move_timer(id: MessageId, before_ms: i64, after_ms: i64, beside: b
         });
     }
     write
-}
-
-/// Takes a timer out that leads nowhere.
-pub(super) async fn drop_timer(context: &Context<'_>, id: MessageId, due: Moment) -> Result<(), Stop> {
-    let member = keys::timer_member(due, Timer::Delivery(id));
-    let expect = vec![Expect::Member {
-        key: keys::timers(),
-        member: member.clone(),
-        present: true,
-    }];
-    let write = vec![Write::Remove {
-        key: keys::timers(),
-        member,
-    }];
-    context.commit(id.shard(), expect, write).await?;
-    Ok(())
 }
 
 /// A delivery as it stands. `None` when there is none.

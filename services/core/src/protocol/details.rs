@@ -4,14 +4,14 @@
 //! consists of, one commit each. A command bears one moment, so that repeating it after a crash finishes it and changes
 //! nothing else.
 
-use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop};
+use super::context::{Context, Ended, MAX_TRIES, Stop};
 use super::identity::wait;
 use super::read::{self, Whole};
 use super::resolve::{expect_record, put};
 use crate::details::{self as decide, Change, TooMany, is_applied};
 use crate::id::CustomerId;
 use crate::keys;
-use crate::port::store::{Shape, Stamp, StoreError, Write};
+use crate::port::store::StoreError;
 use omnigate_proto::state::v1::{CustomerState, DetailsRecord};
 
 /// A command of a person or a system.
@@ -110,26 +110,5 @@ async fn remove_of(context: &Context<'_>, id: CustomerId, change: &Change) -> Re
 
 /// Deletes what is known about an erased customer.
 pub(super) async fn forget(context: &Context<'_>, id: CustomerId) -> Result<(), Stop> {
-    let key = keys::details(id);
-    for _ in 0..MAX_TRIES {
-        let loaded: Loaded<DetailsRecord> = context.record(id.shard(), key.clone(), "details").await?;
-        let Some(stamp) = loaded.stamp else { return Ok(()) };
-        if delete(context, id, stamp).await? {
-            return Ok(());
-        }
-    }
-    Err(Stop::Contended(MAX_TRIES))
-}
-
-async fn delete(context: &Context<'_>, id: CustomerId, stamp: Stamp) -> Result<bool, StoreError> {
-    let key = keys::details(id);
-    let expect = vec![expect_record(key.clone(), Some(stamp))];
-    let write = vec![Write::Delete {
-        shape: Shape::Record,
-        key,
-    }];
-    Ok(matches!(
-        context.commit(id.shard(), expect, write).await?,
-        Ended::Committed(_)
-    ))
+    context.delete(id.shard(), keys::details(id)).await
 }

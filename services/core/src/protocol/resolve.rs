@@ -98,7 +98,7 @@ pub async fn known(context: &Context<'_>, asking: &Asking<'_>, named: &Named) ->
 }
 
 /// True when this process remembers the owner of an identifier, so that [`owner`] neither reads nor makes one.
-pub(super) fn is_owned(context: &Context<'_>, tenant_id: &str, named: &Named) -> bool {
+pub(in crate::protocol) fn is_owned(context: &Context<'_>, tenant_id: &str, named: &Named) -> bool {
     let key = identifier::key(tenant_id, &named.identifier);
     context.cache.owner(key).is_some()
 }

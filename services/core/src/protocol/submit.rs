@@ -10,7 +10,7 @@ use super::resolve::{expect_record, put};
 use crate::consent::MarketingDefault;
 use crate::delivery::{self, Begin, Next, Submission, Terms};
 use crate::id::{EventId, MessageId, hash};
-use crate::keys;
+use crate::keys::{self, Timer};
 use crate::shard::Shard;
 use crate::time::Moment;
 use gate::Claimed;
@@ -293,7 +293,7 @@ pub async fn wake(context: &Context<'_>, id: MessageId, due: Moment) -> Result<W
     let Some(changed) = changed.await? else {
         let present = super::delivery::get(context, id).await?;
         if present.is_none_or(|record| record.timer_ms != due.0) {
-            super::delivery::drop_timer(context, id, due).await?;
+            context.drop_timer(id.shard(), due, Timer::Delivery(id)).await?;
         }
         return Ok(Woken::default());
     };

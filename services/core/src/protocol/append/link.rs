@@ -9,7 +9,7 @@ use crate::port::store::StoreError;
 use crate::protocol::context::{Context, Stop};
 use crate::protocol::identity::{Merged, Person, load, merge};
 use crate::protocol::outbox::Outgoing;
-use crate::protocol::resolve::{Asking, Owner, claimed, known, owner};
+use crate::protocol::resolve::{Asking, Owner, claimed, is_owned, known, owner};
 use omnigate_proto::state::v1::CustomerState;
 use omnigate_proto::v1::{Event, Evidence, Identifier, event::Kind};
 
@@ -124,7 +124,7 @@ async fn is_one_too_many(
     named: &Named,
     prefer: Option<CustomerId>,
 ) -> Result<bool, StoreError> {
-    let Some(customer) = prefer else {
+    let Some(customer) = prefer.filter(|_| !is_owned(context, asking.tenant_id, named)) else {
         return Ok(false);
     };
     let key = identifier::key(asking.tenant_id, &named.identifier);

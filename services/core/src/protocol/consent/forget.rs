@@ -9,7 +9,7 @@ use crate::port::store::{Expect, Query, Shape, Stamp, Write};
 use crate::protocol::context::{Context, Ended, Loaded, MAX_TRIES, Stop, as_record};
 use crate::protocol::resolve::expect_record;
 use crate::time::Moment;
-use omnigate_proto::state::v1::{Claim, ConsentRecord, RefusalRecord, SuppressionCause, SuppressionRecord};
+use omnigate_proto::state::v1::{Claim, ConsentRecord, SuppressionCause, SuppressionRecord};
 use omnigate_proto::v1::{Identifier, SuppressionReason};
 
 /// Source of what erasure puts on the list.
@@ -55,23 +55,7 @@ pub(in crate::protocol) async fn forget(
 
 /// Forgets what a customer said about advertising.
 pub(in crate::protocol) async fn forget_refusal(context: &Context<'_>, id: CustomerId) -> Result<(), Stop> {
-    let key = keys::refusal(id);
-    for _ in 0..MAX_TRIES {
-        let known: Loaded<RefusalRecord> = context.record(id.shard(), key.clone(), "refusal").await?;
-        if known.stamp.is_none() {
-            return Ok(());
-        }
-        let expect = vec![expect_record(key.clone(), known.stamp)];
-        let shape = Shape::Record;
-        let delete = vec![Write::Delete {
-            shape,
-            key: key.clone(),
-        }];
-        if let Ended::Committed(_) = context.commit(id.shard(), expect, delete).await? {
-            return Ok(());
-        }
-    }
-    Err(Stop::Contended(MAX_TRIES))
+    context.delete(id.shard(), keys::refusal(id)).await
 }
 
 fn expected(

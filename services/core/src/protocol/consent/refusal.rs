@@ -2,7 +2,7 @@
 
 use crate::consent;
 use crate::id::CustomerId;
-use crate::identity::{built_in, built_in_of, frozen, is_held};
+use crate::identity::{built_in, consists_of, frozen};
 use crate::keys;
 use crate::port::store::{Query, StoreError};
 use crate::protocol::context::{Context, Ended, Loaded, MAX_TRIES, Stop, as_record};
@@ -10,7 +10,7 @@ use crate::protocol::identity::wait;
 use crate::protocol::read;
 use crate::protocol::resolve::{expect_record, put};
 use futures_util::future::try_join_all;
-use omnigate_proto::state::v1::{CustomerRecord, CustomerState, Membership, RefusalRecord};
+use omnigate_proto::state::v1::{CustomerRecord, CustomerState, RefusalRecord};
 use omnigate_proto::v1::Identifier;
 use std::collections::BTreeMap;
 
@@ -42,12 +42,6 @@ pub async fn refusals(
             .collect::<Result<Vec<_>, StoreError>>()
     });
     Ok(try_join_all(reads).await?.concat())
-}
-
-/// The customers that a record consists of: its own id, and those that were merged into it.
-fn consists_of(members: &[Membership]) -> impl Iterator<Item = CustomerId> + '_ {
-    let held = members.iter().filter(|member| is_held(member));
-    held.filter_map(|member| built_in_of(member.identifier.as_ref()?))
 }
 
 /// Writes a customer's word down for everybody they consist of, so that it holds for each of them if they are taken apart.

@@ -15,7 +15,7 @@ use crate::identity::log::Note;
 use crate::identity::veil::{is_veiled, veil, veiled};
 use crate::identity::{self, built_in, built_in_of, is_held};
 use crate::keys::{self, Timer};
-use crate::port::store::{Expect, Write};
+use crate::port::store::Write;
 use crate::protocol::consent;
 use crate::protocol::context::{Context, Loaded, MAX_TRIES, Stop};
 use crate::protocol::details;
@@ -42,15 +42,15 @@ pub async fn erase(context: &Context<'_>, tenant_id: &str, id: CustomerId) -> Re
             return Ok(None);
         }
         match change(context, present, |record, now| mark(present, record, now)).await? {
-            (CustomerState::Erased, due) => return carry_out(context, present, due).await.map(Some),
-            (CustomerState::Frozen, _) => recover(context, present).await?,
-            (CustomerState::Merged, _) if found.is_none() => match erased_with(context, present).await? {
-                Some(survivor) => return carry_out(context, survivor, None).await.map(Some),
+            CustomerState::Erased => return carry_out(context, present).await.map(Some),
+            CustomerState::Frozen => recover(context, present).await?,
+            CustomerState::Merged if found.is_none() => match erased_with(context, present).await? {
+                Some(survivor) => return carry_out(context, survivor).await.map(Some),
                 None => return Ok(None),
             },
             // Merged since: its new owner is looked for again.
-            (CustomerState::Merged, _) => {}
-            (CustomerState::Unspecified | CustomerState::Active | CustomerState::Prepared, _) => {
+            CustomerState::Merged => {}
+            CustomerState::Unspecified | CustomerState::Active | CustomerState::Prepared => {
                 if present == id {
                     return Ok(None);
                 }
@@ -61,16 +61,11 @@ pub async fn erase(context: &Context<'_>, tenant_id: &str, id: CustomerId) -> Re
 }
 
 /// Marks an active record, with a timer for whoever goes on should this process end. The state in which the record is then.
-fn mark(
-    id: CustomerId,
-    record: Option<&CustomerRecord>,
-    now: Moment,
-) -> ((CustomerState, Option<Moment>), Option<Next>) {
+fn mark(id: CustomerId, record: Option<&CustomerRecord>, now: Moment) -> (CustomerState, Option<Next>) {
     let record = record.cloned().unwrap_or_default();
     let state = record.state();
     if state != CustomerState::Active {
-        let due = record.erasure.map(|erasure| due_of(Moment(erasure.began_ms)));
-        return ((state, due), None);
+        return (state, None);
     }
     let is_named = |member: &&Membership| member.identifier.as_ref().is_some_and(|of| built_in_of(of).is_none());
     let identifiers = record.members.iter().filter(|member| is_held(member)).filter(is_named);
@@ -91,7 +86,7 @@ fn mark(
         member: keys::timer_member(due_of(now), Timer::Erasure(id)),
         value: Bytes::new(),
     });
-    ((CustomerState::Erased, Some(due_of(now))), Some(next))
+    (CustomerState::Erased, Some(next))
 }
 
 /// The erased customer that a merged one had gone into; `None` where the way ends elsewhere.
@@ -115,22 +110,13 @@ fn due_of(began: Moment) -> Moment {
 
 /// Goes on with an erasure whose timer fired, until nothing is left.
 pub async fn go_on(context: &Context<'_>, id: CustomerId, due: Moment) -> Result<(), Stop> {
-    carry_out(context, id, Some(due)).await?;
+    carry_out(context, id).await?;
     // Nobody's, once the erasure was finished by somebody else under another timer.
-    let (key, member) = (keys::timers(), keys::timer_member(due, Timer::Erasure(id)));
-    let expect = vec![Expect::Member {
-        key: key.clone(),
-        member: member.clone(),
-        present: true,
-    }];
-    context
-        .commit(id.shard(), expect, vec![Write::Remove { key, member }])
-        .await?;
-    Ok(())
+    Ok(context.drop_timer(id.shard(), due, Timer::Erasure(id)).await?)
 }
 
-/// Carries out what an erased record says, and notes that it is done. `due` is its timer's.
-async fn carry_out(context: &Context<'_>, id: CustomerId, due: Option<Moment>) -> Result<Erasure, Stop> {
+/// Carries out what an erased record says, and notes that it is done.
+async fn carry_out(context: &Context<'_>, id: CustomerId) -> Result<Erasure, Stop> {
     let record = load(context, id).await?.value.unwrap_or_default();
     let erasure = record.erasure.unwrap_or_default();
     if record.state() == CustomerState::Erased && erasure.finished_ms == 0 {
@@ -151,8 +137,7 @@ async fn carry_out(context: &Context<'_>, id: CustomerId, due: Option<Moment>) -
             }
         }
     }
-    let due = due.or((erasure.began_ms != 0).then_some(due_of(Moment(erasure.began_ms))));
-    finish(context, id, due).await
+    finish(context, id).await
 }
 
 /// Takes the names out of a record that was merged into the erased one.
@@ -174,7 +159,7 @@ async fn forget_names(context: &Context<'_>, id: CustomerId) -> Result<(), Stop>
 }
 
 /// The same in the erased record itself, with the note that all is done; takes the timer out.
-async fn finish(context: &Context<'_>, id: CustomerId, due: Option<Moment>) -> Result<Erasure, Stop> {
+async fn finish(context: &Context<'_>, id: CustomerId) -> Result<Erasure, Stop> {
     change(context, id, |record, now| {
         let Some(record) = record.filter(|record| record.state() == CustomerState::Erased) else {
             return (Erasure::default(), None);
@@ -189,10 +174,10 @@ async fn finish(context: &Context<'_>, id: CustomerId, due: Option<Moment>) -> R
         };
         let mut next = Next::from(veil(record).unwrap_or_else(|| record.clone()));
         next.record.erasure = Some(finished);
-        next.also.extend(due.map(|due| Write::Remove {
+        next.also.push(Write::Remove {
             key: keys::timers(),
-            member: keys::timer_member(due, Timer::Erasure(id)),
-        }));
+            member: keys::timer_member(due_of(Moment(erasure.began_ms)), Timer::Erasure(id)),
+        });
         (finished, Some(next))
     })
     .await
