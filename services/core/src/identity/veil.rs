@@ -3,7 +3,7 @@
 
 use super::membership::{built_in_of, member};
 use crate::identifier::{self, ERASED};
-use omnigate_proto::state::v1::{CustomerRecord, Membership};
+use omnigate_proto::state::v1::{CustomerRecord, Membership, Verdict};
 use omnigate_proto::v1::Identifier;
 
 /// What stands in the place of an identifier.
@@ -44,6 +44,16 @@ pub fn veil(record: &CustomerRecord) -> Option<CustomerRecord> {
         }
         member.provider_form.clear();
     }
+    Some(next)
+}
+
+/// The record without the names in the verdict by which it parted with somebody; `None` when there are none.
+#[must_use]
+pub fn forget_verdict(record: &CustomerRecord, transaction: &[u8]) -> Option<CustomerRecord> {
+    let of = |verdict: &Verdict| verdict.transaction == transaction && !verdict.members.is_empty();
+    let at = record.verdicts.iter().position(of)?;
+    let mut next = record.clone();
+    next.verdicts[at].members.clear();
     Some(next)
 }
 

@@ -72,7 +72,8 @@ pub async fn apply(context: &Context<'_>, arrivals: &[Arrival]) -> Result<Applie
             context.cache.forget_owner(identifier::key(tenant_id, &peer.identifier));
             continue;
         };
-        consent::record_wishes(context, &first.event.tenant_id, &peer.identifier, &appended.wishes).await?;
+        let of = (&peer.identifier, thread.birth);
+        consent::record_wishes(context, &first.event.tenant_id, of, &appended.wishes).await?;
         let due = |confirmation| Due {
             tenant_id: first.event.tenant_id.clone(),
             thread: ThreadId::new(

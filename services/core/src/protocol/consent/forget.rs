@@ -1,13 +1,14 @@
-//! Erasure of what was said about an identifier.
+//! Erasure of what was said about an identifier, and of the claim to it.
 
 use super::suppression;
 use crate::consent::suppression::{cause, holds, suppress};
 use crate::id::{CustomerId, IdentifierKey, SuppressionId};
 use crate::identifier;
+use crate::identity;
 use crate::keys;
 use crate::port::store::{Expect, Query, Shape, Stamp, Write};
 use crate::protocol::context::{Context, Ended, Loaded, MAX_TRIES, Stop, as_record};
-use crate::protocol::resolve::expect_record;
+use crate::protocol::resolve::{expect_record, put};
 use crate::time::Moment;
 use omnigate_proto::state::v1::{Claim, ConsentRecord, SuppressionCause, SuppressionRecord};
 use omnigate_proto::v1::{Identifier, SuppressionReason};
@@ -15,8 +16,10 @@ use omnigate_proto::v1::{Identifier, SuppressionReason};
 /// Source of what erasure puts on the list.
 const SOURCE: &str = "erasure";
 
-/// Forgets what was said about an identifier while it had this birth. What its owner refused must not be forgotten with it:
-/// the suppression list, which names nobody, keeps advertising away from them until somebody lifts that.
+/// Forgets what was said about an identifier while it had this birth, and frees it, unless it has been born anew since: in one
+/// commit, so that nothing is said about it in between. What was received before is dropped from now on. What its owner
+/// refused must not be forgotten: the suppression list, which names nobody, keeps advertising away from them until somebody
+/// lifts that.
 pub(in crate::protocol) async fn forget(
     context: &Context<'_>,
     tenant_id: &str,
@@ -38,12 +41,13 @@ pub(in crate::protocol) async fn forget(
         if claim.value.is_none_or(|claim| claim.birth != birth) {
             return Ok(());
         }
-        let mut write = forgotten(key, consent.stamp);
-        if let Some(next) = erased(listed.value, tenant_id, context.now()) {
+        let now = context.now();
+        // What was received in the same millisecond is older, too.
+        let freed = identity::free(Moment(now.0 + 1));
+        let mut write = vec![put(keys::claim(key), &freed)];
+        write.extend(forgotten(key, consent.stamp));
+        if let Some(next) = erased(listed.value, tenant_id, now) {
             write.extend(suppression::written(tenant_id, id, &next));
-        }
-        if write.is_empty() {
-            return Ok(());
         }
         let expect = expected((key, id), claim.stamp, consent.stamp, listed.stamp);
         if let Ended::Committed(_) = context.commit(key.shard(), expect, write).await? {

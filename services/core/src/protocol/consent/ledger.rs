@@ -1,14 +1,14 @@
 //! The ledger in the store: one commit for what stands and for the history.
 
 use crate::consent::{self, Said, TooManyChannels};
-use crate::id::IdentifierKey;
+use crate::id::{Birth, IdentifierKey};
 use crate::identifier;
 use crate::keys;
 use crate::port::store::{Query, StoreError, Write};
 use crate::protocol::context::{Context, Ended, Loaded, MAX_TRIES, Stop, as_fields, as_range, as_record};
 use crate::protocol::resolve::{expect_record, put};
 use bytes::Bytes;
-use omnigate_proto::state::v1::{ConsentFact, ConsentRecord};
+use omnigate_proto::state::v1::{Claim, ConsentFact, ConsentRecord};
 use omnigate_proto::v1::Identifier;
 use prost::Message as _;
 use std::ops::Bound;
@@ -32,6 +32,16 @@ impl From<StoreError> for NotRecorded {
 
 /// Records facts about an identifier, in their order; those that were recorded before are left out.
 pub async fn record(context: &Context<'_>, key: IdentifierKey, said: &[Said]) -> Result<(), NotRecorded> {
+    record_while(context, key, None, said).await
+}
+
+/// Records facts, and where a birth is named only while it is that of the identifier: whoever was erased since said nothing.
+async fn record_while(
+    context: &Context<'_>,
+    key: IdentifierKey,
+    birth: Option<&[u8]>,
+    said: &[Said],
+) -> Result<(), NotRecorded> {
     for _ in 0..MAX_TRIES {
         let ids = said.iter().map(|said| Bytes::copy_from_slice(&said.id)).collect();
         let queries = vec![
@@ -40,10 +50,16 @@ pub async fn record(context: &Context<'_>, key: IdentifierKey, said: &[Said]) ->
                 key: keys::consent_history(key),
                 fields: ids,
             },
+            Query::Record(keys::claim(key)),
         ];
         let mut answers = context.store.read(key.shard(), queries).await?.into_iter();
         let before: Loaded<ConsentRecord> = Loaded::decode(as_record(answers.next())?, "consent")?;
         let known = as_fields(answers.next())?;
+        let claim: Loaded<Claim> = Loaded::decode(as_record(answers.next())?, "claim")?;
+        let has_gone = |birth: &[u8]| claim.value.as_ref().is_some_and(|claim| claim.birth != birth);
+        if birth.is_some_and(has_gone) {
+            return Ok(());
+        }
         let mut record = before.value.unwrap_or_default();
         let mut write = Vec::new();
         for (said, _) in said.iter().zip(&known).filter(|(_, known)| known.is_none()) {
@@ -65,7 +81,10 @@ pub async fn record(context: &Context<'_>, key: IdentifierKey, said: &[Said]) ->
         }
         // Every fact changes the record, so that its version guards the history, too.
         write.push(put(keys::consent(key), &record));
-        let expect = vec![expect_record(keys::consent(key), before.stamp)];
+        let mut expect = vec![expect_record(keys::consent(key), before.stamp)];
+        if birth.is_some() {
+            expect.push(expect_record(keys::claim(key), claim.stamp));
+        }
         if let Ended::Committed(_) = context.commit(key.shard(), expect, write).await? {
             return Ok(());
         }
@@ -73,17 +92,19 @@ pub async fn record(context: &Context<'_>, key: IdentifierKey, said: &[Said]) ->
     Err(Stop::Contended(MAX_TRIES).into())
 }
 
-/// Records what a peer wishes. The thread has it already; an identifier with facts for too many channels has it there alone.
+/// Records what a peer wishes, unless they were erased since. The thread has it already; an identifier with facts for too many
+/// channels has it there alone.
 pub(in crate::protocol) async fn record_wishes(
     context: &Context<'_>,
     tenant_id: &str,
-    peer: &Identifier,
+    (peer, birth): (&Identifier, Birth),
     wishes: &[Said],
 ) -> Result<(), Stop> {
     if wishes.is_empty() {
         return Ok(());
     }
-    match record(context, identifier::key(tenant_id, peer), wishes).await {
+    let key = identifier::key(tenant_id, peer);
+    match record_while(context, key, Some(&birth.0), wishes).await {
         Err(NotRecorded::TooManyChannels(problem)) => {
             tracing::warn!(%problem, "a wish is kept in its thread alone");
             Ok(())

@@ -77,23 +77,26 @@ async fn set_of(context: &Context<'_>, id: CustomerId, owner: CustomerId, word: 
         let customer: Loaded<CustomerRecord> = Loaded::decode(as_record(answers.next())?, "customer")?;
         let before: Loaded<RefusalRecord> = Loaded::decode(as_record(answers.next())?, WHAT)?;
         let record = customer.value.unwrap_or_default();
-        if id != owner {
-            // A split gives a record back: it is frozen before that is decided, and then it is somebody else.
-            if frozen(&record).is_some() {
-                wait(context, id, &mut waited).await?;
-                continue;
-            }
-            if record.state() != CustomerState::Merged {
-                return Ok(false);
-            }
+        // A split gives a record back: it is frozen before that is decided, and then it is somebody else.
+        if frozen(&record).is_some() {
+            wait(context, id, &mut waited).await?;
+            continue;
+        }
+        let theirs = if id == owner {
+            CustomerState::Active
+        } else {
+            CustomerState::Merged
+        };
+        if record.state() != theirs || record.erasure.is_some() {
+            return Ok(false);
         }
         let Some(next) = consent::refuse(before.value.as_ref(), word) else {
             return Ok(true);
         };
-        let mut expect = vec![expect_record(keys::refusal(id), before.stamp)];
-        if id != owner {
-            expect.push(expect_record(keys::customer(id), customer.stamp));
-        }
+        let expect = vec![
+            expect_record(keys::refusal(id), before.stamp),
+            expect_record(keys::customer(id), customer.stamp),
+        ];
         if let Ended::Committed(_) = context
             .commit(id.shard(), expect, vec![put(keys::refusal(id), &next)])
             .await?

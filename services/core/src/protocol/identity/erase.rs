@@ -6,14 +6,15 @@
 
 mod wipe;
 
+use super::events::events;
 use super::find::find;
 use super::merge::recover;
 use super::record::{Next, change, load};
 use crate::id::CustomerId;
 use crate::identifier;
 use crate::identity::log::Note;
-use crate::identity::veil::{is_veiled, veil, veiled};
-use crate::identity::{self, built_in, built_in_of, is_held};
+use crate::identity::veil::{forget_verdict, is_veiled, veil, veiled};
+use crate::identity::{built_in, built_in_of, consists_of, is_held};
 use crate::keys::{self, Timer};
 use crate::port::store::Write;
 use crate::protocol::consent;
@@ -130,24 +131,33 @@ async fn carry_out(context: &Context<'_>, id: CustomerId) -> Result<Erasure, Sto
             recover(context, gets).await?;
         }
         unpark(context, &tenant_id, &record).await?;
-        for member in &record.members {
-            let former = member.identifier.as_ref().and_then(built_in_of);
-            if let Some(former) = former.filter(|former| *former != id) {
-                forget_names(context, former).await?;
+        forget_verdicts(context, &record).await?;
+        for former in consists_of(&record.members) {
+            if former != id {
+                forget_names(context, former, erasure).await?;
             }
+            // After the record is marked: whoever knew it before cannot write beside it any more.
+            details::forget(context, former).await?;
+            consent::forget_refusal(context, former).await?;
         }
     }
     finish(context, id).await
 }
 
-/// Takes the names out of a record that was merged into the erased one.
-async fn forget_names(context: &Context<'_>, id: CustomerId) -> Result<(), Stop> {
+/// Takes the names out of a record that was merged into the erased one, and marks it as erased with it.
+async fn forget_names(context: &Context<'_>, id: CustomerId, erasure: Erasure) -> Result<(), Stop> {
     for _ in 0..MAX_TRIES {
         let state = change(context, id, |record, _| {
-            let record = record.cloned().unwrap_or_default();
+            let Some(record) = record else {
+                return (CustomerState::Unspecified, None);
+            };
             let state = record.state();
-            let is_merged = state == CustomerState::Merged;
-            (state, veil(&record).filter(|_| is_merged).map(Next::from))
+            let is_to_do = state == CustomerState::Merged && record.erasure.is_none();
+            let next = is_to_do.then(|| CustomerRecord {
+                erasure: Some(erasure),
+                ..veil(record).unwrap_or_else(|| record.clone())
+            });
+            (state, next.map(Next::from))
         });
         if state.await? != CustomerState::Frozen {
             return Ok(());
@@ -156,6 +166,23 @@ async fn forget_names(context: &Context<'_>, id: CustomerId) -> Result<(), Stop>
         recover(context, id).await?;
     }
     Err(Stop::Contended(MAX_TRIES))
+}
+
+/// Takes the names out of the verdicts by which others parted with the erased: they are settled, and nobody needs them.
+async fn forget_verdicts(context: &Context<'_>, record: &CustomerRecord) -> Result<(), Stop> {
+    let (noted, _) = events(context, &record.members).await?;
+    for event in noted.into_iter().map(|noted| noted.event) {
+        let decider = CustomerId::from_bytes(&event.other);
+        let Some(decider) = decider.filter(|_| event.kind() == IdentityEventKind::SplitOff) else {
+            continue;
+        };
+        change(context, decider, |record, _| {
+            let next = record.and_then(|record| forget_verdict(record, &event.transaction));
+            ((), next.map(Next::from))
+        })
+        .await?;
+    }
+    Ok(())
 }
 
 /// The same in the erased record itself, with the note that all is done; takes the timer out.
@@ -203,13 +230,9 @@ pub(super) async fn sweep(
             None => stands,
         };
         wipe(context, tenant_id, member).await?;
-        if let Some(id) = built_in_of(identifier) {
-            details::forget(context, id).await?;
-        }
-        match built_in_of(identifier).filter(|_| is_held(member)) {
-            Some(id) => consent::forget_refusal(context, id).await?,
-            None if is_held(member) => clear(context, tenant_id, identifier, &member.birth).await?,
-            None => {}
+        if is_held(member) && built_in_of(identifier).is_none() {
+            context.cache.forget_owner(identifier::key(tenant_id, identifier));
+            consent::forget(context, tenant_id, identifier, &member.birth).await?;
         }
     }
     Ok(())
@@ -241,21 +264,4 @@ async fn unpark(context: &Context<'_>, tenant_id: &str, record: &CustomerRecord)
         return Ok(());
     }
     park::remove_of(context, tenant_id, &theirs).await
-}
-
-/// Frees an identifier, unless it has been born anew since; what was received before is dropped from now on.
-async fn clear(context: &Context<'_>, tenant_id: &str, identifier: &Identifier, birth: &[u8]) -> Result<(), Stop> {
-    let key = identifier::key(tenant_id, identifier);
-    context.cache.forget_owner(key);
-    // Before the claim is freed, so that whoever dies in between finds both to do.
-    consent::forget(context, tenant_id, identifier, birth).await?;
-    let free = |claim: Option<&Claim>, now: Moment| {
-        let is_theirs = claim.is_some_and(|claim| claim.birth == birth);
-        // What was received in the same millisecond is older, too.
-        is_theirs.then(|| identity::free(Moment(now.0 + 1)))
-    };
-    context
-        .change((key.shard(), keys::claim(key)), "claim", free)
-        .await
-        .map(drop)
 }
