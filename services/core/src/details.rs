@@ -90,8 +90,7 @@ pub fn apply(record: &DetailsRecord, tenant_id: &str, change: &Change) -> Result
         say(attribute(&mut next.attributes, name), value, change);
     }
     for name in &change.remove_tags {
-        let tag = tag(&mut next.tags, name);
-        tag.removed_ms = tag.removed_ms.max(change.at.0);
+        take_back_tag(tag(&mut next.tags, name), change.at);
     }
     for name in &change.add_tags {
         give(tag(&mut next.tags, name), change);
@@ -123,7 +122,7 @@ pub fn remove(record: &DetailsRecord, change: &Change) -> Option<DetailsRecord> 
     }
     for tag in &mut next.tags {
         if change.remove_tags.contains(&tag.name) {
-            tag.removed_ms = tag.removed_ms.max(change.at.0);
+            take_back_tag(tag, change.at);
         }
     }
     if next == *record {
@@ -184,10 +183,19 @@ fn say(attribute: &mut AttributeRecord, value: &AttributeValue, change: &Change)
     }
 }
 
+fn take_back_tag(tag: &mut TagRecord, at: Moment) {
+    tag.removed_ms = tag.removed_ms.max(at.0);
+    // Given again since: what comes late took only what was given before it.
+    if tag.given_again_ms > tag.removed_ms {
+        tag.at_ms = tag.at_ms.max(tag.given_again_ms);
+    }
+}
+
 fn give(tag: &mut TagRecord, change: &Change) {
     if change.at.0 > tag.at_ms && change.at.0 > tag.removed_ms {
         // Given before: who gave it first is who gave it.
         if stands(tag) {
+            tag.given_again_ms = tag.given_again_ms.max(change.at.0);
             return;
         }
         tag.at_ms = change.at.0;

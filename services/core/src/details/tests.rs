@@ -217,3 +217,29 @@ fn removals_of_what_never_was_do_not_fill_a_record() {
     );
     assert!(record.tags.iter().any(|tag| tag.name == "t399"), "the newest are kept");
 }
+
+#[test]
+fn a_removal_that_is_repeated_late_takes_no_tag_that_was_given_since() {
+    let removed = Change {
+        remove_tags: vec!["vip".into()],
+        at: Moment(10),
+        ..Change::default()
+    };
+    let [first, again, later] = [5, 20, 30].map(|at| tagged_by("vip", at));
+    // It may have been lost before it took effect, and comes again at any time.
+    for at in 0..4 {
+        let mut changes = vec![first.clone(), again.clone(), later.clone()];
+        changes.insert(at, removed.clone());
+        let mut record = after(&DetailsRecord::default(), &changes);
+        for repeated in [&removed, &first] {
+            record = after(&record, std::slice::from_ref(repeated));
+        }
+        assert_eq!(tags([&record]).len(), 1, "removed after {at}");
+        let last = Change {
+            at: Moment(40),
+            ..removed.clone()
+        };
+        record = after(&record, &[last, later.clone()]);
+        assert_eq!(tags([&record]).len(), 0, "removed after {at}");
+    }
+}
