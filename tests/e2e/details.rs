@@ -8,8 +8,9 @@ use omnigate_proto::v1::event::Kind;
 use omnigate_proto::v1::get_customer_overview_request::Of;
 use omnigate_proto::v1::list_entries_request::Of as EntriesOf;
 use omnigate_proto::v1::{
-    AddNoteRequest, AttributeChange, AttributeValue, Customer, DeleteNoteRequest, EditNoteRequest, Entry, EntryKind,
-    GetCustomerOverviewRequest, Identifier, ListCustomersRequest, ListEntriesRequest, MergeCustomersRequest,
+    AddNoteRequest, AttributeChange, AttributeValue, ConsentStatus, Customer, DeleteNoteRequest, EditNoteRequest,
+    Entry, EntryKind, GetCustomerOverviewRequest, Identifier, ListCustomersRequest, ListEntriesRequest,
+    MergeCustomersRequest, Purpose, SetConsentRequest, SetMarketingRefusalRequest, SuppressRequest, SuppressionReason,
     UpdateCustomerRequest, WatchRequest,
 };
 use omnigate_tests::reading::arrived;
@@ -310,6 +311,7 @@ async fn everything_is_one_answer(world: &World) -> anyhow::Result<()> {
     let [(kiosk, older), (_, younger)] = two(world, "tổng").await?;
     update(world, sets(&older, "Huế", "tổng", "overview-1")).await?;
     merge(world, &older, &younger, "overview-merge").await?;
+    refuses(world, &older.customer_id, &kiosk).await?;
     for of in [Of::Identifier(kiosk), Of::CustomerId(younger.customer_id.clone())] {
         let asked = GetCustomerOverviewRequest {
             of: Some(of),
@@ -343,6 +345,54 @@ async fn everything_is_one_answer(world: &World) -> anyhow::Result<()> {
             "{answer:?}",
             answer = answer.entries
         );
+        // They were two when they wrote, so each has a conversation.
+        ensure!(answer.conversations.len() == 2, "{:?}", answer.conversations);
+        let refusals = answer.marketing_refusals.iter().map(|said| said.source.as_str());
+        ensure!(refusals.eq(["call", "call"]), "{:?}", answer.marketing_refusals);
+        let [consent] = answer.consents.as_slice() else {
+            anyhow::bail!("{:?}", answer.consents);
+        };
+        ensure!(consent.status() == ConsentStatus::Denied, "{consent:?}");
+        let [suppressed] = answer.suppressed.as_slice() else {
+            anyhow::bail!("{:?}", answer.suppressed);
+        };
+        ensure!(
+            suppressed.identifier == consent.identifier && suppressed.suppressions[0].holds,
+            "{suppressed:?}"
+        );
     }
+    Ok(())
+}
+
+/// They want no advertising, in every way in which that can be said.
+async fn refuses(world: &World, customer_id: &str, identifier: &Identifier) -> anyhow::Result<()> {
+    let mut consents = world.connection.consents();
+    let refusal = SetMarketingRefusalRequest {
+        customer_id: customer_id.to_owned(),
+        refuses: true,
+        source: "call".into(),
+        request_id: "overview-refusal".into(),
+        ..SetMarketingRefusalRequest::default()
+    };
+    consents.set_marketing_refusal(refusal).await?;
+    let denial = SetConsentRequest {
+        identifier: Some(identifier.clone()),
+        channel: "kiosk".into(),
+        purpose: Purpose::Marketing.into(),
+        status: ConsentStatus::Denied.into(),
+        source: "call".into(),
+        request_id: "overview-denial".into(),
+        ..SetConsentRequest::default()
+    };
+    consents.set_consent(denial).await?;
+    let listed = SuppressRequest {
+        identifier: Some(identifier.clone()),
+        reason: SuppressionReason::Manual.into(),
+        marketing_only: true,
+        source: "call".into(),
+        request_id: "overview-listed".into(),
+        ..SuppressRequest::default()
+    };
+    consents.suppress(listed).await?;
     Ok(())
 }

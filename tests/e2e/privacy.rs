@@ -7,6 +7,7 @@ use anyhow::{Context as _, ensure};
 use omnigate_proto::v1::exported_item::Item;
 use omnigate_proto::v1::{
     Customer, EraseCustomerRequest, Erasure, ExportCustomerRequest, GetCustomerRequest, Identifier,
+    SetMarketingRefusalRequest,
 };
 use omnigate_tests::reading::{customer_of, words};
 use pbjson_types::Timestamp;
@@ -22,6 +23,14 @@ async fn everything_about_a_person_is_handed_out_and_then_forgotten(world: &Worl
     let (kiosk, address) = (at_kiosk("thao"), email("thao"));
     says(world, &kiosk, &[&address], "thao hỏi đơn").await?;
     let (customer, _) = with_entries(world, &kiosk, 1).await?;
+    let refusal = SetMarketingRefusalRequest {
+        customer_id: customer.customer_id.clone(),
+        refuses: true,
+        source: "call".into(),
+        request_id: "privacy-refusal".into(),
+        ..SetMarketingRefusalRequest::default()
+    };
+    world.connection.consents().set_marketing_refusal(refusal).await?;
     let sent = send(world, to_customer("privacy-1", &customer.customer_id, "chào chị Thảo")).await?;
     with_entries(world, &address, 2).await?;
     let exported = export(world, &customer.customer_id).await?;
@@ -43,6 +52,8 @@ async fn everything_about_a_person_is_handed_out_and_then_forgotten(world: &Worl
         "without the message of ours: {exported:?}"
     );
     ensure!(exported.iter().any(|item| matches!(item, Item::IdentityEvent(_))));
+    let refused = |item: &Item| matches!(item, Item::MarketingRefusal(said) if said.source == "call");
+    ensure!(exported.iter().any(refused), "without their refusal: {exported:?}");
 
     is_forgotten(world, &customer, [&kiosk, &address]).await?;
     // Somebody new.

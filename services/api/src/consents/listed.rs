@@ -88,6 +88,19 @@ impl Api {
         Ok((id, shown(id, &record, self.ports.clock.now()).collect()))
     }
 
+    /// What the list says of a canonical identifier.
+    pub(crate) async fn suppressions_of(
+        &self,
+        tenant_id: &str,
+        identifier: &Identifier,
+    ) -> Result<Vec<Suppression>, Problem> {
+        let id = consent::id(&self.context(), tenant_id, identifier).await;
+        let id = id.map_err(|stop| problems::stop(&stop))?;
+        let record = consent::listed(&self.context(), tenant_id, id).await;
+        let record = record.map_err(|error| problems::store(&error))?;
+        Ok(shown(id, &record, self.ports.clock.now()).collect())
+    }
+
     async fn suppression_id(&self, tenant_id: &str, given: &Identifier) -> Result<SuppressionId, Problem> {
         let identifier = canonical_of(given, "identifier")?;
         let id = consent::id(&self.context(), tenant_id, &identifier).await;

@@ -1,11 +1,15 @@
-//! What hangs on the identifiers of a customer: consents and conversations.
+//! What hangs on a customer and their identifiers: consents, refusals, suppressions and conversations.
 
 use crate::consents::shown;
 use crate::{Api, problems};
 use omnigate_core::identifier;
+use omnigate_core::identity::built_in;
 use omnigate_core::protocol::read::Whole;
 use omnigate_core::protocol::{consent, conversation};
-use omnigate_proto::v1::{Consent, Conversation, ConversationStatus, Identifier};
+use omnigate_core::time::Moment;
+use omnigate_proto::v1::{
+    Consent, Conversation, ConversationStatus, Identifier, MarketingRefusal, SuppressedIdentifier,
+};
 use omnigate_rpc::error::Problem;
 use std::collections::BTreeSet;
 
@@ -55,6 +59,45 @@ impl Api {
                 if is_last {
                     break;
                 }
+            }
+        }
+        Ok(found)
+    }
+
+    /// By whom it was said that the customer wants no advertising at all.
+    pub(super) async fn marketing_refusals(
+        &self,
+        tenant_id: &str,
+        whole: &Whole,
+    ) -> Result<Vec<MarketingRefusal>, Problem> {
+        let said = consent::refusals(&self.context(), tenant_id, &built_in(whole.id), whole.id).await;
+        let said = said.map_err(|error| problems::store(&error))?.into_iter();
+        let refusals = said
+            .filter(|(_, said)| said.refuses)
+            .map(|(id, said)| MarketingRefusal {
+                customer_id: id.to_string(),
+                at: Some(Moment(said.at_ms).to_timestamp()),
+                source: said.source,
+                proof: said.proof,
+            });
+        Ok(refusals.collect())
+    }
+
+    /// What the suppression list says of a customer's identifiers.
+    pub(super) async fn suppressed(
+        &self,
+        tenant_id: &str,
+        whole: &Whole,
+    ) -> Result<Vec<SuppressedIdentifier>, Problem> {
+        let mut found = Vec::new();
+        let owned = whole.to_customer().identifiers.into_iter();
+        for identifier in owned.filter_map(|of| of.identifier) {
+            let suppressions = self.suppressions_of(tenant_id, &identifier).await?;
+            if !suppressions.is_empty() {
+                found.push(SuppressedIdentifier {
+                    identifier: Some(identifier),
+                    suppressions,
+                });
             }
         }
         Ok(found)

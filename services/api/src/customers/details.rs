@@ -99,6 +99,8 @@ impl Api {
             entries: page.entries.into_iter().map(|(_, entry)| entry).collect(),
             conversations: self.conversations_of(&whole, Some(MAX_CONVERSATIONS)).await?,
             consents: self.standing_consents(tenant_id, &whole).await?,
+            marketing_refusals: self.marketing_refusals(tenant_id, &whole).await?,
+            suppressed: self.suppressed(tenant_id, &whole).await?,
         })
     }
 

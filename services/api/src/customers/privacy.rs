@@ -68,8 +68,13 @@ impl Api {
         let mut items = vec![Item::Customer(self.shown(whole.to_customer()).await)];
         let events = self.identity_events(whole).await?.events;
         items.extend(events.into_iter().map(Item::IdentityEvent));
-        let consents = self.all_consents(&whole.record.tenant_id, whole).await?;
+        let tenant_id = &whole.record.tenant_id;
+        let consents = self.all_consents(tenant_id, whole).await?;
         items.extend(consents.into_iter().map(Item::Consent));
+        let refusals = self.marketing_refusals(tenant_id, whole).await?;
+        items.extend(refusals.into_iter().map(Item::MarketingRefusal));
+        let suppressed = self.suppressed(tenant_id, whole).await?;
+        items.extend(suppressed.into_iter().map(Item::Suppressed));
         let conversations = self.conversations_of(whole, None).await?;
         items.extend(conversations.into_iter().map(Item::Conversation));
         Ok(items)

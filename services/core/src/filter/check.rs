@@ -112,6 +112,9 @@ impl Check<'_> {
         match name {
             "customer" => Ok(Type::Customer),
             "now" => Ok(Type::Time),
+            _ if CUSTOMER.iter().any(|(field, _)| *field == name) => {
+                wrong(at, format!("unknown name {name:?}; did you mean \"customer.{name}\"?"))
+            }
             _ => wrong(at, unknown("name", name, ["customer", "now"])),
         }
     }

@@ -127,6 +127,11 @@ fn what_is_wrong_is_named_with_its_place_and_the_nearest_name() {
             "line 2, column 2: unknown name \"custom\"; did you mean \"customer\"?",
         ),
         (
+            "'vip' in tags",
+            "line 1, column 10: unknown name \"tags\"; did you mean \"customer.tags\"?",
+        ),
+        ("bogus == 1", "unknown name \"bogus\"; known: customer, now"),
+        (
             "customer.identifiers.exists(i, i.values == '')",
             "did you mean \"value\"?",
         ),

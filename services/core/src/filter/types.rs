@@ -70,6 +70,9 @@ fn texts() -> Type {
     Type::List(Box::new(Type::Text))
 }
 
+/// Most names that an answer lists.
+const MOST_NAMED: usize = 30;
+
 impl Type {
     /// True for what a value of one type may be compared with or stand for.
     pub(super) fn fits(&self, other: &Self) -> bool {
@@ -99,11 +102,19 @@ impl Type {
     }
 }
 
-/// What is said of a name that nobody knows.
+/// What is said of a name that nobody knows: the one that was meant, perhaps, else those that there are.
 pub(super) fn unknown<'a>(what: &str, given: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let shown: String = given.chars().take(80).collect();
-    match nearest(given, known) {
+    let known: Vec<&str> = known.into_iter().collect();
+    match nearest(given, known.iter().copied()) {
         Some(near) => format!("unknown {what} {shown:?}; did you mean {near:?}?"),
-        None => format!("unknown {what} {shown:?}"),
+        None if known.len() > MOST_NAMED => {
+            let rest = known.len() - MOST_NAMED;
+            format!(
+                "unknown {what} {shown:?}; known: {}, and {rest} more",
+                known[..MOST_NAMED].join(", ")
+            )
+        }
+        None => format!("unknown {what} {shown:?}; known: {}", known.join(", ")),
     }
 }

@@ -88,7 +88,7 @@ fn layer(layer: &ConsentLayer) -> Vec<String> {
 }
 
 /// A value of the contract as a word.
-fn short(name: &str, prefix: &str) -> String {
+pub(super) fn short(name: &str, prefix: &str) -> String {
     name.trim_start_matches(prefix).to_lowercase().replace('_', "-")
 }
 

@@ -14,6 +14,7 @@ use omnigate_proto::v1::{
 };
 use omnigate_rpc::client::Connection;
 use show::show;
+pub(super) use show::{HEADER, row};
 
 /// Runs it.
 pub async fn run(arguments: &Conversations) -> anyhow::Result<u8> {

@@ -2,6 +2,7 @@
 
 mod details;
 mod identity;
+mod overview;
 mod privacy;
 
 use super::{print, remote, timeline};
@@ -41,7 +42,7 @@ pub async fn run(arguments: &Customers) -> anyhow::Result<u8> {
             let wanted = (filter, limit.unwrap_or(usize::MAX));
             timeline::show(&connection, remote, id, wanted, *follow).await?;
         }
-        Customers::Overview(arguments) => details::overview(arguments).await?,
+        Customers::Overview(arguments) => overview::overview(arguments).await?,
         Customers::Update(arguments) => details::update(arguments).await?,
         Customers::Note(arguments) => details::note(arguments).await?,
         Customers::Merge(arguments) => identity::merge(arguments).await?,

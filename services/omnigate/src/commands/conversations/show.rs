@@ -6,7 +6,7 @@ use omnigate_proto::v1::{Assignee, Conversation, ConversationCycle};
 use pbjson_types::Duration;
 
 /// Columns of a list.
-pub(super) const HEADER: &[&str] = &[
+pub(in crate::commands) const HEADER: &[&str] = &[
     "CONVERSATION",
     "CUSTOMER",
     "ACCOUNT",
@@ -19,7 +19,7 @@ pub(super) const HEADER: &[&str] = &[
 ];
 
 /// A line of a list.
-pub(super) fn row(conversation: &Conversation) -> Vec<String> {
+pub(in crate::commands) fn row(conversation: &Conversation) -> Vec<String> {
     let cycle = conversation.cycle.unwrap_or_default();
     vec![
         conversation.conversation_id.clone(),

@@ -1,14 +1,13 @@
-//! `omnigate customers update|note|overview`
+//! `omnigate customers update|note`
 
 use super::show;
-use crate::cli::{NoteOfCustomer, Output, OverviewOfCustomer, UpdateCustomer};
+use crate::cli::{NoteOfCustomer, Output, UpdateCustomer};
 use crate::commands::{entry, print, remote};
 use anyhow::{Context as _, bail};
 use omnigate_proto::v1::attribute_value::Kind;
-use omnigate_proto::v1::get_customer_overview_request::Of;
 use omnigate_proto::v1::{
     AddNoteRequest, AttributeChange, AttributeValue, Customer, DeleteNoteRequest, DetailSource, EditNoteRequest,
-    GetCustomerOverviewRequest, GetCustomerOverviewResponse, SourcedValue, UpdateCustomerRequest,
+    SourcedValue, UpdateCustomerRequest,
 };
 
 pub(super) async fn update(arguments: &UpdateCustomer) -> anyhow::Result<()> {
@@ -122,56 +121,6 @@ pub(super) async fn note(arguments: &NoteOfCustomer) -> anyhow::Result<()> {
         entry::one_line(&entry)
     )));
     Ok(())
-}
-
-pub(super) async fn overview(arguments: &OverviewOfCustomer) -> anyhow::Result<()> {
-    let remote = &arguments.remote;
-    let connection = remote::open(remote).await?;
-    let of = match arguments.customer.starts_with("cus_") {
-        true => Of::CustomerId(arguments.customer.clone()),
-        false => Of::Identifier(remote::identifier(&arguments.customer)?),
-    };
-    let asked = GetCustomerOverviewRequest {
-        of: Some(of),
-        newest_entries: arguments.entries,
-    };
-    let answer = connection.customers().get_customer_overview(asked).await;
-    let overview = answer.map_err(remote::refused)?.into_inner();
-    if remote.output == Output::Json {
-        return print::json(&overview);
-    }
-    let customer = overview.customer.clone().unwrap_or_default();
-    show(remote, &customer)?;
-    touchpoints(&overview)?;
-    for conflict in &overview.conflicts {
-        let rules = conflict.rules.join(", ");
-        print::line(&format!("kept apart from {} by {rules}", conflict.other_customer_id));
-    }
-    for entry in overview.entries.iter().rev() {
-        print::line(&print::printable(&entry::one_line(entry)));
-    }
-    Ok(())
-}
-
-fn touchpoints(overview: &GetCustomerOverviewResponse) -> anyhow::Result<()> {
-    let header = [
-        "CHANNEL",
-        "LAST WROTE (UTC)",
-        "LAST ANSWERED (UTC)",
-        "IN",
-        "OUT",
-        "ENTRIES",
-    ];
-    print::all(Output::Table, &overview.touchpoints, &header, |touchpoint| {
-        vec![
-            touchpoint.channel.clone(),
-            print::time(touchpoint.last_inbound_at.as_ref()),
-            print::time(touchpoint.last_outbound_at.as_ref()),
-            touchpoint.inbound_count.to_string(),
-            touchpoint.outbound_count.to_string(),
-            touchpoint.entry_count.to_string(),
-        ]
-    })
 }
 
 /// Attributes and tags of a customer, where there are any.
