@@ -71,6 +71,7 @@ impl AdapterService for Kiosk {
             outcome: Some(Outcome::Accepted(SendAccepted {
                 provider_message_id,
                 state: ReceiptState::Accepted.into(),
+                ..SendAccepted::default()
             })),
         }))
     }

@@ -10,11 +10,12 @@ use omnigate_proto::v1::send_message_request::Target;
 use omnigate_proto::v1::{
     Account, AccountState, Alternative, AuthorizeAccountRequest, Delivery, DeliveryState, DiscardParkedRequest, Entry,
     Identifier, ListAccountsRequest, ListParkedRequest, ListProviderTemplatesRequest, MediaKind, Message, Part,
-    ProviderTemplateState, SendMessageRequest, SubscriptionState, TemplateRef, authorize_account_request::Grant,
+    ProviderTemplateState, ReplyWindow, SendMessageRequest, SubscriptionState, TemplateRef,
+    authorize_account_request::Grant,
 };
 use omnigate_sandbox::zalo::{
-    Action, ConsoleAction, Media, NewPerson, Options, PersonHandle, SentMessage, Switches, TemplateStatus, Way, Zalo,
-    ZaloHandle,
+    Action, ConsoleAction, FreeMessages, Media, NewPerson, Options, PersonHandle, SentMessage, Switches,
+    TemplateStatus, Way, Zalo, ZaloHandle,
 };
 use omnigate_tests::gateway::Keys;
 use omnigate_tests::reading::{customer_of, delivery, words};
@@ -30,6 +31,8 @@ const OA: &str = "oa";
 const ORDER: &str = "300001";
 /// The sandbox's template that waits for its review.
 const PENDING: &str = "300004";
+/// Answers that are free until a person acts again.
+const FREE_REPLIES: u32 = 8;
 /// How long Zalo lets an account answer, and a day.
 const PAST_THE_WINDOW: Duration = Duration::from_hours(8 * 24);
 
@@ -39,6 +42,7 @@ pub(crate) async fn start() -> anyhow::Result<ZaloHandle> {
         speed: 20,
         switches: Switches {
             rate_per_minute: 0,
+            free_messages: FreeMessages::PerWindow(FREE_REPLIES),
             ..Switches::default()
         },
         ..Options::default()
@@ -332,6 +336,11 @@ async fn an_answer_quotes_and_is_read(world: &World) -> anyhow::Result<()> {
         shown.filter(|event| event.name == "oa_send_text").count() == 1,
         "no echo came"
     );
+    let window = window(world, &hoa).await?;
+    ensure!(
+        window.free_replies_left == Some(FREE_REPLIES - 1) && !window.template_needed,
+        "{window:?}"
+    );
     hoa.writes("đắt quá")?;
     let entries = wait::until("the last word", async || {
         let entries = entries(world, &hoa, 3).await?;
@@ -345,7 +354,23 @@ async fn an_answer_quotes_and_is_read(world: &World) -> anyhow::Result<()> {
     let mut said = entries.await?;
     said.sort();
     ensure!(said == ["200 nghìn ạ", "giá bao nhiêu?", "đắt quá"], "{said:?}");
+    let opened = self::window(world, &hoa).await?;
+    ensure!(
+        opened.free_replies_left.is_none() && opened.opened_at != window.opened_at,
+        "{opened:?}"
+    );
     Ok(())
+}
+
+/// The window in which somebody can be answered.
+async fn window(world: &World, person: &PersonHandle) -> anyhow::Result<ReplyWindow> {
+    let peer = peer(world, &person.user_id());
+    let customer = customer_of(&world.connection, peer.clone()).await?.context("nobody")?;
+    let thread = customer
+        .threads
+        .into_iter()
+        .find(|thread| thread.peer.as_ref() == Some(&peer));
+    thread.and_then(|thread| thread.reply_window).context("no window")
 }
 
 /// A text of a person as Zalo writes it.
@@ -431,6 +456,8 @@ async fn a_window_that_we_know_closed(world: &World) -> anyhow::Result<()> {
     let skipped = reaches(world, &skipped.message_id, &[DeliveryState::Skipped]).await?;
     ensure!(skipped_as(&skipped) == "window_closed", "{:?}", skipped.error);
     ensure!(skipped.attempts == 0, "{} attempts", skipped.attempts);
+    let window = window(world, &person).await?;
+    ensure!(window.template_needed, "{window:?}");
     goes_out_as_its_alternative(world, "closed-2", &person, PHONE).await?;
     ensure!(
         sent_to(world, &person.user_id()).is_empty(),

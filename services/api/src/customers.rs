@@ -12,8 +12,8 @@ use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use omnigate_core::id::CustomerId;
 use omnigate_core::protocol::identity::conflicts;
-use omnigate_core::time::Moment;
-use omnigate_core::{filter::Filter, keys, protocol::read, window};
+use omnigate_core::window::{self, Opening};
+use omnigate_core::{filter::Filter, keys, protocol::read};
 use omnigate_proto::v1::split_customer_request::What;
 use omnigate_proto::v1::{
     Customer, EraseCustomerRequest, EraseCustomerResponse, ExportCustomerRequest, ExportCustomerResponse,
@@ -223,8 +223,7 @@ impl Api {
     async fn shown(&self, mut customer: Customer) -> Customer {
         let now = self.ports.clock.now();
         for thread in &mut customer.threads {
-            let opened = thread.reply_window.take().and_then(|window| window.opened_at);
-            let opened = opened.as_ref().map(Moment::from_timestamp);
+            let opened = Opening::read(thread.reply_window.take().as_ref());
             let capabilities = self.abilities.of(&thread.account_id).await;
             let rule = capabilities.and_then(|capabilities| capabilities.reply_window);
             let peer_type = thread.peer.as_ref().map_or("", |peer| peer.r#type.as_str());

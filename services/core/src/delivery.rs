@@ -326,6 +326,7 @@ pub fn accepted(provider_message_id: &str) -> SendAccepted {
     SendAccepted {
         provider_message_id: provider_message_id.to_owned(),
         state: ReceiptState::Accepted.into(),
+        ..SendAccepted::default()
     }
 }
 

@@ -28,19 +28,60 @@ pub fn opened_at(event: &Event, received_at: Moment) -> Moment {
     said.min(received_at)
 }
 
+/// How a window was opened, and what the provider said of it since.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Opening {
+    /// When; `None` if never.
+    pub at: Option<Moment>,
+    /// How many more answers are free, where the provider counts them.
+    pub free_replies_left: Option<u32>,
+}
+
+impl Opening {
+    /// As the thread knows it.
+    #[must_use]
+    pub fn of(thread: &ThreadRecord) -> Self {
+        Self {
+            at: (thread.window_opened_ms > 0).then_some(Moment(thread.window_opened_ms)),
+            free_replies_left: thread.free_replies_left,
+        }
+    }
+
+    /// Back from [`Opening::shown`].
+    #[must_use]
+    pub fn read(window: Option<&ReplyWindow>) -> Self {
+        let at = window.and_then(|window| window.opened_at.as_ref());
+        Self {
+            at: at.map(Moment::from_timestamp),
+            free_replies_left: window.and_then(|window| window.free_replies_left),
+        }
+    }
+
+    /// What a window counts from; how it stands is for whoever knows the account's rule.
+    #[must_use]
+    pub fn shown(self) -> Option<ReplyWindow> {
+        self.at.map(|at| ReplyWindow {
+            opened_at: Some(at.to_timestamp()),
+            free_replies_left: self.free_replies_left,
+            ..ReplyWindow::default()
+        })
+    }
+}
+
 /// How a thread's window stands; `None` where the rule does not concern the peer.
 #[must_use]
-pub fn of(rule: &ReplyWindowRule, peer_type: &str, opened_at: Option<Moment>, now: Moment) -> Option<ReplyWindow> {
+pub fn of(rule: &ReplyWindowRule, peer_type: &str, opened: Opening, now: Moment) -> Option<ReplyWindow> {
     if !rule.peer_type.is_empty() && rule.peer_type != peer_type {
         return None;
     }
+    let free_replies_left = opened.free_replies_left;
     // Never seen open: the provider may know better, it decides.
-    let Some(opened) = opened_at else {
+    let Some(opened) = opened.at else {
         return Some(ReplyWindow::default());
     };
     let free_until = opened + Duration::from_millis(rule.free_ms);
     let open_until = opened + Duration::from_millis(rule.open_ms.max(rule.free_ms));
-    let state = if now < free_until {
+    let state = if now < free_until && free_replies_left != Some(0) {
         ReplyWindowState::Free
     } else if now < open_until {
         ReplyWindowState::Billable
@@ -52,6 +93,8 @@ pub fn of(rule: &ReplyWindowRule, peer_type: &str, opened_at: Option<Moment>, no
         opened_at: Some(opened.to_timestamp()),
         free_until: Some(free_until.to_timestamp()),
         open_until: Some(open_until.to_timestamp()),
+        free_replies_left: free_replies_left.filter(|_| now < free_until),
+        template_needed: state == ReplyWindowState::Closed,
     })
 }
 
@@ -59,8 +102,7 @@ pub fn of(rule: &ReplyWindowRule, peer_type: &str, opened_at: Option<Moment>, no
 #[must_use]
 pub fn is_closed(rule: &ReplyWindowRule, thread: &ThreadRecord, now: Moment) -> bool {
     let peer_type = thread.peer.as_ref().map_or("", |peer| peer.r#type.as_str());
-    let opened = (thread.window_opened_ms > 0).then_some(Moment(thread.window_opened_ms));
-    of(rule, peer_type, opened, now).is_some_and(|window| window.state() == ReplyWindowState::Closed)
+    of(rule, peer_type, Opening::of(thread), now).is_some_and(|window| window.state() == ReplyWindowState::Closed)
 }
 
 /// True when the message consists of templates alone, which need no window.
@@ -88,7 +130,14 @@ mod tests {
     fn state(hours: u64) -> ReplyWindowState {
         let opened = Moment(1_000_000);
         let now = opened + Duration::from_millis(hours * HOUR);
-        of(&rule(), "zalo_uid", Some(opened), now).unwrap().state()
+        of(&rule(), "zalo_uid", at(opened), now).unwrap().state()
+    }
+
+    fn at(opened: Moment) -> Opening {
+        Opening {
+            at: Some(opened),
+            free_replies_left: None,
+        }
     }
 
     #[test]
@@ -101,8 +150,31 @@ mod tests {
     }
 
     #[test]
+    fn free_answers_are_counted_where_the_provider_counts_them() {
+        let stands = |left, hours: u64| {
+            let opened = Opening {
+                free_replies_left: left,
+                ..at(Moment(1_000_000))
+            };
+            let window = of(
+                &rule(),
+                "zalo_uid",
+                opened,
+                Moment(1_000_000) + Duration::from_millis(hours * HOUR),
+            )
+            .unwrap();
+            (window.state(), window.free_replies_left, window.template_needed)
+        };
+        assert_eq!(stands(None, 1), (ReplyWindowState::Free, None, false));
+        assert_eq!(stands(Some(7), 1), (ReplyWindowState::Free, Some(7), false));
+        assert_eq!(stands(Some(0), 1), (ReplyWindowState::Billable, Some(0), false));
+        assert_eq!(stands(Some(7), 50), (ReplyWindowState::Billable, None, false));
+        assert_eq!(stands(Some(7), 200), (ReplyWindowState::Closed, None, true));
+    }
+
+    #[test]
     fn a_window_that_was_never_seen_open_is_left_to_the_provider() {
-        let window = of(&rule(), "zalo_uid", None, Moment(5)).unwrap();
+        let window = of(&rule(), "zalo_uid", Opening::default(), Moment(5)).unwrap();
         assert_eq!(window.state(), ReplyWindowState::Unspecified);
         let thread = ThreadRecord {
             peer: Some(Identifier {
@@ -116,7 +188,7 @@ mod tests {
 
     #[test]
     fn the_rule_concerns_its_peers_alone() {
-        assert_eq!(of(&rule(), "phone", Some(Moment(1)), Moment(i64::MAX / 2)), None);
+        assert_eq!(of(&rule(), "phone", at(Moment(1)), Moment(i64::MAX / 2)), None);
     }
 
     #[test]

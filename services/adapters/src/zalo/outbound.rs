@@ -39,6 +39,33 @@ struct Sent<'a> {
     message_id: Option<Text<'a>>,
 }
 
+/// Beside it, and read by itself: whatever it looks like, the message was sent.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Beside<'a> {
+    #[serde(borrow)]
+    quota: Option<Quota<'a>>,
+}
+
+/// What is left of what an OA may send, where Zalo tells.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Quota<'a> {
+    #[serde(borrow)]
+    quota_type: Option<Text<'a>>,
+    /// A number or a string of one.
+    #[serde(borrow)]
+    remain: Option<Text<'a>>,
+}
+
+impl Quota<'_> {
+    /// Free answers to this person; other quotas are the OA's.
+    fn free_replies_left(&self) -> Option<u32> {
+        let is_of_person = said(self.quota_type.as_ref()) == "reply";
+        is_of_person.then(|| said(self.remain.as_ref()).parse().ok()).flatten()
+    }
+}
+
 impl OaChannel {
     pub(super) fn new(settings: OaSettings) -> Self {
         Self { settings }
@@ -59,11 +86,13 @@ impl OaChannel {
             ));
         };
         let sent: Sent<'_> = answer.data().unwrap_or_default();
+        let beside: Beside<'_> = answer.data().unwrap_or_default();
         match said(sent.message_id.as_ref()) {
             "" => Err(error(ErrorClass::Ambiguous, "zalo accepted without naming the message")),
             id => Ok(SendAccepted {
                 provider_message_id: id.to_owned(),
                 state: ReceiptState::Accepted.into(),
+                free_replies_left: beside.quota.as_ref().and_then(Quota::free_replies_left),
             }),
         }
     }

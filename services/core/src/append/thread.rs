@@ -45,7 +45,11 @@ pub(super) fn note_on_thread(thread: &mut ThreadRecord, arrival: &Arrival) {
     let event = &arrival.event;
     if window::opens(event) {
         let opened = window::opened_at(event, arrival.received_at);
-        thread.window_opened_ms = thread.window_opened_ms.max(opened.0);
+        if opened.0 > thread.window_opened_ms {
+            thread.window_opened_ms = opened.0;
+            // The provider counts anew, and says so with the next answer.
+            thread.free_replies_left = None;
+        }
     }
     if let Some(Kind::Subscription(wish)) = &event.kind {
         note_wish(thread, wish, arrival);

@@ -37,6 +37,8 @@ pub(super) struct Change {
     pub(super) announce: bool,
     /// True when the thread turned out to be unreachable.
     pub(super) closes_thread: bool,
+    /// How many more answers are free, where the provider said so.
+    pub(super) free_replies_left: Option<u32>,
     /// Event id under which the provider would show us this message.
     pub(super) known_as: Option<EventId>,
 }
@@ -48,6 +50,7 @@ impl Change {
             chain: Chain::Stay,
             announce: false,
             closes_thread: false,
+            free_replies_left: None,
             known_as: None,
         }
     }
@@ -203,12 +206,14 @@ async fn write(
     let mut write = vec![put(keys::delivery(id), &record)];
     let mut outgoing = None;
     let mut next = None;
-    let touches_home = change.announce || change.closes_thread || change.chain != Chain::Stay;
+    let tells_of_thread = change.closes_thread || change.free_replies_left.is_some();
+    let touches_home = change.announce || tells_of_thread || change.chain != Chain::Stay;
     let mut home = None;
     if touches_home {
         let mut changed = loaded.home.value.as_deref().cloned().unwrap_or_default();
         if let Some(thread) = thread_mut(&mut changed, &record) {
             thread.unreachable |= change.closes_thread;
+            thread.free_replies_left = change.free_replies_left.or(thread.free_replies_left);
             match change.chain {
                 Chain::Stay => {}
                 Chain::Join => {

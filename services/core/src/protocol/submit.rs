@@ -181,6 +181,11 @@ pub async fn answer(
             },
             announce: state != DeliveryState::Planned,
             closes_thread: delivery::closes_thread(&answer.outcome),
+            free_replies_left: answer
+                .outcome
+                .as_ref()
+                .ok()
+                .and_then(|accepted| accepted.free_replies_left),
             known_as: answer
                 .outcome
                 .as_ref()

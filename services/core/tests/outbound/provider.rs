@@ -135,6 +135,7 @@ impl Provider {
             state: rng
                 .pick(&[ReceiptState::Accepted, ReceiptState::Sent, ReceiptState::Unspecified])
                 .into(),
+            ..SendAccepted::default()
         };
         let outcome = match fate {
             Fate::Taken => Ok(accepted(provider_id)),

@@ -93,6 +93,7 @@ impl AdapterService for FakeAdapter {
             None => Outcome::Accepted(SendAccepted {
                 provider_message_id: id,
                 state: ReceiptState::Sent.into(),
+                ..SendAccepted::default()
             }),
             Some(Act::Fail(class, retry_after_ms)) => Outcome::Error(SendError {
                 class: class.into(),

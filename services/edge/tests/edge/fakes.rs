@@ -338,6 +338,7 @@ impl Channel for FakeChannel {
                 outgoing.time_limit.as_millis()
             ),
             state: ReceiptState::Accepted.into(),
+            ..SendAccepted::default()
         })
     }
 

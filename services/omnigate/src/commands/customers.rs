@@ -172,12 +172,16 @@ fn window(window: &ReplyWindow) -> String {
         print::time(window.free_until.as_ref()),
         print::time(window.open_until.as_ref()),
     );
-    match window.state() {
+    let stands = match window.state() {
         ReplyWindowState::Unspecified => "never seen open".to_owned(),
         ReplyWindowState::Free if free_until == open_until => format!("open until {open_until}"),
         ReplyWindowState::Free => format!("free until {free_until}\npaid until {open_until}"),
         ReplyWindowState::Billable => format!("paid until {open_until}"),
         ReplyWindowState::Closed => format!("closed since {open_until}\ntemplates only"),
+    };
+    match window.free_replies_left {
+        Some(left) => format!("{stands}\n{left} free answers left"),
+        None => stands,
     }
 }
 
@@ -226,6 +230,7 @@ mod tests {
                 opened_at: at(0),
                 free_until: at(free),
                 open_until: at(open),
+                ..ReplyWindow::default()
             })
         };
         assert_eq!(
@@ -239,5 +244,12 @@ mod tests {
             "closed since 2027-01-15 10:00:00\ntemplates only"
         );
         assert_eq!(window(&ReplyWindow::default()), "never seen open");
+        let counted = ReplyWindow {
+            state: ReplyWindowState::Billable.into(),
+            open_until: at(2),
+            free_replies_left: Some(0),
+            ..ReplyWindow::default()
+        };
+        assert_eq!(window(&counted), "paid until 2027-01-15 10:00:00\n0 free answers left");
     }
 }

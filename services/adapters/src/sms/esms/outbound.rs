@@ -131,6 +131,7 @@ impl EsmsChannel {
             return Ok(SendAccepted {
                 provider_message_id: text(&answer.id).chars().take(256).collect(),
                 state: ReceiptState::Accepted.into(),
+                ..SendAccepted::default()
             });
         }
         let secrets = [self.api_key.as_str(), self.secret_key.as_str(), self.own.guard.secret()];

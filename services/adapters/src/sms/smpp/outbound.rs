@@ -159,6 +159,7 @@ impl SmppChannel {
         SendAccepted {
             provider_message_id: canonical(message_id, self.settings.receipt.submit_id),
             state: state.into(),
+            ..SendAccepted::default()
         }
     }
 

@@ -121,6 +121,7 @@ impl SpeedsmsChannel {
             return Ok(SendAccepted {
                 provider_message_id: id.chars().take(256).collect(),
                 state: ReceiptState::Accepted.into(),
+                ..SendAccepted::default()
             });
         }
         Err(SendError {

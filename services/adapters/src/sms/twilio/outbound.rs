@@ -164,6 +164,7 @@ impl TwilioChannel {
                 Some(sid) if !sid.is_empty() => Ok(SendAccepted {
                     provider_message_id: sid.to_owned(),
                     state: ReceiptState::Accepted.into(),
+                    ..SendAccepted::default()
                 }),
                 _ => Err(error(
                     ErrorClass::Ambiguous,

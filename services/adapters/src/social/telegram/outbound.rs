@@ -55,6 +55,7 @@ impl BotChannel {
                     provider_message_id: sent.message_id.to_string(),
                     // Telegram sends no receipts; acceptance is all that is ever known.
                     state: ReceiptState::Sent.into(),
+                    ..SendAccepted::default()
                 })
             }
             _ => Err(failure::classify(answer.as_ref(), response, &self.api)),

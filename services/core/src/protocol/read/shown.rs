@@ -9,9 +9,10 @@ use crate::identifier;
 use crate::identity;
 use crate::protocol::entries::{Interval, View};
 use crate::time::Moment;
+use crate::window::Opening;
 use omnigate_proto::state::v1::{DetailsRecord, HomeRecord, Membership, MergeStep, ThreadRecord};
 use omnigate_proto::v1::{
-    Customer, CustomerIdentifier, Evidence, Identifier, MergedCustomer, Profile, ReplyWindow, Thread, Touchpoint,
+    Customer, CustomerIdentifier, Evidence, Identifier, MergedCustomer, Profile, Thread, Touchpoint,
 };
 use pbjson_types::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -228,10 +229,7 @@ fn to_thread(tenant_id: &str, thread: &ThreadRecord) -> Thread {
         reachable: !thread.unreachable,
         pending: u32::try_from(thread.chain.len()).unwrap_or(u32::MAX),
         // The account's rule says how it stands; here is what it counts from.
-        reply_window: (thread.window_opened_ms > 0).then(|| ReplyWindow {
-            opened_at: Some(Moment(thread.window_opened_ms).to_timestamp()),
-            ..ReplyWindow::default()
-        }),
+        reply_window: Opening::of(thread).shown(),
         refused_topics: thread
             .refused
             .iter()
