@@ -1,5 +1,6 @@
 //! Names of everything in the store, in one place. One letter for the kind keeps keys short; the shape keeps kinds apart.
 
+use crate::hourly::Hour;
 use crate::id::{CustomerId, EventId, IdentifierKey, MessageId, SuppressionId, hash};
 use crate::port::store::Key;
 use crate::time::Moment;
@@ -264,7 +265,13 @@ pub fn credential(account_id: &str) -> Key {
 /// True for records that hold secrets: whoever can read the store's files must not be able to use them.
 #[must_use]
 pub fn is_secret(key: &Key) -> bool {
-    key.first() == Some(&b'z') || *key == suppression_key()
+    matches!(key.first(), Some(b'z' | b'K')) || *key == suppression_key()
+}
+
+/// Record `state.v1.HourKeyRecord` of a tenant and hour.
+#[must_use]
+pub fn hour_key(tenant_id: &str, hour: Hour) -> Key {
+    key(b'K', &[&hour.0.to_be_bytes(), tenant_id.as_bytes()].concat())
 }
 
 /// Record `state.v1.ConsentRecord` of an identifier.

@@ -17,6 +17,7 @@ pub mod details;
 pub mod event;
 pub mod event_webhook;
 pub mod filter;
+pub mod hourly;
 pub mod id;
 pub mod identifier;
 pub mod identity;

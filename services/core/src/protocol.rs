@@ -20,6 +20,7 @@ pub mod entries;
 pub mod event_webhook;
 pub mod gateway;
 pub mod hasten;
+pub mod hourly;
 pub mod identity;
 pub mod lease;
 pub mod notes;

@@ -96,6 +96,11 @@ section! {
         pub journal_hours: u32 = 72,
         /// Whether raw provider requests are kept for replay through a newer adapter.
         pub raw: bool = true,
+        /// Whether what people wrote is sealed on the broker, with keys of each tenant and hour that are kept in the store
+        /// and end: in queues, in the journal, among raw requests, parked messages and customer events. Unset, it is in
+        /// gateways that were first started by a release that can. In an older one set it to true once no process of an
+        /// older release runs: such a process parks what it cannot read. With `false`, ingest needs no store.
+        pub seal: Option<bool>,
     }
 }
 

@@ -569,6 +569,16 @@ fn some_roles_alone_need_broker_store_and_each_others_addresses() {
         Ok(())
     );
     assert!(check_roles(&config, &RoleSet::new()).is_err());
+    let of_ingest = |seal: &str| {
+        let text = format!("[broker]\nurl = \"amqp://h\"\n{seal}\n[cluster]\ntoken = \"0123456789abcdef\"\n");
+        check_roles(&loaded(&text, &[]), &RoleSet::from([Role::Ingest]))
+    };
+    let error = of_ingest("").unwrap_err().to_string();
+    assert!(
+        error.contains("set store.url") && error.contains("broker.seal = false"),
+        "{error}"
+    );
+    assert_eq!(of_ingest("seal = false"), Ok(()));
 }
 
 #[test]
