@@ -21,6 +21,7 @@ mod outbound;
 mod parked;
 mod privacy;
 mod python;
+mod replay;
 mod sealed;
 mod shares;
 mod sms;
@@ -186,6 +187,7 @@ impl World {
         privacy::scenes(self).await?;
         conversations::scenes(self).await?;
         details::scenes(self).await?;
+        replay::the_journal_is_driven_again(self).await?;
         sealed::nobody_reads_the_broker_without_the_store(self).await?;
         parked::an_unknown_account_is_parked_and_told(self).await?;
         events::a_group_shares_the_work_and_loses_nothing(self).await?;

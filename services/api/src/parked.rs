@@ -142,6 +142,7 @@ impl Api {
             event: taken.bytes,
             received_at_ms: now.0,
             traceparent: trace.to_string(),
+            ..Stamped::default()
         })
     }
 }

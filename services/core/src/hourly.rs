@@ -205,6 +205,7 @@ pub fn closed_event(place: &str, part: SealedPart) -> Bytes {
         event,
         received_at_ms,
         traceparent: String::new(),
+        ..Stamped::default()
     };
     EventBatch { events: vec![stamped] }.encode_to_vec().into()
 }

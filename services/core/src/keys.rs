@@ -310,6 +310,12 @@ pub fn suppression_key() -> Key {
     Key::from_static(b"S")
 }
 
+/// Record `state.v1.ErasedRecord` of an identifier, in another shard than its claim.
+#[must_use]
+pub fn erased(identifier: IdentifierKey) -> Key {
+    key(b'E', &identifier.0)
+}
+
 /// Record `v1.ProviderTemplates` of an account.
 #[must_use]
 pub fn templates(account_id: &str) -> Key {

@@ -30,6 +30,7 @@ pub mod partition;
 pub mod pieces;
 pub mod port;
 pub mod protocol;
+pub mod replay;
 pub mod shard;
 pub mod sms;
 pub mod template_check;

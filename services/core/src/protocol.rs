@@ -30,6 +30,7 @@ pub mod park;
 pub mod publish;
 pub mod read;
 pub mod receipt;
+pub mod replay;
 pub mod resolve;
 pub mod send;
 pub mod submit;

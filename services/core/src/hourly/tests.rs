@@ -19,6 +19,7 @@ fn stamped(tenant_id: &str, account_id: &str) -> Stamped {
         event: event.encode_to_vec().into(),
         received_at_ms: 5,
         traceparent: "t".to_owned(),
+        ..Stamped::default()
     }
 }
 

@@ -84,6 +84,7 @@ fn people(world: &World) -> [CustomerId; 2] {
             event: writes("sms", peer, "9", text).encode_to_vec().into(),
             received_at_ms: 7,
             traceparent: String::new(),
+            ..Stamped::default()
         };
         let unfit = Unfit {
             stamped: &stamped,

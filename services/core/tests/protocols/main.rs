@@ -15,6 +15,7 @@ mod notes;
 mod outbox;
 mod park;
 mod repeats;
+mod replay;
 mod stories;
 mod templates;
 mod wishes;

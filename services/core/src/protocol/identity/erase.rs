@@ -21,6 +21,7 @@ use crate::protocol::context::{Context, Loaded, MAX_TRIES, Stop};
 use crate::protocol::details;
 use crate::protocol::entries::Interval;
 use crate::protocol::park;
+use crate::protocol::replay;
 use crate::time::Moment;
 use bytes::Bytes;
 use omnigate_proto::state::v1::{Claim, CustomerRecord, CustomerState, Erasure, Membership};
@@ -247,8 +248,12 @@ async fn unpark(context: &Context<'_>, tenant_id: &str, record: &CustomerRecord)
 async fn clear(context: &Context<'_>, tenant_id: &str, identifier: &Identifier, birth: &[u8]) -> Result<(), Stop> {
     let key = identifier::key(tenant_id, identifier);
     context.cache.forget_owner(key);
-    // Before the claim is freed, so that whoever dies in between finds both to do.
+    // Before the claim is freed, so that whoever dies in between finds all to do.
     consent::forget(context, tenant_id, identifier, birth).await?;
+    let claim: Loaded<Claim> = context.record(key.shard(), keys::claim(key), "claim").await?;
+    if claim.value.is_some_and(|claim| claim.birth == birth) {
+        replay::mark_erased(context, key, Moment(context.now().0 + 1)).await?;
+    }
     let free = |claim: Option<&Claim>, now: Moment| {
         let is_theirs = claim.is_some_and(|claim| claim.birth == birth);
         // What was received in the same millisecond is older, too.
