@@ -31,6 +31,7 @@ pub mod publish;
 pub mod read;
 pub mod receipt;
 pub mod replay;
+pub mod reseal;
 pub mod resolve;
 pub mod send;
 pub mod submit;

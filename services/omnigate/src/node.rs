@@ -271,8 +271,12 @@ async fn open_store(
         _ => (store, Keyring::none()),
     };
     let ports = Ports::new(Arc::clone(&store), Arc::clone(clock), Arc::clone(entropy));
-    let ports = Arc::new(ports.sealed_with(keyring).with_rules(config.directory().conversations));
+    let mut ports = ports.sealed_with(keyring).with_rules(config.directory().conversations);
     let seals_broker = gateway::check(&ports.context(), config.broker.partitions).await?;
+    // What is said of the broker is said of other processes: none is of an older release.
+    let seals_content = seals_broker || config.broker.seal == Some(true);
+    ports.keyring = ports.keyring.with_content(seals_content);
+    let ports = Arc::new(ports);
     // Made at the first start, when no replica of the store can be behind.
     consent::hash_key(&ports.context())
         .await
@@ -289,7 +293,8 @@ fn keyring(config: &Config) -> Result<Option<Keyring>, StartError> {
     let Some(present) = key(&config.store.seal_key) else {
         return Ok(None);
     };
-    let former = Vec::from_iter(key(&config.store.former_seal_key));
+    let former = config.store.former_seal_keys.0.iter().filter_map(Secret::as_key);
+    let former: Vec<_> = key(&config.store.former_seal_key).into_iter().chain(former).collect();
     let keyring = Keyring::new(&present, &former);
     keyring
         .map(Some)
@@ -336,16 +341,17 @@ pub fn check_settings(directory: &Directory) -> Result<(), StartError> {
     omnigate_edge::check(omnigate_adapters::kinds(), directory).map_err(StartError::Settings)
 }
 
-/// Connects to what the roles need; gives what answered and where, without secrets.
-pub async fn check_connections(config: &Config, roles: &RoleSet) -> Result<Vec<(&'static str, String)>, StartError> {
+/// Connects to what the roles need; gives what answered and where, without secrets, and how the store stands.
+pub async fn check_connections(config: &Config, roles: &RoleSet) -> Result<Vec<String>, StartError> {
     let health = Health::new();
     let inside = Inside::open(config.clone(), roles, health, Metrics::new()?).await?;
     let mut answered = Vec::new();
-    if inside.ports.is_some() {
-        answered.push(("store", shown(config.store.url.as_ref())));
+    if let Some(ports) = &inside.ports {
+        answered.push(format!("store answers: {}", shown(config.store.url.as_ref())));
+        answered.extend(sealing::former_keys(ports).await.map(str::to_owned));
     }
     if inside.broker.is_some() {
-        answered.push(("broker", shown(config.broker.url.as_ref())));
+        answered.push(format!("broker answers: {}", shown(config.broker.url.as_ref())));
     }
     Ok(answered)
 }

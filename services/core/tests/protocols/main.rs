@@ -16,6 +16,8 @@ mod outbox;
 mod park;
 mod repeats;
 mod replay;
+mod reseal;
+mod sealed_messages;
 mod stories;
 mod templates;
 mod wishes;
@@ -37,7 +39,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::task::{Poll, Waker};
 
-static KEYRING: LazyLock<Keyring> = LazyLock::new(|| Keyring::new(&[7; KEY_BYTES], &[]).unwrap());
+static KEYRING: LazyLock<Keyring> = LazyLock::new(|| Keyring::new(&[7; KEY_BYTES], &[]).unwrap().with_content(true));
 
 #[derive(Default)]
 struct Hands(AtomicI64);
@@ -112,7 +114,7 @@ impl Store for Forgetful {
 struct World {
     clock: Arc<Hands>,
     entropy: Counting,
-    store: Forgetful,
+    store: Arc<Forgetful>,
     outbox: Outbox,
     cache: Cache,
     rules: AccountRules,
@@ -122,12 +124,12 @@ impl World {
     fn new(loses: bool) -> Self {
         let clock = Arc::new(Hands::default());
         Self {
-            store: Forgetful {
+            store: Arc::new(Forgetful {
                 memory: MemoryStore::new(clock.clone()),
                 loses,
                 commits: AtomicU64::new(0),
                 left: AtomicU64::new(u64::MAX),
-            },
+            }),
             entropy: Counting::default(),
             outbox: Outbox::default(),
             cache: Cache::new(100),
@@ -138,7 +140,7 @@ impl World {
 
     fn context(&self) -> Context<'_> {
         Context {
-            store: &self.store,
+            store: &*self.store,
             clock: &*self.clock,
             entropy: &self.entropy,
             outbox: &self.outbox,
