@@ -21,6 +21,8 @@ mod outbound;
 mod parked;
 mod privacy;
 mod python;
+mod replay;
+mod sealed;
 mod shares;
 mod sms;
 mod speedsms;
@@ -185,6 +187,8 @@ impl World {
         privacy::scenes(self).await?;
         conversations::scenes(self).await?;
         details::scenes(self).await?;
+        replay::the_journal_is_driven_again(self).await?;
+        sealed::nobody_reads_the_broker_without_the_store(self).await?;
         parked::an_unknown_account_is_parked_and_told(self).await?;
         events::a_group_shares_the_work_and_loses_nothing(self).await?;
         events::a_webhook_is_told_everything_in_order_and_again_when_asked(self).await?;

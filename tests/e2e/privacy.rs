@@ -113,7 +113,7 @@ async fn export(world: &World, customer_id: &str) -> anyhow::Result<Vec<Item>> {
     Ok(items)
 }
 
-async fn erase(world: &World, customer_id: &str, request_id: &str) -> anyhow::Result<Erasure> {
+pub(crate) async fn erase(world: &World, customer_id: &str, request_id: &str) -> anyhow::Result<Erasure> {
     let asked = EraseCustomerRequest {
         customer_id: customer_id.to_owned(),
         request_id: request_id.to_owned(),

@@ -246,6 +246,7 @@ async fn publish(broker: &dyn Broker, chat: i64, events: [Vec<u8>; 2]) -> anyhow
                 event: event.into(),
                 received_at_ms: received.seconds * 1000,
                 traceparent: String::new(),
+                ..Stamped::default()
             })
             .collect(),
     };

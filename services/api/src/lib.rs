@@ -15,6 +15,7 @@ mod messages;
 mod notes;
 mod parked;
 mod problems;
+mod replay;
 mod resume;
 mod settings;
 mod streams;

@@ -2,10 +2,10 @@
 
 use crate::{Api, as_limit, problems};
 use omnigate_core::id::ParkedId;
-use omnigate_core::port::broker::{Publication, PublishError};
+use omnigate_core::port::broker::{Publication, PublishError, QueueName};
 use omnigate_core::protocol::park;
 use omnigate_core::trace::TraceContext;
-use omnigate_core::{event::Incoming, partition, topology};
+use omnigate_core::{event::Incoming, hourly, partition, topology};
 use omnigate_proto::state::v1::{EventBatch, Stamped};
 use omnigate_proto::v1::{
     DiscardParkedRequest, DiscardParkedResponse, Event, GetParkedRequest, GetParkedResponse, ListParkedRequest,
@@ -91,6 +91,14 @@ impl Api {
 
     /// The item as a message for the queue it belongs to.
     fn replayed(&self, item: &ParkedItem) -> Result<Publication, Problem> {
+        // Parked by somebody who could not open it: put back as it was, it comes again to somebody who may.
+        if let Some((queue, body)) = hourly::closed_in(&item.body) {
+            return Ok(Publication {
+                queue: QueueName(queue),
+                body,
+                traceparent: String::new(),
+            });
+        }
         let stamped = match item.reason.as_str() {
             "unknown_account" => self.stamped_again(item)?,
             _ => {
@@ -134,6 +142,7 @@ impl Api {
             event: taken.bytes,
             received_at_ms: now.0,
             traceparent: trace.to_string(),
+            ..Stamped::default()
         })
     }
 }

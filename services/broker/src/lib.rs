@@ -6,6 +6,7 @@ pub mod bare;
 pub mod embedded;
 mod parked;
 pub mod rabbitmq;
+pub mod sealed;
 mod topology;
 
 use embedded::{EmbeddedBroker, EmbeddedError};

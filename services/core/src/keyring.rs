@@ -5,6 +5,7 @@
 
 use crate::port::Entropy;
 use bytes::{BufMut as _, Bytes, BytesMut};
+use data_encoding::HEXLOWER;
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::digest::{SHA256, digest};
 use std::fmt;
@@ -28,7 +29,9 @@ pub enum Closed {
     #[error("a sealed value of a layout that this release does not know")]
     Layout,
     /// No key that is configured sealed it.
-    #[error("a value is sealed with a key that is not configured: set store.seal_key, or store.former_seal_key, to it")]
+    #[error(
+        "a value is sealed with a key that is not configured: set store.seal_key to it, or put it among store.former_seal_keys"
+    )]
     Key,
     /// It is not what was sealed for this place.
     #[error("a sealed value was changed, or belongs somewhere else")]
@@ -45,6 +48,7 @@ struct NamedKey {
 pub struct Keyring {
     present: Option<NamedKey>,
     former: Vec<NamedKey>,
+    seals_content: bool,
 }
 
 impl fmt::Debug for Keyring {
@@ -60,6 +64,7 @@ impl Keyring {
         Self {
             present: None,
             former: Vec::new(),
+            seals_content: false,
         }
     }
 
@@ -69,13 +74,33 @@ impl Keyring {
         Some(Self {
             present: Some(named(present)?),
             former: former.iter().map(named).collect::<Option<_>>()?,
+            seals_content: false,
         })
+    }
+
+    /// The same, sealing messages of ours and what is parked as well: where no process of an older release is about, which
+    /// would lose what it cannot open.
+    #[must_use]
+    pub fn with_content(self, seals_content: bool) -> Self {
+        Self { seals_content, ..self }
+    }
+
+    /// True when messages of ours and what is parked are to be sealed.
+    #[must_use]
+    pub const fn seals_content(&self) -> bool {
+        self.seals_content && self.seals()
     }
 
     /// True when values are sealed at all.
     #[must_use]
     pub const fn seals(&self) -> bool {
         self.present.is_some()
+    }
+
+    /// What the present key is called; it tells nothing of the key.
+    #[must_use]
+    pub fn present_name(&self) -> Option<String> {
+        self.present.as_ref().map(|present| HEXLOWER.encode(&present.id))
     }
 
     /// True for a value that is stored as it would be now: sealed with the present key, or with none where there is none.

@@ -1,6 +1,7 @@
 //! Names of everything in the store, in one place. One letter for the kind keeps keys short; the shape keeps kinds apart.
 
-use crate::id::{CustomerId, EventId, IdentifierKey, MessageId, SuppressionId, hash};
+use crate::hourly::Hour;
+use crate::id::{CustomerId, EventId, IdentifierKey, MessageId, ParkedId, SuppressionId, hash};
 use crate::port::store::Key;
 use crate::time::Moment;
 use crate::timeline::{SPOT, Spot};
@@ -243,6 +244,12 @@ pub fn parked() -> Key {
     Key::from_static(b"k")
 }
 
+/// Record `state.v1.ParkedKeyRecord` of a parked item, in its shard.
+#[must_use]
+pub fn parked_key(id: ParkedId) -> Key {
+    key(b'P', &id.0)
+}
+
 /// Record `state.v1.PaceRecord` of a limit.
 #[must_use]
 pub fn pace(limit: &str) -> Key {
@@ -264,7 +271,13 @@ pub fn credential(account_id: &str) -> Key {
 /// True for records that hold secrets: whoever can read the store's files must not be able to use them.
 #[must_use]
 pub fn is_secret(key: &Key) -> bool {
-    key.first() == Some(&b'z') || *key == suppression_key()
+    matches!(key.first(), Some(b'z' | b'K' | b'P')) || *key == suppression_key()
+}
+
+/// Record `state.v1.HourKeyRecord` of a tenant and hour.
+#[must_use]
+pub fn hour_key(tenant_id: &str, hour: Hour) -> Key {
+    key(b'K', &[&hour.0.to_be_bytes(), tenant_id.as_bytes()].concat())
 }
 
 /// Record `state.v1.ConsentRecord` of an identifier.
@@ -301,6 +314,12 @@ pub fn suppressions(tenant_id: &str) -> Key {
 #[must_use]
 pub fn suppression_key() -> Key {
     Key::from_static(b"S")
+}
+
+/// Record `state.v1.ErasedRecord` of an identifier, in another shard than its claim.
+#[must_use]
+pub fn erased(identifier: IdentifierKey) -> Key {
+    key(b'E', &identifier.0)
 }
 
 /// Record `v1.ProviderTemplates` of an account.

@@ -11,11 +11,25 @@ use std::time::Duration;
 pub const DEFAULT_PARTITIONS: u16 = 16;
 
 const HOUR: Duration = Duration::from_hours(1);
+/// How the names of queues of normalised events begin.
+const INBOUND: &str = "omnigate.inbound.";
+/// How the names of logs of what took effect begin.
+pub(crate) const EVENTS: &str = "omnigate.events.";
+/// Name of the queue of what could not be applied.
+pub(crate) const PARKED: &str = "omnigate.parked";
+/// Name of the log of providers' requests.
+pub(crate) const RAW: &str = "omnigate.raw";
+
+/// True for the name of a queue of normalised events.
+#[must_use]
+pub fn is_inbound(queue: &str) -> bool {
+    queue.starts_with(INBOUND)
+}
 
 /// Queue of normalised events, in order; bodies are `EventBatch`.
 #[must_use]
 pub fn inbound(partition: Partition) -> QueueName {
-    QueueName(format!("omnigate.inbound.{partition}"))
+    QueueName(format!("{INBOUND}{partition}"))
 }
 
 /// Queue of hints that messages of an account may be ready to leave; bodies are `Hint`.
@@ -31,7 +45,7 @@ pub fn outbound(account_id: &str, lane: Lane) -> QueueName {
 /// Queue of what could not be applied; bodies are `Parked`.
 #[must_use]
 pub fn parked() -> QueueName {
-    QueueName("omnigate.parked".to_owned())
+    QueueName(PARKED.to_owned())
 }
 
 /// Log with a copy of every inbound batch.
@@ -43,7 +57,7 @@ pub fn journal() -> LogName {
 /// Log of providers' requests as they came; bodies are `RawBatch`.
 #[must_use]
 pub fn raw() -> LogName {
-    LogName("omnigate.raw".to_owned())
+    LogName(RAW.to_owned())
 }
 
 /// Log of submissions that are about to happen; bodies are `Intent`.
@@ -55,7 +69,7 @@ pub fn intents() -> LogName {
 /// Log of what took effect; bodies are `CustomerEventBatch`.
 #[must_use]
 pub fn events(partition: Partition) -> LogName {
-    LogName(format!("omnigate.events.{partition}"))
+    LogName(format!("{EVENTS}{partition}"))
 }
 
 /// Logs of what took effect, for so many partitions of inbound queues. Fewer, because each append costs the broker several

@@ -171,6 +171,7 @@ impl Intake<'_> {
                     event: bytes,
                     received_at_ms: self.now.0,
                     traceparent: self.traceparent(&event),
+                    ..Stamped::default()
                 });
                 PushResult {
                     event_id: event.event_id,

@@ -5,6 +5,7 @@ mod bench;
 mod consent;
 mod conversations;
 mod customers;
+mod replay;
 mod webhooks;
 
 pub use accounts::{Accounts, Authorize};
@@ -18,6 +19,7 @@ pub use customers::{
     Conflicts, Customers, EntryFilter, MergeCustomers, NoteOfCustomer, OneIdentifier, OverviewOfCustomer,
     SplitCustomer, UpdateCustomer,
 };
+pub use replay::Replay;
 pub use webhooks::Webhooks;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -90,6 +92,13 @@ pub enum Command {
     /// Events that could not be applied.
     #[command(subcommand)]
     Parked(Parked),
+    /// Puts what was received before on its way again, from the journal; nothing takes effect twice.
+    #[command(
+        after_help = "Example: omnigate replay --from 2026-11-30T08:00:00Z --to 2026-11-30T09:00:00Z --dry-run\n         \
+        omnigate replay --from 2026-11-30T08:00:00Z --account shop\n\n\
+        For when a failover of the store lost something. Who was erased since stays erased."
+    )]
+    Replay(Replay),
     /// Outgoing webhooks: who is told what takes effect.
     #[command(subcommand)]
     Webhooks(Webhooks),

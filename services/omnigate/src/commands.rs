@@ -11,6 +11,7 @@ pub mod normalize;
 pub mod parked;
 pub mod print;
 pub mod remote;
+pub mod replay;
 pub mod send;
 pub mod serve;
 pub mod sms_segments;
@@ -32,6 +33,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Conversations(arguments) => conversations::run(&arguments).await,
         Command::Accounts(arguments) => accounts::run(&arguments).await,
         Command::Parked(arguments) => parked::run(&arguments).await,
+        Command::Replay(arguments) => replay::run(&arguments).await,
         Command::Webhooks(arguments) => webhooks::run(&arguments).await,
         Command::Explain(arguments) => explain::run(&arguments).await,
         Command::Demo(arguments) => crate::demo::run(&arguments).await,

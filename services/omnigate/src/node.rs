@@ -2,12 +2,14 @@
 
 mod listeners;
 mod roles;
+mod sealing;
 mod switchboard;
 mod tokens;
 
 pub use listeners::{Addresses, Listeners};
 pub use tokens::KeysError;
 
+use omnigate_broker::sealed::SealedBroker;
 use omnigate_core::account::Directory;
 use omnigate_core::keyring::Keyring;
 use omnigate_core::keys;
@@ -85,6 +87,7 @@ struct Inside {
     health: Health,
     stop: Stop,
     broker: Option<Arc<dyn Broker>>,
+    sealed: Option<Arc<SealedBroker>>,
     ports: Option<Arc<Ports>>,
     keys: Arc<omnigate_rpc::auth::Tokens>,
     page_tokens: page::Tokens,
@@ -113,6 +116,7 @@ impl Node {
             None => None,
         };
         let inside = Arc::new(Inside::open(config, roles, health, metrics.clone()).await?);
+        sealing::look_after(&inside);
         roles::start(&inside, roles, listeners)?;
         drop::<Latch>(starting);
         Ok(Self {
@@ -177,14 +181,22 @@ impl Inside {
             .iter()
             .any(|role| roles.contains(role));
         let uses_broker = uses_store || roles.contains(&Role::Ingest);
-        let ports = match uses_store {
-            true => Some(open_store(&config, &clock, &entropy, &health).await?),
+        // Ingest alone has the store for its keys only, and takes pushes while it is away.
+        let needs_keys = uses_broker && config.broker.seal != Some(false);
+        let opened = match uses_store || needs_keys {
+            true => Some(open_store(&config, &clock, &entropy, uses_store.then_some(&health)).await?),
             false => None,
         };
         let broker = match uses_broker {
             true => Some(open_broker(&config, &directory, &clock, &health).await?),
             false => None,
         };
+        let (ports, seals) = opened.unzip();
+        let sealed = broker.clone().zip(ports.as_ref()).map(|(broker, ports)| {
+            let seals = config.broker.seal.or(seals).unwrap_or_default();
+            sealing::seal(broker, ports, seals, &plan(&config))
+        });
+        let broker = sealed.clone().map(|sealed| sealed as Arc<dyn Broker>).or(broker);
         Ok(Self {
             stop: Stop::new(Budgets::from(&config.budgets)),
             page_tokens: page::Tokens::new(keys.page_secret.as_bytes()),
@@ -196,6 +208,7 @@ impl Inside {
             metrics,
             health,
             broker,
+            sealed,
             ports,
         })
     }
@@ -240,12 +253,13 @@ fn shown(url: Option<&ConnectionUrl>) -> String {
     url.map_or_else(|| "embedded".to_owned(), ConnectionUrl::redacted)
 }
 
+/// The store, and whether what lies on the broker is sealed where nothing else is configured.
 async fn open_store(
     config: &Config,
     clock: &Arc<dyn Clock>,
     entropy: &Arc<dyn Entropy>,
-    health: &Health,
-) -> Result<Arc<Ports>, StartError> {
+    health: Option<&Health>,
+) -> Result<(Arc<Ports>, bool), StartError> {
     let url = config.store.url.as_ref().map_or("", |url| url.expose());
     tracing::info!(store = shown(config.store.url.as_ref()), "connecting");
     let store: Arc<dyn Store> = omnigate_store::open(url, &config.data_dir, Arc::clone(clock)).await?;
@@ -257,14 +271,20 @@ async fn open_store(
         _ => (store, Keyring::none()),
     };
     let ports = Ports::new(Arc::clone(&store), Arc::clone(clock), Arc::clone(entropy));
-    let ports = Arc::new(ports.sealed_with(keyring).with_rules(config.directory().conversations));
-    gateway::check(&ports.context(), config.broker.partitions).await?;
+    let mut ports = ports.sealed_with(keyring).with_rules(config.directory().conversations);
+    let seals_broker = gateway::check(&ports.context(), config.broker.partitions).await?;
+    // What is said of the broker is said of other processes: none is of an older release.
+    let seals_content = seals_broker || config.broker.seal == Some(true);
+    ports.keyring = ports.keyring.with_content(seals_content);
+    let ports = Arc::new(ports);
     // Made at the first start, when no replica of the store can be behind.
     consent::hash_key(&ports.context())
         .await
         .map_err(gateway::GatewayError::from)?;
-    health::watch_store(health, &store);
-    Ok(ports)
+    if let Some(health) = health {
+        health::watch_store(health, &store);
+    }
+    Ok((ports, seals_broker))
 }
 
 /// The keys that are configured; `None` for none.
@@ -273,7 +293,8 @@ fn keyring(config: &Config) -> Result<Option<Keyring>, StartError> {
     let Some(present) = key(&config.store.seal_key) else {
         return Ok(None);
     };
-    let former = Vec::from_iter(key(&config.store.former_seal_key));
+    let former = config.store.former_seal_keys.0.iter().filter_map(Secret::as_key);
+    let former: Vec<_> = key(&config.store.former_seal_key).into_iter().chain(former).collect();
     let keyring = Keyring::new(&present, &former);
     keyring
         .map(Some)
@@ -320,16 +341,17 @@ pub fn check_settings(directory: &Directory) -> Result<(), StartError> {
     omnigate_edge::check(omnigate_adapters::kinds(), directory).map_err(StartError::Settings)
 }
 
-/// Connects to what the roles need; gives what answered and where, without secrets.
-pub async fn check_connections(config: &Config, roles: &RoleSet) -> Result<Vec<(&'static str, String)>, StartError> {
+/// Connects to what the roles need; gives what answered and where, without secrets, and how the store stands.
+pub async fn check_connections(config: &Config, roles: &RoleSet) -> Result<Vec<String>, StartError> {
     let health = Health::new();
     let inside = Inside::open(config.clone(), roles, health, Metrics::new()?).await?;
     let mut answered = Vec::new();
-    if inside.ports.is_some() {
-        answered.push(("store", shown(config.store.url.as_ref())));
+    if let Some(ports) = &inside.ports {
+        answered.push(format!("store answers: {}", shown(config.store.url.as_ref())));
+        answered.extend(sealing::former_keys(ports).await.map(str::to_owned));
     }
     if inside.broker.is_some() {
-        answered.push(("broker", shown(config.broker.url.as_ref())));
+        answered.push(format!("broker answers: {}", shown(config.broker.url.as_ref())));
     }
     Ok(answered)
 }

@@ -75,6 +75,7 @@ fn every_command_has_help_with_an_example() {
         "parked show",
         "parked replay",
         "parked discard",
+        "replay",
         "explain",
         "bench inbound",
     ] {

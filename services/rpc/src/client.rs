@@ -114,6 +114,8 @@ clients! {
     consents: consent_service_client::ConsentServiceClient,
     /// Parked items.
     parked: parked_service_client::ParkedServiceClient,
+    /// Replays of the journal.
+    replays: replay_service_client::ReplayServiceClient,
 }
 
 /// The cause at the bottom, which is the one that helps: "connection refused".

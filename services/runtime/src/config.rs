@@ -28,7 +28,7 @@ pub use event_webhook::EventWebhook;
 pub use problem::{ConfigError, Origin, Problem};
 pub use reference::reference;
 pub use roles::{RolesError, check_roles};
-pub use secret::{ConnectionUrl, Secret, TokenHash};
+pub use secret::{ConnectionUrl, Secret, Secrets, TokenHash};
 pub use setting::List;
 pub use settings::AdapterSettings;
 
@@ -96,6 +96,11 @@ section! {
         pub journal_hours: u32 = 72,
         /// Whether raw provider requests are kept for replay through a newer adapter.
         pub raw: bool = true,
+        /// Whether what people wrote is sealed on the broker, with keys of each tenant and hour that are kept in the store
+        /// and end: in queues, in the journal, among raw requests, parked messages and customer events. Unset, it is in
+        /// gateways that were first started by a release that can. In an older one set it to true once no process of an
+        /// older release runs: such a process parks what it cannot read. With `false`, ingest needs no store.
+        pub seal: Option<bool>,
     }
 }
 
@@ -108,9 +113,11 @@ section! {
         /// hexadecimal digits, such as `openssl rand -hex 32` prints; the same in all processes with a store. Without it
         /// both are stored as they are. Keep a copy of it apart from backups of the store: without it they are unreadable.
         pub seal_key: Option<Secret>,
-        /// The key before this one, for what was not written anew since: tokens are within their life, the key of a thread
-        /// with its next message.
+        /// The key before this one; the same as one of `former_seal_keys`.
         pub former_seal_key: Option<Secret>,
+        /// Keys that were `seal_key` before: what they sealed opens, and is sealed with the present one in the background;
+        /// `omnigate check` says when they can go. A new key comes here first, in all processes, and becomes `seal_key` then.
+        pub former_seal_keys: Secrets,
         /// Days for which backups of the store are kept; the proof of an erasure tells when the last one is gone. 0 for none.
         pub backup_days: u32 = 0,
     }

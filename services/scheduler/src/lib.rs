@@ -9,6 +9,7 @@ mod custody;
 mod keeper;
 mod metrics;
 mod parked;
+mod reseal;
 mod rounds;
 mod scheduler;
 mod sessions;

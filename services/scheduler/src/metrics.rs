@@ -14,6 +14,8 @@ pub struct Metrics {
     delivered: IntCounter,
     undelivered: IntCounter,
     given_up: IntCounter,
+    resealed: IntCounter,
+    former_keys: IntGauge,
 }
 
 impl Metrics {
@@ -29,6 +31,12 @@ impl Metrics {
             "Groups of shards that this process looks after",
         )?;
         registry.register(Box::new(groups.clone()))?;
+        let former_keys = IntGauge::new(
+            "omnigate_scheduler_former_keys_needed",
+            "1 until this process knows that everything is sealed with the present key of the operator",
+        )?;
+        former_keys.set(1);
+        registry.register(Box::new(former_keys.clone()))?;
         Ok(Self {
             groups,
             timers: counter("omnigate_scheduler_timers_total", "Timers that fired")?,
@@ -52,6 +60,11 @@ impl Metrics {
             given_up: counter(
                 "omnigate_scheduler_webhooks_given_up_total",
                 "Events that a receiver of outgoing webhooks did not take for a day",
+            )?,
+            former_keys,
+            resealed: counter(
+                "omnigate_scheduler_resealed_total",
+                "Threads sealed anew with the present key of the operator",
             )?,
             failures: counter(
                 "omnigate_scheduler_failures_total",
@@ -90,6 +103,14 @@ impl Metrics {
 
     pub(crate) fn gave_up(&self) {
         self.given_up.inc();
+    }
+
+    pub(crate) fn resealed(&self, threads: u64) {
+        self.resealed.inc_by(threads);
+    }
+
+    pub(crate) fn all_sealed(&self) {
+        self.former_keys.set(0);
     }
 
     pub(crate) fn failed(&self) {

@@ -4,14 +4,14 @@ use crate::{
     custody::{Credentials, Custodians, Custody},
     keeper::{self, Work},
     metrics::Metrics,
-    parked,
+    parked, reseal,
     rounds::{GROUPS, Rounds},
     settings::Settings,
     shared::Shared,
     shares::{Ours, Pool},
     webhooks::{self, Webhooks},
 };
-use futures_util::future::{BoxFuture, FutureExt as _, join3};
+use futures_util::future::{BoxFuture, FutureExt as _, join4};
 use omnigate_core::{
     account::Directory,
     event_webhook::Endpoint,
@@ -80,7 +80,9 @@ impl Scheduler {
     /// Works until stopped; then finishes what is under way and gives its share back.
     pub async fn run(&self, stop: CancellationToken) {
         let webhooks = webhooks::run(&self.shared, &self.webhooks, &stop);
-        join3(self.keep_rounds(&stop), parked::run(&self.shared, &stop), webhooks).await;
+        let reseal = reseal::run(&self.shared, &stop);
+        let parked = parked::run(&self.shared, &stop);
+        join4(self.keep_rounds(&stop), parked, webhooks, reseal).await;
     }
 
     /// Looks after accounts until stopped; then it ends when the fetches under way are written down, which may take

@@ -8,6 +8,8 @@ use std::time::Duration;
 pub struct Settings {
     /// Partitions of the events logs; the same for all processes of a gateway.
     pub partitions: u16,
+    /// How long anything is kept on the broker at the longest.
+    pub kept: Duration,
     /// How long a share of the shards is held without being renewed.
     pub lease: Duration,
     /// How long an account's session is held without being renewed.
@@ -32,6 +34,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             partitions: DEFAULT_PARTITIONS,
+            kept: Duration::from_hours(72),
             lease: Duration::from_secs(15),
             session_lease: Duration::from_secs(15),
             busy_pause: Duration::from_millis(100),

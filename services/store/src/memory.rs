@@ -50,6 +50,11 @@ impl MemoryStore {
         self.lock().commit(shard, commit, self.clock.now())
     }
 
+    /// Forgets a whole shard, as a failover to an empty copy does.
+    pub fn lose(&self, shard: Shard) {
+        self.lock().0.retain(|(of, ..), _| *of != shard);
+    }
+
     /// Every key, field, member and value that it holds, for who looks for something that must not be there.
     #[must_use]
     pub fn everything(&self) -> Vec<Bytes> {

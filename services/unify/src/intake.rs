@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use omnigate_core::append::Arrival;
+use omnigate_core::hourly;
 use omnigate_core::time::Moment;
 use omnigate_proto::state::v1::{EventBatch, Stamped};
 use omnigate_proto::v1::{Event, event::Kind};
@@ -47,6 +48,10 @@ pub(crate) fn items(body: Bytes, suspicious: bool) -> Result<Vec<Item>, DecodeEr
 }
 
 fn read(stamped: &Stamped) -> (String, Work) {
+    if hourly::is_sealed(&stamped.event) {
+        let words = "the key it was sealed with is gone; replay it once the store has the key again, else discard it";
+        return (String::new(), Work::Unfit("key_gone", words.to_owned()));
+    }
     let event = match Event::decode(stamped.event.clone()) {
         Ok(event) => event,
         Err(error) => return (String::new(), Work::Unfit("undecodable", error.to_string())),

@@ -132,6 +132,7 @@ impl World {
             event,
             received_at_ms: self.clock.now().0,
             traceparent: String::new(),
+            ..Stamped::default()
         }
     }
 

@@ -13,6 +13,7 @@ use crate::keys::{self, Timer};
 use crate::port::store::{Stamp, Write};
 use crate::time::Moment;
 use crate::timeline::Place;
+use crate::timeline::stored::delivery::stored;
 use omnigate_proto::state::v1::{DeliveryRecord, HomeRecord, ThreadRecord};
 use std::sync::Arc;
 
@@ -123,7 +124,7 @@ impl LoadedDelivery {
             expect_record(keys::delivery(id), self.stamp),
             expect_record(keys::home(self.home_id), self.home.stamp),
         ];
-        let mut write = vec![put(keys::delivery(id), next.as_ref())];
+        let mut write = vec![put_delivery(id, next)];
         write.extend(move_timer(id, self.record.timer_ms, next.timer_ms, bytes::Bytes::new()));
         match context.commit(id.shard(), expect, write).await? {
             Ended::Committed(stamp) => {
@@ -171,13 +172,16 @@ pub(super) fn cached(context: &Context<'_>, id: MessageId) -> Option<LoadedDeliv
 /// Reads a delivery; `None` when there is none.
 pub(super) async fn load(context: &Context<'_>, id: MessageId) -> Result<Option<LoadedDelivery>, Stop> {
     let record: Loaded<DeliveryRecord> = context.record(id.shard(), keys::delivery(id), "delivery").await?;
-    let (Some(value), stamp) = (record.value, record.stamp) else {
+    let (Some(mut value), stamp) = (record.value, record.stamp) else {
         return Ok(None);
     };
     let Some(home_id) = CustomerId::from_bytes(&value.home) else {
         return Ok(None);
     };
     let home = context.home(home_id).await?;
+    if let Some(home) = &home.value {
+        context.stored(home_id, home).open_delivery(id, &mut value)?;
+    }
     Ok(Some(LoadedDelivery {
         record: Arc::new(value),
         stamp,
@@ -203,7 +207,7 @@ async fn write(
 ) -> Result<Option<Changed>, Stop> {
     let Change { mut record, .. } = change;
     let mut expect = vec![expect_record(keys::delivery(id), loaded.stamp)];
-    let mut write = vec![put(keys::delivery(id), &record)];
+    let mut write = vec![put_delivery(id, &record)];
     let mut outgoing = None;
     let mut next = None;
     let tells_of_thread = change.closes_thread || change.free_replies_left.is_some();
@@ -309,8 +313,22 @@ pub(super) fn move_timer(id: MessageId, before_ms: i64, after_ms: i64, beside: b
     write
 }
 
-/// A delivery as it stands. `None` when there is none.
+/// A delivery as it is written.
+pub(super) fn put_delivery(id: MessageId, record: &DeliveryRecord) -> Write {
+    Write::Put {
+        key: keys::delivery(id),
+        value: stored(record),
+    }
+}
+
+/// A delivery as it stands, with what it says. `None` when there is none.
 pub async fn get(context: &Context<'_>, id: MessageId) -> Result<Option<DeliveryRecord>, Stop> {
+    let loaded = load(context, id).await?;
+    Ok(loaded.map(|loaded| Arc::unwrap_or_clone(loaded.record)))
+}
+
+/// A delivery as it stands, for who needs only what stands outside its seal: account, lane, times and state.
+pub(super) async fn outline(context: &Context<'_>, id: MessageId) -> Result<Option<DeliveryRecord>, Stop> {
     let loaded: Loaded<DeliveryRecord> = context.record(id.shard(), keys::delivery(id), "delivery").await?;
     Ok(loaded.value)
 }

@@ -50,6 +50,6 @@ pub async fn is_early(context: &Context<'_>, arrivals: &[Arrival]) -> Result<boo
     else {
         return Ok(false);
     };
-    let record = super::delivery::get(context, leaving).await?;
+    let record = super::delivery::outline(context, leaving).await?;
     Ok(record.is_some_and(|record| delivery::state_of(&record) == DeliveryState::Submitting))
 }

@@ -53,28 +53,30 @@ const PLACE: &[u8] = b"gateway";
 const WORD: &[u8] = b"omnigate";
 
 /// Compares the configuration with the first start's; the first start writes it down, and so does the first one with a new
-/// key.
-pub async fn check(context: &Context<'_>, partitions: u16) -> Result<(), GatewayError> {
+/// key. True for a gateway in which no process is older than the sealing of what lies on the broker.
+pub async fn check(context: &Context<'_>, partitions: u16) -> Result<bool, GatewayError> {
     for _ in 0..MAX_TRIES {
         let record: Loaded<GatewayRecord> = context.record(COMMON, keys::gateway(), "gateway").await?;
         if let Some(stored) = &record.value {
             compare(stored, partitions)?;
             context.keyring.open(PLACE, &stored.sealed_word)?;
             if !context.keyring.seals() || context.keyring.is_present(&stored.sealed_word) {
-                return Ok(());
+                return Ok(stored.seals_broker);
             }
         }
+        let seals_broker = record.value.is_none_or(|stored| stored.seals_broker);
         let first = GatewayRecord {
             partitions: partitions.into(),
             format: FORMAT,
             sealed_word: sealed_word(context),
+            seals_broker,
         };
         let expect = vec![expect_record(keys::gateway(), record.stamp)];
         if let Ended::Committed(_) = context
             .commit(COMMON, expect, vec![put(keys::gateway(), &first)])
             .await?
         {
-            return Ok(());
+            return Ok(seals_broker);
         }
     }
     Err(Stop::Contended(MAX_TRIES).into())

@@ -1,6 +1,8 @@
 //! Events that could not be applied: attempts that are counted before they begin, and the place where such events wait for
 //! somebody's decision.
 
+mod sealed;
+
 use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop, as_range};
 use super::entries::Interval;
 use super::resolve::{claimed, expect_record, put};
@@ -170,11 +172,13 @@ async fn insert(
             member: id.to_bytes(),
             present: false,
         }];
+        let (value, key) = sealed::pack(context, id, item)?;
         let mut write = vec![Write::Insert {
             key: keys::parked(),
             member: id.to_bytes(),
-            value: item.encode_to_vec().into(),
+            value,
         }];
+        write.extend(key);
         if let Some((home, birth, account_id)) = thread {
             let record = context.record(home.shard(), keys::home(*home), "home").await;
             if let Some((stamp, marked)) = mark_gap(record, *birth, account_id)? {
@@ -249,10 +253,9 @@ pub async fn list(
 pub async fn get(context: &Context<'_>, id: ParkedId) -> Result<Option<ParkedItem>, StoreError> {
     let query = Query::member(keys::parked(), id.to_bytes());
     let members = as_range(context.store.read(id.shard(), vec![query]).await?.into_iter().next())?;
-    let Some((_, value)) = members.into_iter().next() else {
+    let Some(mut item) = sealed::unpack(context, id.shard(), members).await?.pop() else {
         return Ok(None);
     };
-    let mut item = decode(&value)?;
     item.event = stamped(&item).and_then(|stamped| Event::decode(stamped.event).ok());
     Ok(Some(item))
 }
@@ -276,10 +279,8 @@ pub async fn remove(context: &Context<'_>, id: ParkedId) -> Result<Option<Parked
             member: member.clone(),
             present: true,
         }];
-        match context
-            .commit(id.shard(), expect, vec![Write::Remove { key, member }])
-            .await?
-        {
+        let write = vec![Write::Remove { key, member }, sealed::key_gone(id)];
+        match context.commit(id.shard(), expect, write).await? {
             Ended::Committed(_) | Ended::Conflict(_) => return Ok(Some(item)),
             Ended::Unknown => {}
         }
@@ -294,9 +295,8 @@ pub(super) async fn remove_of(
     peers: &[(&Identifier, Interval)],
 ) -> Result<(), Stop> {
     let mut walk = Walk::new(keys::parked(), None, REMOVED_AT_ONCE);
-    while let Some(members) = walk.next(context).await? {
-        for (member, value) in members {
-            let Ok(item) = decode(&value) else { continue };
+    while let Some((shard, members)) = walk.next_of_shard(context).await? {
+        for item in sealed::unpack(context, shard, members).await? {
             let Some(stamped) = stamped(&item) else { continue };
             let at = Moment(stamped.received_at_ms);
             let event = Event::decode(stamped.event).ok();
@@ -306,7 +306,7 @@ pub(super) async fn remove_of(
                 };
                 peers.iter().any(is)
             });
-            if is_theirs && let Some(id) = ParkedId::from_bytes(&member) {
+            if is_theirs && let Ok(id) = item.parked_id.parse() {
                 remove(context, id).await?;
             }
         }

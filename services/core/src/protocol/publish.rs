@@ -134,7 +134,7 @@ pub async fn hint_by_ids(
         // Only what never changes is needed of it.
         match super::delivery::cached(context, id) {
             Some(loaded) => records.push(loaded.record),
-            None => match super::delivery::get(context, id).await {
+            None => match super::delivery::outline(context, id).await {
                 Ok(record) => records.extend(record.map(Arc::new)),
                 Err(stop) => failed = Some(stop),
             },

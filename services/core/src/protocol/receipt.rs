@@ -45,7 +45,7 @@ pub async fn apply(context: &Context<'_>, arrival: &Arrival) -> Result<Applied, 
 
 /// True when the message went through the account of the event.
 async fn went_through(context: &Context<'_>, id: MessageId, event: &Event) -> Result<bool, Stop> {
-    let record = super::delivery::get(context, id).await?;
+    let record = super::delivery::outline(context, id).await?;
     Ok(record
         .and_then(|record| record.delivery)
         .is_some_and(|delivery| delivery.tenant_id == event.tenant_id && delivery.account_id == event.account_id))

@@ -231,7 +231,7 @@ async fn point(context: &Context<'_>, submission: &Submission, provider_id: &str
     // Only what never changes is needed of it.
     let record = match cached(context, submission.id) {
         Some(loaded) => Some(loaded.record),
-        None => super::delivery::get(context, submission.id).await?.map(Arc::new),
+        None => super::delivery::outline(context, submission.id).await?.map(Arc::new),
     };
     let Some(delivery) = record.as_deref().and_then(|record| record.delivery.as_ref()) else {
         return Ok(outgoing);
@@ -296,7 +296,7 @@ pub async fn wake(context: &Context<'_>, id: MessageId, due: Moment) -> Result<W
         Some(woken(record, delivery::waits_in(thread, id), now))
     });
     let Some(changed) = changed.await? else {
-        let present = super::delivery::get(context, id).await?;
+        let present = super::delivery::outline(context, id).await?;
         if present.is_none_or(|record| record.timer_ms != due.0) {
             context.drop_timer(id.shard(), due, Timer::Delivery(id)).await?;
         }

@@ -27,6 +27,14 @@ impl Walk {
 
     /// Some of the next members, or none of a shard that has no more; `None` at the end.
     pub(super) async fn next(&mut self, context: &Context<'_>) -> Result<Option<Vec<(Bytes, Bytes)>>, StoreError> {
+        Ok(self.next_of_shard(context).await?.map(|(_, members)| members))
+    }
+
+    /// The same, with their shard.
+    pub(super) async fn next_of_shard(
+        &mut self,
+        context: &Context<'_>,
+    ) -> Result<Option<(Shard, Vec<(Bytes, Bytes)>)>, StoreError> {
         let Some((shard, from)) = self.next.take() else {
             return Ok(None);
         };
@@ -46,6 +54,6 @@ impl Walk {
                 .checked_add(1)
                 .map(|number| (Shard::new(number), Bound::Unbounded)),
         };
-        Ok(Some(members))
+        Ok(Some((shard, members)))
     }
 }

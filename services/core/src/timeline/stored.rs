@@ -4,6 +4,8 @@
 //! Fields of an event are left out where they are exactly what would be put back, byte for byte; everything else stays as it
 //! travelled, also what this version does not know.
 
+pub mod delivery;
+
 use crate::id::{CustomerId, ThreadId};
 use crate::identifier;
 use crate::keyring::{self, Closed, Keyring, nonce};

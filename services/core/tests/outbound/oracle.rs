@@ -1,6 +1,7 @@
 //! What the world may rely on: watches every commit, submission and publication, and complains at once.
 
 use crate::people::{Act, Stands, Thread};
+use crate::process::KEYRING;
 use crate::provider::{Arrived, Provider};
 use crate::script::Call;
 use bytes::Bytes;
@@ -11,6 +12,7 @@ use omnigate_core::keys;
 use omnigate_core::port::store::{Commit, Write};
 use omnigate_core::shard::Shard;
 use omnigate_core::time::Moment;
+use omnigate_core::timeline::stored::Stored;
 use omnigate_proto::state::v1::{ConsentRecord, DeliveryRecord, HomeRecord};
 use omnigate_proto::v1::{CustomerEvent, DeliveryState, ErrorClass, UnknownPolicy};
 use prost::Message as _;
@@ -170,11 +172,12 @@ impl Oracle {
                 numbered.entry(home).or_default().push(number);
             }
         }
+        let mut deliveries = Vec::new();
         for write in &commit.write {
             match write {
                 Write::Put { key, value } if key[0] == b'd' => {
                     let record = DeliveryRecord::decode(value.clone()).unwrap();
-                    self.delivery(MessageId::from_bytes(&key[1..]).unwrap(), record);
+                    deliveries.push((MessageId::from_bytes(&key[1..]).unwrap(), record));
                 }
                 Write::Put { key, value } if key[0] == b'h' => {
                     let home = CustomerId::from_bytes(&key[1..]).unwrap();
@@ -202,6 +205,19 @@ impl Oracle {
                 }
                 _ => {}
             }
+        }
+        for (id, mut record) in deliveries {
+            let home_id = CustomerId::from_bytes(&record.home).unwrap();
+            // Its home may stand in the same commit.
+            let stored = Stored {
+                id: home_id,
+                home: &self.homes[&home_id],
+                keyring: &KEYRING,
+            };
+            if stored.open_delivery(id, &mut record).is_err() || record.sealed.is_empty() {
+                self.complain(format!("{id} is not sealed as it should be"));
+            }
+            self.delivery(id, record);
         }
         if !numbered.is_empty() {
             self.complain("events were numbered without their home".into());

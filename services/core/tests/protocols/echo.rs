@@ -7,6 +7,7 @@ use omnigate_core::delivery;
 use omnigate_core::id::MessageId;
 use omnigate_core::identity::Named;
 use omnigate_core::protocol::append::apply;
+use omnigate_core::protocol::context::Context;
 use omnigate_core::protocol::submit::{Answer, Begun, Rules, answer, begin};
 use omnigate_core::protocol::{echo, send};
 use omnigate_core::time::Moment;
@@ -14,7 +15,7 @@ use omnigate_proto::v1::{Direction, Evidence, Identifier, Lane, Message, Part, T
 
 const PEER: &str = "zalo_user/oa/77";
 
-fn peer() -> Identifier {
+pub(crate) fn peer() -> Identifier {
     Identifier {
         r#type: "zalo_user".into(),
         scope: "oa".into(),
@@ -28,12 +29,16 @@ fn echo_of(id: &str) -> Arrival {
     arrival(event)
 }
 
-fn sent(world: &World) -> MessageId {
+pub(crate) fn sent(world: &World) -> MessageId {
+    sent_in(&world.context())
+}
+
+pub(crate) fn sent_in(context: &Context<'_>) -> MessageId {
     let text = Text {
         text: "Chào chị".into(),
         ..Text::default()
     };
-    let now_is = world.context().now();
+    let now_is = context.now();
     let request = send::Request {
         tenant_id: "t".into(),
         request_id: "r".into(),
@@ -60,7 +65,7 @@ fn sent(world: &World) -> MessageId {
         traceparent: String::new(),
         trace_id: String::new(),
     };
-    let accepted = now(send::accept(&world.context(), &request)).unwrap();
+    let accepted = now(send::accept(context, &request)).unwrap();
     accepted.record.delivery.as_ref().unwrap().message_id.parse().unwrap()
 }
 

@@ -17,6 +17,9 @@ mod notes;
 mod outbox;
 mod park;
 mod repeats;
+mod replay;
+mod reseal;
+mod sealed_messages;
 mod stories;
 mod templates;
 mod wishes;
@@ -38,7 +41,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::task::{Poll, Waker};
 
-static KEYRING: LazyLock<Keyring> = LazyLock::new(|| Keyring::new(&[7; KEY_BYTES], &[]).unwrap());
+static KEYRING: LazyLock<Keyring> = LazyLock::new(|| Keyring::new(&[7; KEY_BYTES], &[]).unwrap().with_content(true));
 
 #[derive(Default)]
 struct Hands(AtomicI64);
@@ -113,7 +116,7 @@ impl Store for Forgetful {
 struct World {
     clock: Arc<Hands>,
     entropy: Counting,
-    store: Forgetful,
+    store: Arc<Forgetful>,
     outbox: Outbox,
     cache: Cache,
     rules: AccountRules,
@@ -123,12 +126,12 @@ impl World {
     fn new(loses: bool) -> Self {
         let clock = Arc::new(Hands::default());
         Self {
-            store: Forgetful {
+            store: Arc::new(Forgetful {
                 memory: MemoryStore::new(clock.clone()),
                 loses,
                 commits: AtomicU64::new(0),
                 left: AtomicU64::new(u64::MAX),
-            },
+            }),
             entropy: Counting::default(),
             outbox: Outbox::default(),
             cache: Cache::new(100),
@@ -139,7 +142,7 @@ impl World {
 
     fn context(&self) -> Context<'_> {
         Context {
-            store: &self.store,
+            store: &*self.store,
             clock: &*self.clock,
             entropy: &self.entropy,
             outbox: &self.outbox,

@@ -14,6 +14,7 @@ fn stamped(event: &Event) -> Stamped {
         event: event.encode_to_vec().into(),
         received_at_ms: 7,
         traceparent: String::new(),
+        ..Stamped::default()
     }
 }
 

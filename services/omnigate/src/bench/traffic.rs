@@ -111,6 +111,7 @@ impl Traffic {
                 event: event.encode_to_vec().into(),
                 received_at_ms: now.0,
                 traceparent: TRACE.to_owned(),
+                ..Stamped::default()
             };
             let batch = EventBatch { events: vec![stamped] };
             let queue = topology::inbound(partition::of(&event, partitions));

@@ -26,8 +26,8 @@ pub async fn run(arguments: &Check) -> anyhow::Result<u8> {
     print::aside(&format!("configuration is valid: {accounts} accounts"));
     if !arguments.offline {
         print::aside("connecting, for 30 seconds at most");
-        for (what, address) in node::check_connections(&config, &roles).await? {
-            print::aside(&format!("{what} answers: {address}"));
+        for line in node::check_connections(&config, &roles).await? {
+            print::aside(&line);
         }
     }
     Ok(0)

@@ -99,6 +99,7 @@ const METHODS: &[(&str, Access)] = &[
     ("/omnigate.v1.ParkedService/GetParked", ADMIN),
     ("/omnigate.v1.ParkedService/ReplayParked", ADMIN),
     ("/omnigate.v1.ParkedService/DiscardParked", ADMIN),
+    ("/omnigate.v1.ReplayService/Replay", ADMIN),
     ("/grpc.health.v1.Health/Check", Access::Open),
     ("/grpc.health.v1.Health/Watch", Access::Open),
     ("/grpc.health.v1.Health/List", Access::Open),

@@ -62,6 +62,8 @@ services! {
     consent: consent_service_server::ConsentService by ConsentServiceServer,
     /// Parked items.
     parked: parked_service_server::ParkedService by ParkedServiceServer,
+    /// Replays of the journal.
+    replay: replay_service_server::ReplayService by ReplayServiceServer,
 }
 
 fn name_of<S: NamedService>(_: &S) -> &'static str {

@@ -33,11 +33,7 @@ pub fn check_roles(config: &Config, roles: &RoleSet) -> Result<(), RolesError> {
         let why = "the embedded broker serves one process only, and the other roles would never see its messages";
         need(config.broker.url.is_some(), "broker.url (such as amqp://host)", why);
     }
-    if [Role::Unify, Role::Dispatch, Role::Scheduler, Role::Api]
-        .into_iter()
-        .any(has)
-    {
-        let why = "the embedded store serves one process only, and the other roles would never see its records";
+    if let Some(why) = store_wanted(config, roles) {
         need(config.store.url.is_some(), "store.url (such as redis://host)", why);
     }
     if has(Role::Edge) && !has(Role::Ingest) {
@@ -73,4 +69,17 @@ pub fn check_roles(config: &Config, roles: &RoleSet) -> Result<(), RolesError> {
     let names: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
     let roles = names.join(", ");
     Err(RolesError { roles, missing })
+}
+
+/// Why the roles need a store, where they do.
+fn store_wanted(config: &Config, roles: &RoleSet) -> Option<&'static str> {
+    let has = |role| roles.contains(&role);
+    if [Role::Unify, Role::Dispatch, Role::Scheduler, Role::Api]
+        .into_iter()
+        .any(has)
+    {
+        return Some("the embedded store serves one process only, and the other roles would never see its records");
+    }
+    let seals = has(Role::Ingest) && config.broker.seal != Some(false);
+    seals.then_some("it has the keys with which ingest seals what it puts on the broker; or set broker.seal = false")
 }

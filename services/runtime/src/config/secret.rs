@@ -133,6 +133,48 @@ impl Setting for Secret {
     }
 }
 
+/// Several secrets: a list, or one text with commas between them.
+#[derive(Clone, Debug, Default)]
+pub struct Secrets(pub Vec<Secret>);
+
+impl Setting for Secrets {
+    fn read(node: Node<'_>) -> Option<Self> {
+        const EXPECTED: &str = "a list of secrets: each text, { env = \"NAME\" } or { file = \"path\" }";
+        if let Some(text) = node.value.as_str() {
+            let secrets = text.split(',').map(str::trim).filter(|secret| !secret.is_empty());
+            return Some(Self(secrets.map(|secret| Secret::new(secret.to_owned())).collect()));
+        }
+        let Some(list) = node.value.as_array() else {
+            return node.expected(EXPECTED);
+        };
+        let secrets = list.iter().enumerate().map(|(place, value)| {
+            let key = super::node::join(node.key, &place.to_string());
+            Secret::read(Node {
+                key: &key,
+                value,
+                ..node
+            })
+        });
+        // All of them, so that everything that is wrong is told at once.
+        let secrets: Vec<Option<Secret>> = secrets.collect();
+        secrets.into_iter().collect::<Option<Vec<Secret>>>().map(Self)
+    }
+
+    fn absent(_: Node<'_>) -> Option<Self> {
+        Some(Self::default())
+    }
+
+    fn show(&self) -> Option<Value> {
+        let shown = self.0.iter().filter_map(Setting::show).collect();
+        (!self.0.is_empty()).then_some(Value::Array(shown))
+    }
+
+    fn describe(rows: &mut Vec<Row>, row: Row) {
+        let (kind, default) = ("a list of secrets", String::new());
+        rows.push(Row { kind, default, ..row });
+    }
+}
+
 /// Address of a broker or store with its credentials, such as `amqps://user:password@host/vhost`.
 #[derive(Clone, Debug)]
 pub struct ConnectionUrl(pub Secret);

@@ -344,6 +344,7 @@ fn sample(key: &str, kind: &str) -> toml::Value {
         ("broker.url", _) => "\"amqp://u:p@h\"",
         ("store.url", _) => "\"redis://u:p@h\"",
         ("store.seal_key" | "store.former_seal_key", _) => &format!("\"{}\"", "ab".repeat(32)),
+        ("store.former_seal_keys", _) => &format!("[\"{}\"]", "ab".repeat(32)),
         ("event_webhooks.<id>.url", _) => "\"https://u:p@h/hooks?key=p\"",
         ("event_webhooks.<id>.secret" | "event_webhooks.<id>.former_secret", _) => {
             "\"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\""
@@ -511,7 +512,34 @@ fn a_seal_key_is_64_digits_and_a_former_one_never_stands_alone() {
             format!("[store]\nformer_seal_key = \"{key}\""),
             "store.seal_key: is missing: store.former_seal_key is set",
         ),
+        (
+            format!("[store]\nformer_seal_keys = [\"{key}\"]"),
+            "store.seal_key: is missing: store.former_seal_keys is set",
+        ),
+        (
+            format!("[store]\nseal_key = \"{key}\"\nformer_seal_keys = [\"{key}\", \"5e\"]"),
+            "store.former_seal_keys.1: must be 64 hexadecimal digits",
+        ),
     ]);
+}
+
+#[test]
+fn several_former_keys_are_a_list_of_secrets() {
+    let (one, other) = ("5e".repeat(32), "af".repeat(32));
+    let text = format!("[store]\nseal_key = \"{one}\"\nformer_seal_keys = [\"{one}\", {{ env = \"OLDER\" }}]");
+    let bytes = |config: &Config| -> Vec<u8> {
+        let keys = config.store.former_seal_keys.0.iter();
+        keys.map(|key| key.as_key().unwrap()[0]).collect()
+    };
+    let config = loaded(&text, &[("OLDER", &other)]);
+    assert_eq!(bytes(&config), [0x5e, 0xaf]);
+    assert!(!config.redacted_toml().contains("5e5e"), "{}", config.redacted_toml());
+    let both = format!("{one}, {other}");
+    let variables = [
+        ("OMNIGATE__STORE__SEAL_KEY", one.as_str()),
+        ("OMNIGATE__STORE__FORMER_SEAL_KEYS", &both),
+    ];
+    assert_eq!(bytes(&loaded("", &variables)), [0x5e, 0xaf]);
 }
 
 #[test]
@@ -569,6 +597,16 @@ fn some_roles_alone_need_broker_store_and_each_others_addresses() {
         Ok(())
     );
     assert!(check_roles(&config, &RoleSet::new()).is_err());
+    let of_ingest = |seal: &str| {
+        let text = format!("[broker]\nurl = \"amqp://h\"\n{seal}\n[cluster]\ntoken = \"0123456789abcdef\"\n");
+        check_roles(&loaded(&text, &[]), &RoleSet::from([Role::Ingest]))
+    };
+    let error = of_ingest("").unwrap_err().to_string();
+    assert!(
+        error.contains("set store.url") && error.contains("broker.seal = false"),
+        "{error}"
+    );
+    assert_eq!(of_ingest("seal = false"), Ok(()));
 }
 
 #[test]

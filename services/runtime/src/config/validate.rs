@@ -78,8 +78,25 @@ fn broker_and_store(config: &Config, source: &Source<'_>) {
             source.wrong(key, "must be 64 hexadecimal digits");
         }
     }
-    if store.seal_key.is_none() && store.former_seal_key.is_some() {
-        source.wrong("store.seal_key", "is missing: store.former_seal_key is set");
+    for (place, _) in store
+        .former_seal_keys
+        .0
+        .iter()
+        .enumerate()
+        .filter(|(_, key)| key.as_key().is_none())
+    {
+        let key = format!("store.former_seal_keys.{place}");
+        source.wrong(&key, "must be 64 hexadecimal digits");
+    }
+    let former = [
+        ("store.former_seal_key", store.former_seal_key.is_some()),
+        ("store.former_seal_keys", !store.former_seal_keys.0.is_empty()),
+    ];
+    for (name, _) in former
+        .into_iter()
+        .filter(|(_, is_set)| *is_set && store.seal_key.is_none())
+    {
+        source.wrong("store.seal_key", format!("is missing: {name} is set"));
     }
 }
 

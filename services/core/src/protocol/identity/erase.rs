@@ -22,6 +22,7 @@ use crate::protocol::context::{Context, Loaded, MAX_TRIES, Stop};
 use crate::protocol::details;
 use crate::protocol::entries::Interval;
 use crate::protocol::park;
+use crate::protocol::replay;
 use crate::time::Moment;
 use bytes::Bytes;
 use omnigate_proto::state::v1::{Claim, CustomerRecord, CustomerState, Erasure, Membership};
@@ -231,8 +232,7 @@ pub(super) async fn sweep(
         };
         wipe(context, tenant_id, member).await?;
         if is_held(member) && built_in_of(identifier).is_none() {
-            context.cache.forget_owner(identifier::key(tenant_id, identifier));
-            consent::forget(context, tenant_id, identifier, &member.birth).await?;
+            clear(context, tenant_id, identifier, &member.birth).await?;
         }
     }
     Ok(())
@@ -264,4 +264,17 @@ async fn unpark(context: &Context<'_>, tenant_id: &str, record: &CustomerRecord)
         return Ok(());
     }
     park::remove_of(context, tenant_id, &theirs).await
+}
+
+/// Frees an identifier, unless it has been born anew since; what was received before is dropped from now on.
+async fn clear(context: &Context<'_>, tenant_id: &str, identifier: &Identifier, birth: &[u8]) -> Result<(), Stop> {
+    let key = identifier::key(tenant_id, identifier);
+    context.cache.forget_owner(key);
+    let claim: Loaded<Claim> = context.record(key.shard(), keys::claim(key), "claim").await?;
+    if claim.value.is_none_or(|claim| claim.birth != birth) {
+        return Ok(());
+    }
+    // Before the claim is freed, so that whoever dies in between finds all to do.
+    replay::mark_erased(context, key, Moment(context.now().0 + 1)).await?;
+    consent::forget(context, tenant_id, identifier, birth).await
 }

@@ -11,7 +11,7 @@ use crate::port::store::{Stamp, Write};
 use crate::protocol::append::insert_entry;
 use crate::protocol::context::{Context, Ended, MAX_TRIES, Stop};
 use crate::protocol::conversation;
-use crate::protocol::delivery::{entry_event, get, move_timer, remember};
+use crate::protocol::delivery::{entry_event, get, move_timer, put_delivery, remember};
 use crate::protocol::destination::Destination;
 use crate::protocol::outbox::Outgoing;
 use crate::protocol::resolve::{expect_record, insert_outgoing, put, to_outbox};
@@ -106,6 +106,10 @@ fn make(
     };
     record.entry_member = keys::timeline_member(spot, entry_event(id));
     give_keys(&mut home, home_id, context.keyring, context.entropy);
+    let sealing = context.stored(home_id, &home);
+    sealing
+        .seal_delivery(id, &mut record, context.entropy)
+        .map_err(Stop::from)?;
     let added = Happened {
         tenant_id: &request.tenant_id,
         home: home_id,
@@ -116,7 +120,7 @@ fn make(
     let added = to_outbox(home_id, home.home_seq, added.entry_added(entry_event(id), now, &entry));
     let (told, of_conversations) = noted(context, request, (home_id, &mut home), place, id, now);
     let mut write = vec![
-        put(keys::delivery(id), &record),
+        put_delivery(id, &record),
         put(keys::home(home_id), &home),
         insert_entry(context, (home_id, &home), entry_event(id), spot, &entry)?,
         place_entry(home_id, id, spot),

@@ -38,6 +38,7 @@ pub(super) fn scheduler(
     let settings = omnigate_scheduler::Settings {
         partitions: inside.config.broker.partitions,
         drain_within: inside.drain(Phase::Flush),
+        kept: crate::node::sealing::kept(&crate::node::plan(&inside.config)),
         webhook_time: Duration::from_secs(inside.config.events.webhook_seconds),
         webhook_disable_after: Duration::from_secs(inside.config.events.webhook_disable_hours * 3600),
         ..omnigate_scheduler::Settings::default()
