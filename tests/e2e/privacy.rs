@@ -74,6 +74,12 @@ async fn is_forgotten(world: &World, customer: &Customer, identifiers: [&Identif
     let ends = |at: &Option<Timestamp>| at.as_ref().map(|at| at.seconds).unwrap_or_default();
     let journal = erasure.remaining_copies.iter().find(|copy| copy.place == "journal");
     let journal = journal.context("the journal keeps no copy?")?;
+    let keys = erasure.remaining_copies.iter().find(|copy| copy.place == "broker_keys");
+    let keys = keys.context("nobody says when the keys end")?;
+    ensure!(
+        ends(&keys.gone_at) > ends(&journal.gone_at) && ends(&erasure.last_copy_gone_at) == ends(&keys.gone_at),
+        "{erasure:?}"
+    );
     let kept = ends(&journal.gone_at) - ends(&erasure.began_at);
     ensure!(
         kept == i64::try_from(Duration::from_hours(72).as_secs())?,

@@ -53,6 +53,12 @@ impl SealedBroker {
         }
     }
 
+    /// True when it seals what is published from now on.
+    #[must_use]
+    pub const fn seals(&self) -> bool {
+        self.seals
+    }
+
     /// Keeps the keys of this hour and the next at hand for these tenants, and gives the store back what it forgot. Run it
     /// again and again, a few times an hour at least: then no message waits for a key, and pushes are taken while the store
     /// is away.

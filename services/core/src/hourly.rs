@@ -210,6 +210,15 @@ pub fn closed_event(place: &str, part: SealedPart) -> Bytes {
     EventBatch { events: vec![stamped] }.encode_to_vec().into()
 }
 
+/// Whose a body with one part is, though it does not open; `None` for what is not sealed, or of several.
+#[must_use]
+pub fn tenant_of(body: &Bytes) -> Option<String> {
+    match decode(body)?.parts.as_slice() {
+        [part] => Some(part.tenant_id.clone()),
+        _ => None,
+    }
+}
+
 /// What was parked without having been opened, and the queue it was sealed for: put back there it comes as it came.
 #[must_use]
 pub fn closed_in(body: &Bytes) -> Option<(String, Bytes)> {

@@ -11,7 +11,9 @@ mod event_webhooks;
 #[path = "../../../dispatch/tests/role/fakes.rs"]
 mod fakes;
 mod gateway;
+mod parked;
 mod refused;
+mod replay;
 mod schedule;
 
 use gateway::{Gateway, LOGS, Received, TENANT, of, shown};

@@ -14,7 +14,9 @@ use std::time::Duration;
 const MOST: usize = 16 * 1024;
 /// A store that takes longer is away: the newest known key seals meanwhile.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// A store that was away, or a key that was gone, is not asked about again for so long.
+/// A store that was away is not asked for keys to seal with for so long: publications wait meanwhile.
+const AWAY: Duration = Duration::from_secs(30);
+/// A key that was gone is not asked about again for so long.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
 /// Pauses between questions about a key without which nothing can be read.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -62,11 +64,14 @@ impl HourKeys {
             if let Some(keys) = self.at_hand(tenant_id, hour) {
                 return Some((hour, keys));
             }
-            match self.obtain(tenant_id, hour).await {
-                Ok(keys) => return Some((hour, keys)),
-                Err(error) => {
-                    tracing::warn!(%error, "no key for this hour from the store; the newest known one seals");
-                    self.known().away = Some(self.ports.clock.now());
+            // Whoever was before us may have waited in vain.
+            if !self.is_away() {
+                match self.obtain(tenant_id, hour).await {
+                    Ok(keys) => return Some((hour, keys)),
+                    Err(error) => {
+                        tracing::warn!(%error, "no key for this hour from the store; the newest known one seals");
+                        self.known().away = Some(self.ports.clock.now());
+                    }
                 }
             }
         }
@@ -157,7 +162,7 @@ impl HourKeys {
 
     fn is_away(&self) -> bool {
         let now = self.ports.clock.now();
-        self.known().away.is_some_and(|since| now.since(since) < ASK_AGAIN)
+        self.known().away.is_some_and(|since| now.since(since) < AWAY)
     }
 
     fn at_hand(&self, tenant_id: &str, hour: Hour) -> Option<Found> {

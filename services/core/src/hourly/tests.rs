@@ -141,6 +141,8 @@ fn what_does_not_open_waits_as_an_event_that_is_none() {
     };
     let closed = closed_event(QUEUE, part.clone());
     let stamped = EventBatch::decode(closed).unwrap().events.remove(0);
+    assert_eq!(tenant_of(&stamped.event).as_deref(), Some("a"));
+    assert_eq!(tenant_of(&batch(&[("a", "1")])), None);
     assert!(is_sealed(&stamped.event) && Event::decode(stamped.event.clone()).is_err());
     assert_eq!(Hour::of(Moment(stamped.received_at_ms)), Hour(7));
     let (place, body) = closed_in(&stamped.encode_to_vec().into()).unwrap();

@@ -7,6 +7,7 @@ use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop, as_range};
 use super::entries::Interval;
 use super::resolve::{claimed, expect_record, put};
 use super::walk::Walk;
+use crate::hourly;
 use crate::id::{Birth, CustomerId, EventId, ParkedId};
 use crate::identifier;
 use crate::keys;
@@ -113,9 +114,13 @@ pub async fn park_event(context: &Context<'_>, unfit: &Unfit<'_>) -> Result<Park
     if let Some((home, ..)) = &thread {
         id.0[0] = home.shard().number();
     }
+    let tenant_id = match &event {
+        Some(event) => event.tenant_id.clone(),
+        None => hourly::tenant_of(&unfit.stamped.event).unwrap_or_default(),
+    };
     let item = ParkedItem {
         parked_id: id.to_string(),
-        tenant_id: event.as_ref().map(|event| event.tenant_id.clone()).unwrap_or_default(),
+        tenant_id,
         reason: unfit.reason.to_owned(),
         detail: shortened(unfit.detail),
         parked_at: Some(context.now().to_timestamp()),

@@ -5,7 +5,7 @@ use omnigate_core::protocol::append::apply;
 use omnigate_core::protocol::park::{self, Unfit, park_event};
 use omnigate_core::shard::Shard;
 use omnigate_core::{identifier, keys};
-use omnigate_proto::state::v1::{Claim, HomeRecord, Stamped};
+use omnigate_proto::state::v1::{Claim, HomeRecord, ParkedKeyRecord, Stamped};
 use omnigate_proto::v1::Event;
 use prost::Message as _;
 
@@ -82,7 +82,20 @@ fn a_parked_event_keeps_its_bytes_until_it_is_removed() {
     let item = now(park::get(&world.context(), id)).unwrap().unwrap();
     assert_eq!(park::stamped(&item), Some(stamped(&event)));
     assert_eq!(item.event, Some(event));
+    let key = || {
+        now(world
+            .context()
+            .record::<ParkedKeyRecord>(id.shard(), keys::parked_key(id), "key"))
+    };
+    assert!(key().unwrap().value.is_some_and(|record| record.key.len() == 32));
+    let lies = world.store.memory.everything();
+    assert!(
+        !lies
+            .iter()
+            .any(|value| value.windows(14).any(|window| window == b"tg_chat\x12\x03bot\x1a\x01"))
+    );
     let removed = now(park::remove(&world.context(), id)).unwrap().unwrap();
+    assert!(key().unwrap().value.is_none(), "its key goes with it");
     assert_eq!(removed.parked_id, id.to_string());
     assert_eq!(now(park::remove(&world.context(), id)).unwrap(), None);
     assert!(listed(&world).is_empty());

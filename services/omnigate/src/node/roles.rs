@@ -5,6 +5,7 @@ mod scheduler;
 use super::switchboard::Switchboard;
 use super::{Inside, Listeners, StartError};
 use omnigate_api::{Api, Copies};
+use omnigate_core::hourly;
 use omnigate_core::port::broker::Broker;
 use omnigate_core::protocol::Ports;
 use omnigate_dispatch::Dispatch;
@@ -12,7 +13,6 @@ use omnigate_edge::{Edge, HttpTransport, TcpDialer};
 use omnigate_ingest::Ingest;
 use omnigate_rpc::server::{self, Services};
 use omnigate_rpc::{AdapterPort, IngestPort, local, remote};
-use omnigate_runtime::config::Config;
 use omnigate_runtime::role::{Role, RoleSet};
 use omnigate_runtime::stop::Phase;
 use omnigate_runtime::task::{Backoff, OnExit, TaskError, supervise};
@@ -42,18 +42,21 @@ pub(super) fn start(inside: &Arc<Inside>, roles: &RoleSet, mut listeners: Listen
 }
 
 /// Where what people wrote is kept beside the store, and for how long.
-fn copies(config: &Config) -> Vec<Copies> {
+fn copies(inside: &Inside) -> Vec<Copies> {
+    let config = &inside.config;
     let plan = super::plan(config);
     let day = Duration::from_hours(24);
+    let backups = day * config.store.backup_days;
+    let seals = inside.sealed.as_ref().is_some_and(|sealed| sealed.seals());
+    // Of the hour in which the erasure ended, in the last backup that has it.
+    let keys = Duration::from_hours(1) + hourly::life(super::sealing::kept(&plan)) + backups;
     let kept = [
         ("journal", plan.journal),
         ("raw_requests", plan.raw),
         ("customer_events", Some(plan.events)),
         ("intents", Some(plan.intents)),
-        (
-            "backups",
-            (config.store.backup_days > 0).then(|| day * config.store.backup_days),
-        ),
+        ("broker_keys", seals.then_some(keys)),
+        ("backups", (!backups.is_zero()).then_some(backups)),
     ];
     kept.into_iter()
         .filter_map(|(place, kept)| kept.map(|kept| Copies { place, kept }))
@@ -313,7 +316,7 @@ fn api(
         settings: omnigate_api::Settings {
             acknowledge_within: Duration::from_secs(inside.config.events.acknowledge_seconds),
             max_unacknowledged: usize::try_from(inside.config.events.max_unacknowledged).unwrap_or(usize::MAX),
-            copies: copies(&inside.config),
+            copies: copies(inside),
             schema: Arc::new(inside.config.attributes()),
             ..omnigate_api::Settings::default()
         },

@@ -6,6 +6,7 @@ use omnigate_core::account::{Account, AdapterRef, Directory, Limits, Settings as
 use omnigate_core::event_webhook::Endpoint;
 use omnigate_core::id::MessageId;
 use omnigate_core::identity::Named;
+use omnigate_core::keyring::Keyring;
 use omnigate_core::port::Clock as _;
 use omnigate_core::port::adapter::{HttpRequest, HttpResponse, Transport, TransportError};
 use omnigate_core::port::broker::{Broker as _, Publication};
@@ -32,6 +33,8 @@ pub(crate) struct Gateway {
     entropy: Arc<TestEntropy>,
     /// Of a process beside those under test.
     ports: Ports,
+    /// Keys of the operator, the present one first, that schedulers have.
+    pub(crate) keys: Vec<[u8; 32]>,
 }
 
 /// A scheduler that runs.
@@ -63,11 +66,14 @@ impl Running {
 
     /// Groups of shards it holds.
     pub(crate) fn groups(&self) -> usize {
+        self.gauge("omnigate_scheduler_groups")
+    }
+
+    /// What one of its gauges shows.
+    pub(crate) fn gauge(&self, name: &str) -> usize {
         let families = self.registry.gather();
-        let held = families
-            .iter()
-            .find(|family| family.name() == "omnigate_scheduler_groups");
-        held.map_or(0, |family| family.get_metric()[0].get_gauge().get_value() as usize)
+        let shown = families.iter().find(|family| family.name() == name);
+        shown.map_or(0, |family| family.get_metric()[0].get_gauge().get_value() as usize)
     }
 }
 
@@ -81,7 +87,14 @@ impl Gateway {
             broker: FakeBroker::default(),
             clock,
             entropy,
+            keys: Vec::new(),
         }
+    }
+
+    /// A keyring of these keys.
+    pub(crate) fn keyring(keys: &[[u8; 32]]) -> Keyring {
+        let (present, former) = keys.split_first().unwrap();
+        Keyring::new(present, former).unwrap()
     }
 
     pub(crate) fn context(&self) -> Context<'_> {
@@ -90,7 +103,10 @@ impl Gateway {
 
     fn process(&self) -> Arc<Ports> {
         let ports = Ports::new(self.store.clone(), self.clock.clone(), self.entropy.clone());
-        Arc::new(ports)
+        Arc::new(match self.keys.is_empty() {
+            true => ports,
+            false => ports.sealed_with(Self::keyring(&self.keys)),
+        })
     }
 
     fn parts(&self, registry: &prometheus::Registry) -> Parts {

@@ -2,8 +2,9 @@
 
 use super::store::Poison;
 use super::*;
+use omnigate_core::hourly;
 use omnigate_core::port::store::{Commit, Stamp, Write};
-use omnigate_proto::state::v1::AttemptRecord;
+use omnigate_proto::state::v1::{AttemptRecord, SealedPart};
 use omnigate_proto::v1::{AccountNotice, Receipt};
 
 fn id_of(event: &Event) -> EventId {
@@ -108,10 +109,18 @@ async fn what_cannot_be_read_is_parked_and_holds_nothing_up() {
     world.put(0, Bytes::from_static(b"\xff\xffno batch"));
     let mut notice = event("1", "n", Kind::AccountNotice(AccountNotice::default()));
     notice.peer = None;
+    let part = SealedPart {
+        tenant_id: "t".to_owned(),
+        ..SealedPart::default()
+    };
     let events = vec![
         world.stamped(Bytes::from_static(b"\xff\xff")),
         world.stamped(Event::default().encode_to_vec().into()),
         world.stamped(notice.encode_to_vec().into()),
+        EventBatch::decode(hourly::closed_event("omnigate.inbound.00", part))
+            .unwrap()
+            .events
+            .remove(0),
         world.stamped(message("1", "1").encode_to_vec().into()),
     ];
     world.put(0, EventBatch { events }.encode_to_vec().into());
@@ -124,7 +133,7 @@ async fn what_cannot_be_read_is_parked_and_holds_nothing_up() {
     );
     let mut reasons: Vec<String> = world.parked().await.into_iter().map(|item| item.reason).collect();
     reasons.sort();
-    assert_eq!(reasons, ["no_peer", "undecodable", "undecodable"]);
+    assert_eq!(reasons, ["key_gone", "no_peer", "undecodable", "undecodable"]);
     process.stop().await;
 }
 
