@@ -24,6 +24,7 @@ mod python;
 mod shares;
 mod sms;
 mod speedsms;
+mod trim;
 mod twilio;
 mod zalo;
 
@@ -122,6 +123,7 @@ impl World {
         bot::account(&mut keys, &sandbox, SUPPORT, 2, true);
         kiosk.configure(&mut keys);
         keys.insert("customers.attributes.city.kind".to_owned(), "text".to_owned());
+        trim::configure(&mut keys);
         let python = external::free_address().await?;
         for (key, value) in [
             ("channel", "kiosk"),
@@ -185,6 +187,7 @@ impl World {
         privacy::scenes(self).await?;
         conversations::scenes(self).await?;
         details::scenes(self).await?;
+        trim::scenes(self).await?;
         parked::an_unknown_account_is_parked_and_told(self).await?;
         events::a_group_shares_the_work_and_loses_nothing(self).await?;
         events::a_webhook_is_told_everything_in_order_and_again_when_asked(self).await?;

@@ -33,6 +33,7 @@ pub mod resolve;
 pub mod send;
 pub mod submit;
 pub mod templates;
+pub mod trim;
 mod walk;
 
 pub use context::{Context, Ports, Stop};

@@ -257,7 +257,8 @@ async fn open_store(
         _ => (store, Keyring::none()),
     };
     let ports = Ports::new(Arc::clone(&store), Arc::clone(clock), Arc::clone(entropy));
-    let ports = Arc::new(ports.sealed_with(keyring).with_rules(config.directory().conversations));
+    let ports = ports.sealed_with(keyring).with_rules(config.directory().conversations);
+    let ports = Arc::new(ports.with_tenants(config.tenant_rules()));
     gateway::check(&ports.context(), config.broker.partitions).await?;
     // Made at the first start, when no replica of the store can be behind.
     consent::hash_key(&ports.context())

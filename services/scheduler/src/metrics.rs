@@ -14,6 +14,7 @@ pub struct Metrics {
     delivered: IntCounter,
     undelivered: IntCounter,
     given_up: IntCounter,
+    trimmed: IntCounter,
 }
 
 impl Metrics {
@@ -53,6 +54,10 @@ impl Metrics {
                 "omnigate_scheduler_webhooks_given_up_total",
                 "Events that a receiver of outgoing webhooks did not take for a day",
             )?,
+            trimmed: counter(
+                "omnigate_scheduler_trimmed_total",
+                "Entries taken from timelines because their tenant keeps no more, or not for so long",
+            )?,
             failures: counter(
                 "omnigate_scheduler_failures_total",
                 "Timers that could not be looked at; they are looked at again",
@@ -86,6 +91,10 @@ impl Metrics {
 
     pub(crate) fn undelivered(&self) {
         self.undelivered.inc();
+    }
+
+    pub(crate) fn trimmed(&self, entries: usize) {
+        self.trimmed.inc_by(u64::try_from(entries).unwrap_or(u64::MAX));
     }
 
     pub(crate) fn gave_up(&self) {

@@ -17,6 +17,7 @@ mod park;
 mod repeats;
 mod stories;
 mod templates;
+mod trim;
 mod wishes;
 
 use omnigate_core::conversation::AccountRules;
@@ -28,6 +29,7 @@ use omnigate_core::protocol::cache::Cache;
 use omnigate_core::protocol::gateway::{self, GatewayError};
 use omnigate_core::protocol::outbox::Outbox;
 use omnigate_core::shard::Shard;
+use omnigate_core::tenant::TenantRules;
 use omnigate_core::time::Moment;
 use omnigate_store::memory::MemoryStore;
 use std::pin::pin;
@@ -115,6 +117,7 @@ struct World {
     outbox: Outbox,
     cache: Cache,
     rules: AccountRules,
+    tenants: TenantRules,
 }
 
 impl World {
@@ -131,6 +134,7 @@ impl World {
             outbox: Outbox::default(),
             cache: Cache::new(100),
             rules: AccountRules::default(),
+            tenants: TenantRules::default(),
             clock,
         }
     }
@@ -144,6 +148,7 @@ impl World {
             cache: &self.cache,
             keyring: &KEYRING,
             rules: &self.rules,
+            tenants: &self.tenants,
         }
     }
 

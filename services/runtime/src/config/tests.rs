@@ -5,6 +5,8 @@ use omnigate_core::conversation::Reopen;
 use std::{collections::BTreeSet, fs, path::PathBuf, time::Duration};
 use tempfile::TempDir;
 
+mod tenant;
+
 /// A configuration file in a folder of its own.
 struct Written {
     _folder: TempDir,
@@ -350,6 +352,7 @@ fn sample(key: &str, kind: &str) -> toml::Value {
         }
         ("event_webhooks.<id>.events", _) => "[\"entry_added\"]",
         ("log.level", _) => "\"debug\"",
+        ("tenant", _) => "\"a\"",
         ("tokens.0.account" | "accounts.<id>.app" | "accounts.<id>.channel" | "apps.<id>.channel", _) => "\"a\"",
         ("tokens.0.scopes", _) => "[\"read\"]",
         (_, "true or false") => "true",
@@ -377,6 +380,7 @@ fn keys(table: &toml::Table, beneath: &str, all: &mut BTreeSet<String>) {
             "consent.channels",
             "customers.attributes",
             "event_webhooks",
+            "tenants",
         ]
         .contains(&beneath)
         {
