@@ -157,6 +157,16 @@ pub fn rank(identifier: &Identifier, evidence: Evidence) -> impl Ord + use<> {
     )
 }
 
+/// True for an id that a channel gives to somebody on it; neither a number nor an address, which outlive their holders, nor
+/// what stands for a device.
+#[must_use]
+pub fn is_of_channel(identifier: &Identifier) -> bool {
+    !matches!(
+        identifier.r#type.as_str(),
+        "crm" | "phone" | "email" | "web_visitor" | "device_push" | BUILT_IN | ERASED
+    )
+}
+
 /// How many identifiers of a type (and scope, for scoped types) one customer may have.
 #[must_use]
 pub fn cap(kind: &str) -> usize {

@@ -300,6 +300,12 @@ pub fn consent(identifier: IdentifierKey) -> Key {
     key(b'C', &identifier.0)
 }
 
+/// Record `state.v1.NumberRecord` of an identifier that is a phone number.
+#[must_use]
+pub fn number(identifier: IdentifierKey) -> Key {
+    key(b'N', &identifier.0)
+}
+
 /// Index of an identifier: number → encoded `state.v1.ConsentFact`; and map: id of a fact → its number.
 #[must_use]
 pub fn consent_history(identifier: IdentifierKey) -> Key {

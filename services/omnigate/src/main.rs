@@ -14,7 +14,7 @@ async fn main() -> ExitCode {
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         // Somebody installed one before us; any will do.
     }
-    match commands::run(Cli::parse()).await {
+    match Box::pin(commands::run(Cli::parse())).await {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             commands::print::failure(&error);

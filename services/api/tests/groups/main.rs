@@ -11,6 +11,7 @@ mod event_webhooks;
 #[path = "../../../dispatch/tests/role/fakes.rs"]
 mod fakes;
 mod gateway;
+mod reassigned;
 mod refused;
 mod schedule;
 

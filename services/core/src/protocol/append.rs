@@ -22,6 +22,7 @@ use omnigate_proto::state::v1::{EntryRecord, HomeRecord};
 use omnigate_proto::v1::{Event, Evidence};
 use std::sync::Arc;
 
+mod doubt;
 mod known;
 mod link;
 

@@ -9,7 +9,8 @@ mod suppression;
 
 pub(super) use forget::{forget, forget_refusal};
 pub use layers::{Whom, advertising, layers, suppressed};
-pub(super) use ledger::record_wishes;
 pub use ledger::{NotRecorded, history, record, recorded};
+pub(super) use ledger::{lapse, record_wishes};
 pub use refusal::{refusals, set_refusal};
+pub(super) use suppression::written;
 pub use suppression::{NotListed, hash_key, id, lift, list, listed, suppress};

@@ -14,6 +14,7 @@ mod link;
 mod notes;
 mod outbox;
 mod park;
+mod reassign;
 mod repeats;
 mod stories;
 mod templates;

@@ -48,7 +48,7 @@ fn limited(loses: bool, max_entries: Option<u64>, days: Option<u64>) -> World {
 }
 
 /// An event that is received now.
-fn received(world: &World, event: omnigate_proto::v1::Event) -> Arrival {
+pub(crate) fn received(world: &World, event: omnigate_proto::v1::Event) -> Arrival {
     let at = world.context().now();
     Arrival {
         received_at: at,

@@ -1,5 +1,6 @@
 //! Brings the identifiers of an event to one customer, and customers who turn out to be one person together.
 
+use super::doubt::{Parted, ask, part};
 use crate::append::Arrival;
 use crate::id::CustomerId;
 use crate::identifier;
@@ -35,12 +36,12 @@ pub(super) async fn link(
         trace_id: &first.event.trace_id,
         replaces: None,
     };
-    let candidates = candidates(peer, &others);
+    let Parted { certain, doubtful } = part(context, &asking, peer, candidates(peer, &others)).await?;
     let came_from = arrivals.iter().find_map(|arrival| moved_from(&arrival.event));
-    let mut prefer = preferred(context, &asking, came_from.as_ref(), &candidates).await?;
+    let mut prefer = preferred(context, &asking, came_from.as_ref(), &certain).await?;
     let mut of_peer = None;
     let mut before: Option<(Named, Owner)> = None;
-    for named in candidates {
+    for named in certain {
         let is_peer = named.identifier == peer.identifier;
         if !is_peer && is_one_too_many(context, &asking, &named, prefer).await? {
             continue;
@@ -64,6 +65,7 @@ pub(super) async fn link(
     let Some(of_peer) = of_peer else {
         return Ok(None);
     };
+    ask(context, &asking, (peer, of_peer.customer), &doubtful).await?;
     let asking = Asking {
         replaces: Some(&peer.identifier),
         ..asking
