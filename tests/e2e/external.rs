@@ -48,7 +48,7 @@ impl Kiosk {
         set("token", KIOSK_TOKEN);
     }
 
-    fn sent(&self) -> Vec<SendRequest> {
+    pub(crate) fn sent(&self) -> Vec<SendRequest> {
         self.sent.lock().unwrap().clone()
     }
 }

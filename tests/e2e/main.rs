@@ -15,6 +15,7 @@ mod details;
 mod esms;
 mod events;
 mod external;
+mod faults;
 mod identity;
 mod inbound;
 mod outbound;
@@ -184,6 +185,7 @@ impl World {
         external::an_adapter_in_python_works_both_ways(self).await?;
         identity::scenes(self).await?;
         consent::scenes(self).await?;
+        faults::scenes(self).await?;
         privacy::scenes(self).await?;
         conversations::scenes(self).await?;
         details::scenes(self).await?;

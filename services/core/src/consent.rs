@@ -6,10 +6,12 @@
 //! them had to say.
 
 mod effective;
+mod fault;
 mod ledger;
 pub mod suppression;
 
 pub use effective::{Asked, Effective, Layers, Seen, ThreadWord, Word, effective};
+pub use fault::fault;
 pub use ledger::{
     MAX_FACTS, Recorded, Said, TooManyChannels, What, lapsed, presently, record, refused_by_event, standing,
 };

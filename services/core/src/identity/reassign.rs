@@ -98,7 +98,6 @@ pub fn answered(known: &NumberRecord, now: Moment) -> NumberRecord {
         questioned_ms: 0,
         questioned_by: bytes::Bytes::new(),
         seen_ms: known.seen_ms.max(now.0),
-        ..known.clone()
     }
 }
 

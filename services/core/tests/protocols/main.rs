@@ -9,6 +9,7 @@ mod details;
 mod echo;
 mod erasure;
 mod event_webhook;
+mod faults;
 mod lease;
 mod link;
 mod notes;
