@@ -1,5 +1,6 @@
 //! Identifiers: canonical forms and keys.
 
+pub mod blocked;
 mod variants;
 
 pub use variants::variants;

@@ -1,5 +1,6 @@
 //! What the operator says of tenants, as far as decisions ask for it.
 
+use crate::identifier::blocked::Blocked;
 use crate::retention::Limits;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,6 +12,8 @@ pub struct Rules {
     pub timeline: Limits,
     /// After so much silence a phone number that somebody new is known by was given to somebody else; `None` for never.
     pub reassigned_after: Option<Duration>,
+    /// Identifiers that bring nobody together.
+    pub blocked: Blocked,
 }
 
 impl Rules {
@@ -18,6 +21,7 @@ impl Rules {
     pub const DEFAULT: Self = Self {
         timeline: Limits::NONE,
         reassigned_after: Some(Duration::from_secs(90 * 24 * 3600)),
+        blocked: Blocked::NONE,
     };
 }
 

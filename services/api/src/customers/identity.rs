@@ -242,6 +242,12 @@ impl Api {
             evidence: Evidence::Verified,
             provider_form: String::new(),
         };
+        if self.ports.tenants.of(tenant_id).blocked.holds(&named.identifier) {
+            return Err(Problem::invalid(
+                "identifier",
+                "stands for nobody in particular: it is blocked",
+            ));
+        }
         self.remember(&asked, asked.record(self)).await?;
         let mut outgoing = Vec::new();
         let asking = asked.asking(self.ports.clock.now());

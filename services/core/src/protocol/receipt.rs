@@ -12,7 +12,6 @@ use crate::delivery;
 use crate::id::MessageId;
 use crate::port::store::{Shape, Write};
 use crate::shard::Shard;
-use crate::time::Moment;
 use bytes::Bytes;
 use omnigate_proto::state::v1::{EarlyReceipt, ProviderPointer};
 use omnigate_proto::v1::{Event, Receipt, event::Kind};
@@ -38,7 +37,7 @@ pub async fn apply(context: &Context<'_>, arrival: &Arrival) -> Result<Applied, 
         _ if receipt.provider_message_id.is_empty() => None,
         _ => find(context, &event.tenant_id, &event.account_id, receipt, arrival).await?,
     };
-    note_fault_of(context, event, receipt, (target.map(|(id, _)| id), arrival.received_at)).await?;
+    note_fault_of(context, receipt, target.map(|(id, _)| id), arrival).await?;
     if let Some((id, piece)) = target {
         applied.outgoing = apply_to(context, id, Some(piece), receipt).await?;
     }
@@ -50,11 +49,11 @@ pub async fn apply(context: &Context<'_>, arrival: &Arrival) -> Result<Applied, 
 /// message tells who that is, and the event where the message is not known.
 async fn note_fault_of(
     context: &Context<'_>,
-    event: &Event,
     receipt: &Receipt,
-    (message, at): (Option<MessageId>, Moment),
+    message: Option<MessageId>,
+    arrival: &Arrival,
 ) -> Result<(), Stop> {
-    let Some(error) = &receipt.error else {
+    let (event, Some(error)) = (&arrival.event, &receipt.error) else {
         return Ok(());
     };
     let record = match message {
@@ -63,7 +62,10 @@ async fn note_fault_of(
     };
     let reached = record.as_ref().and_then(delivery::leaving).map(|leaving| leaving.peer);
     match reached.or_else(|| event.peer.clone()) {
-        Some(address) => note_fault(context, (&event.tenant_id, &address, &event.channel), error, at).await,
+        Some(address) => {
+            let said = (arrival.received_at, Some(arrival.id));
+            note_fault(context, (&event.tenant_id, &address, &event.channel), error, said).await
+        }
         None => Ok(()),
     }
 }

@@ -164,7 +164,7 @@ pub async fn answer(
 ) -> Result<Option<Answered>, Stop> {
     let mut early = Vec::new();
     if let Err(error) = &answer.outcome {
-        note_fault_of(context, submission.id, error, context.now()).await?;
+        note_fault_of(context, submission.id, error, (context.now(), None)).await?;
     }
     if let Ok(accepted) = &answer.outcome
         && !accepted.provider_message_id.is_empty()
@@ -202,8 +202,13 @@ pub async fn answer(
 }
 
 /// Puts whom an answer says to be no good to write to onto the suppression list.
-async fn note_fault_of(context: &Context<'_>, id: MessageId, error: &SendError, at: Moment) -> Result<(), Stop> {
-    if consent::fault(error, at).is_none() {
+async fn note_fault_of(
+    context: &Context<'_>,
+    id: MessageId,
+    error: &SendError,
+    said: (Moment, Option<EventId>),
+) -> Result<(), Stop> {
+    if consent::fault(error, said).is_none() {
         return Ok(());
     }
     let record = super::delivery::get(context, id).await?;
@@ -212,7 +217,7 @@ async fn note_fault_of(context: &Context<'_>, id: MessageId, error: &SendError, 
     let (Some(delivery), Some(address)) = (delivery, reached) else {
         return Ok(());
     };
-    note_fault(context, (&delivery.tenant_id, &address, &delivery.channel), error, at).await
+    note_fault(context, (&delivery.tenant_id, &address, &delivery.channel), error, said).await
 }
 
 /// Event id under which the provider would show us this message.
@@ -268,7 +273,8 @@ async fn point(context: &Context<'_>, submission: &Submission, provider_id: &str
         for early in &known.early {
             let Some(receipt) = &early.receipt else { continue };
             if let Some(error) = &receipt.error {
-                note_fault_of(context, submission.id, error, Moment(early.received_at_ms)).await?;
+                let said = (Moment(early.received_at_ms), EventId::from_bytes(&early.event_id));
+                note_fault_of(context, submission.id, error, said).await?;
             }
             outgoing.extend(receipt::apply_to(context, submission.id, Some(submission.piece), receipt).await?);
         }

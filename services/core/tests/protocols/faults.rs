@@ -106,6 +106,12 @@ fn a_hard_bounce_is_on_the_list_once_and_never_again_after_somebody_lifted_it() 
         now(lift(&world.context(), "t", list, entry, world.context().now())).unwrap();
         applies(&world, &arrival);
         assert_eq!(reasons(&world), [], "the same event, late");
+        let repeated = Arrival {
+            received_at: world.context().now(),
+            ..arrival
+        };
+        applies(&world, &repeated);
+        assert_eq!(reasons(&world), [], "and as the provider says it again");
         // Another message that fails says it anew.
         world.pass(10);
         let (_, submission) = leaves(&world);

@@ -355,6 +355,7 @@ fn sample(key: &str, kind: &str) -> toml::Value {
         ("tenant", _) => "\"a\"",
         ("tokens.0.account" | "accounts.<id>.app" | "accounts.<id>.channel" | "apps.<id>.channel", _) => "\"a\"",
         ("tokens.0.scopes", _) => "[\"read\"]",
+        (_, "a list of texts") => "[\"text\"]",
         (_, "true or false") => "true",
         (_, "a number") => "1.5",
         (_, "a section") => "{ x = 1 }",
@@ -380,7 +381,11 @@ fn keys(table: &toml::Table, beneath: &str, all: &mut BTreeSet<String>) {
             "consent.channels",
             "customers.attributes",
             "event_webhooks",
+            "identity.blocked",
+            "identity.blocked_patterns",
             "tenants",
+            "tenants.<id>.identity.blocked",
+            "tenants.<id>.identity.blocked_patterns",
         ]
         .contains(&beneath)
         {

@@ -22,10 +22,13 @@ pub(super) async fn link(
     peer: &Named,
     outgoing: &mut Vec<Outgoing>,
 ) -> Result<Option<Owner>, Stop> {
-    let others: Vec<Named> = arrivals.iter().flat_map(|arrival| named_in(&arrival.event)).collect();
     let Some(first) = arrivals.first() else {
         return Ok(None);
     };
+    // What stands for nobody in particular stays in the event, and is nobody's. Whoever writes from it is somebody.
+    let blocked = &context.tenants.of(&first.event.tenant_id).blocked;
+    let said = arrivals.iter().flat_map(|arrival| named_in(&arrival.event));
+    let others: Vec<Named> = said.filter(|named| !blocked.holds(&named.identifier)).collect();
     let asking = Asking {
         tenant_id: &first.event.tenant_id,
         received_at: arrivals

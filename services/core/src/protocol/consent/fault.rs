@@ -2,20 +2,21 @@
 
 use super::suppression::{NotListed, id, suppress};
 use crate::consent::fault;
+use crate::id::EventId;
 use crate::protocol::context::{Context, Stop};
 use crate::time::Moment;
 use omnigate_proto::state::v1::SuppressionCause;
 use omnigate_proto::v1::{Identifier, SendError};
 
-/// Puts an address onto the suppression list of a channel where a failure says that it is no good to write to. The moment
-/// names the failure: one that comes again puts back nobody who was taken off since.
+/// Puts an address onto the suppression list of a channel where a failure says that it is no good to write to. An event that
+/// comes again puts back nobody who was taken off since.
 pub(in crate::protocol) async fn note_fault(
     context: &Context<'_>,
     (tenant_id, address, channel): (&str, &Identifier, &str),
     error: &SendError,
-    at: Moment,
+    said: (Moment, Option<EventId>),
 ) -> Result<(), Stop> {
-    let Some(cause) = fault(error, at) else {
+    let Some(cause) = fault(error, said) else {
         return Ok(());
     };
     let cause = SuppressionCause {

@@ -34,3 +34,31 @@ fn tenants_have_limits_of_their_own_and_else_those_of_all() {
         assert!(said.contains(wanted), "{said}");
     }
 }
+
+#[test]
+fn identifiers_that_bring_nobody_together_are_named_by_value_and_pattern() {
+    let text = "[identity.blocked]\nphone = [\"+84 1900 1234\"]\n\
+                [accounts.shop]\nchannel = \"sms\"\ntenant = \"brief\"\nsettings = { sender = \"+84281234567\" }\n\
+                [tenants.brief.identity]\nblock_role_mailboxes = true\n\
+                [tenants.brief.identity.blocked_patterns]\nemail = [\"test.*@example[.]vn\"]";
+    let rules = loaded(text, &[]).tenant_rules();
+    let (all, brief) = (&rules.of("default").blocked, &rules.of("brief").blocked);
+    for blocked in [all, brief] {
+        assert!(blocked.holds_value("phone", "+8419001234") && blocked.holds_value("email", "noreply@x.vn"));
+    }
+    for (kind, value) in [
+        ("phone", "+84281234567"),
+        ("email", "info@x.vn"),
+        ("email", "test7@example.vn"),
+    ] {
+        assert!(
+            brief.holds_value(kind, value) && !all.holds_value(kind, value),
+            "{value}"
+        );
+    }
+    let said = problems("[identity.blocked_patterns]\nemail = [\"(\"]", &[]);
+    assert!(
+        said.contains("identity.blocked_patterns.email: \"(\" is no regular expression"),
+        "{said}"
+    );
+}
