@@ -9,8 +9,8 @@ use omnigate_proto::v1::send_message_request::Target;
 use omnigate_proto::v1::{
     Capabilities, DeliveryState, Event, Evidence, GetCapabilitiesRequest, GetCapabilitiesResponse, Identifier,
     IdentifierEvidence, LookupSendRequest, LookupSendResponse, LookupTemplateRequest, LookupTemplateResponse,
-    PushRequest, PushStatus, Receipt, ReceiptState, SendAccepted, SendMessageRequest, SendRequest, SendResponse,
-    send_response::Outcome,
+    PushRequest, PushResult, PushStatus, Receipt, ReceiptState, SendAccepted, SendMessageRequest, SendRequest,
+    SendResponse, send_response::Outcome,
 };
 use omnigate_rpc::v1::adapter_service_server::{AdapterService, AdapterServiceServer};
 use omnigate_tests::gateway::Keys;
@@ -48,7 +48,7 @@ impl Kiosk {
         set("token", KIOSK_TOKEN);
     }
 
-    fn sent(&self) -> Vec<SendRequest> {
+    pub(crate) fn sent(&self) -> Vec<SendRequest> {
         self.sent.lock().unwrap().clone()
     }
 }
@@ -125,17 +125,18 @@ fn event(phone: &str, provider_message_id: &str, kind: Kind) -> Event {
 }
 
 pub(crate) async fn push(world: &World, event: Event) -> anyhow::Result<()> {
+    push_all(world, vec![event]).await
+}
+
+pub(crate) async fn push_all(world: &World, events: Vec<Event>) -> anyhow::Result<()> {
     let ingest = world.gateway.connect_ingest(KIOSK_TOKEN).await?;
     let request = PushRequest {
-        events: vec![event],
+        events,
         raw: Vec::new(),
     };
     let answer = ingest.ingest().push(request).await?.into_inner();
-    ensure!(
-        answer.results[0].status() == PushStatus::Accepted,
-        "{:?}",
-        answer.results
-    );
+    let is_taken = |result: &PushResult| result.status() == PushStatus::Accepted;
+    ensure!(answer.results.iter().all(is_taken), "{:?}", answer.results);
     Ok(())
 }
 

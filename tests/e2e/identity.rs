@@ -11,6 +11,7 @@ use omnigate_proto::v1::{
     IdentityEventKind, LinkIdentifierRequest, ListConflictsRequest, ListIdentityEventsRequest, MergeCustomersRequest,
     ResolveConflictRequest, SplitCustomerRequest, UndoneMerge, UnlinkIdentifierRequest, WatchRequest, WatchResponse,
 };
+use omnigate_rpc::error::reason;
 use omnigate_tests::reading::{arrived, customer_of, timeline, words};
 use omnigate_tests::wait;
 use tonic::{Code, Streaming};
@@ -282,6 +283,19 @@ async fn what_a_person_took_apart_is_a_conflict_and_not_a_merge(world: &World) -
         .find(|check| check.rule == "DO_NOT_LINK")
         .context("no check")?;
     ensure!(mark.allows && !mark.allows_without_a_person, "{mark:?}");
+    // They are in conflict about no number.
+    let asked = ResolveConflictRequest {
+        customer_id: older.customer_id.clone(),
+        other_customer_id: younger.customer_id.clone(),
+        resolution: ConflictResolution::NewHolder.into(),
+        request_id: "give-minh".to_owned(),
+    };
+    let refused = world.connection.customers().resolve_conflict(asked).await;
+    let status = refused.err().context("a number was given that nobody asks about")?;
+    ensure!(
+        status.code() == Code::FailedPrecondition && reason(&status).as_deref() == Some("NO_NUMBER_IN_QUESTION"),
+        "{status:?}"
+    );
     // A person may change their mind.
     let asked = ResolveConflictRequest {
         customer_id: older.customer_id.clone(),

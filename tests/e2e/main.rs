@@ -15,6 +15,7 @@ mod details;
 mod esms;
 mod events;
 mod external;
+mod faults;
 mod identity;
 mod inbound;
 mod outbound;
@@ -26,6 +27,7 @@ mod sealed;
 mod shares;
 mod sms;
 mod speedsms;
+mod trim;
 mod twilio;
 mod zalo;
 
@@ -124,6 +126,7 @@ impl World {
         bot::account(&mut keys, &sandbox, SUPPORT, 2, true);
         kiosk.configure(&mut keys);
         keys.insert("customers.attributes.city.kind".to_owned(), "text".to_owned());
+        trim::configure(&mut keys);
         let python = external::free_address().await?;
         for (key, value) in [
             ("channel", "kiosk"),
@@ -184,11 +187,13 @@ impl World {
         external::an_adapter_in_python_works_both_ways(self).await?;
         identity::scenes(self).await?;
         consent::scenes(self).await?;
+        faults::scenes(self).await?;
         privacy::scenes(self).await?;
         conversations::scenes(self).await?;
         details::scenes(self).await?;
         replay::the_journal_is_driven_again(self).await?;
         sealed::nobody_reads_the_broker_without_the_store(self).await?;
+        trim::scenes(self).await?;
         parked::an_unknown_account_is_parked_and_told(self).await?;
         events::a_group_shares_the_work_and_loses_nothing(self).await?;
         events::a_webhook_is_told_everything_in_order_and_again_when_asked(self).await?;

@@ -4,6 +4,7 @@ mod beside;
 mod details;
 mod identity;
 mod privacy;
+mod reassigned;
 
 pub(crate) use identity::{Asked, canonical_of};
 

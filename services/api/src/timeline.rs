@@ -78,8 +78,10 @@ impl TimelineService for Api {
         let id: EntryId = problems::id("entry_id", &id)?;
         let found = entries::entry(&self.context(), &tenant_id, id).await;
         let found = found.map_err(|error| problems::store(&error))?;
-        let (entry, _) = found.ok_or_else(|| Problem::not_found("ENTRY_NOT_FOUND", "there is no such entry"))?;
-        Ok(Response::new(GetEntryResponse { entry: Some(entry) }))
+        match found {
+            Some((entry, _)) => Ok(Response::new(GetEntryResponse { entry: Some(entry) })),
+            None => Err(self.no_entry(&tenant_id, id).await.into()),
+        }
     }
 
     async fn add_note(&self, request: Request<AddNoteRequest>) -> Result<Response<AddNoteResponse>, Status> {
@@ -168,6 +170,18 @@ async fn response(
 }
 
 impl Api {
+    /// Why there is no entry.
+    async fn no_entry(&self, tenant_id: &str, id: EntryId) -> Problem {
+        match entries::was_trimmed(&self.context(), tenant_id, id).await {
+            Ok(true) => {
+                let what = "the entry is gone: the timeline keeps fewer entries, or for a shorter time";
+                Problem::not_found("ENTRY_TRIMMED", what)
+            }
+            Ok(false) => Problem::not_found("ENTRY_NOT_FOUND", "there is no such entry"),
+            Err(error) => problems::store(&error),
+        }
+    }
+
     async fn thread_view(&self, tenant_id: &str, id: &str) -> Result<View, Problem> {
         let missing = || Problem::not_found("THREAD_NOT_FOUND", "there is no such thread");
         let id: ThreadId = problems::id("thread_id", id)?;

@@ -256,6 +256,9 @@ impl<'a> Work<'a> {
             self.add(home, key, &whole.arrival);
             if let Some(Place::At { spot, .. }) = self.places.get(&whole.arrival.id).cloned() {
                 let entry = whole.arrival.id;
+                if let Some((_, record)) = self.entries.get_mut(&entry) {
+                    record.pieces = whole.pieces.iter().map(|piece| piece.to_bytes()).collect();
+                }
                 let leads = |piece| (piece, Place::At { spot, entry });
                 self.places.extend(whole.pieces.into_iter().map(leads));
             }

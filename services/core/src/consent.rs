@@ -6,11 +6,15 @@
 //! them had to say.
 
 mod effective;
+mod fault;
 mod ledger;
 pub mod suppression;
 
 pub use effective::{Asked, Effective, Layers, Seen, ThreadWord, Word, effective};
-pub use ledger::{MAX_FACTS, Recorded, Said, TooManyChannels, What, presently, record, refused_by_event, standing};
+pub use fault::fault;
+pub use ledger::{
+    MAX_FACTS, Recorded, Said, TooManyChannels, What, lapsed, presently, record, refused_by_event, standing,
+};
 
 use crate::time::Moment;
 use omnigate_proto::state::v1::RefusalRecord;

@@ -1,5 +1,6 @@
 //! Identifiers: canonical forms and keys.
 
+pub mod blocked;
 mod variants;
 
 pub use variants::variants;
@@ -154,6 +155,16 @@ pub fn rank(identifier: &Identifier, evidence: Evidence) -> impl Ord + use<> {
         identifier.r#type.clone(),
         identifier.scope.clone(),
         identifier.value.clone(),
+    )
+}
+
+/// True for an id that a channel gives to somebody on it; neither a number nor an address, which outlive their holders, nor
+/// what stands for a device.
+#[must_use]
+pub fn is_of_channel(identifier: &Identifier) -> bool {
+    !matches!(
+        identifier.r#type.as_str(),
+        "crm" | "phone" | "email" | "web_visitor" | "device_push" | BUILT_IN | ERASED
     )
 }
 

@@ -8,6 +8,7 @@ mod claim;
 pub mod log;
 mod membership;
 pub mod merge;
+pub mod reassign;
 pub mod split;
 pub mod veil;
 mod whereabouts;

@@ -44,6 +44,29 @@ pub fn places(home: CustomerId) -> Key {
     key(b'p', &home.0)
 }
 
+/// Index of a home: when a place of an entry that was trimmed is forgotten, and its event id → encoded
+/// `state.v1.TrimmedPlace`.
+#[must_use]
+pub fn trimmed_places(home: CustomerId) -> Key {
+    key(b'p', &home.0)
+}
+
+/// Member of [`trimmed_places`].
+#[must_use]
+pub fn trimmed_member(until: Moment, event: EventId) -> Bytes {
+    let mut member = BytesMut::with_capacity(24);
+    member.put_slice(&until.to_key());
+    member.put_slice(&event.0);
+    member.freeze()
+}
+
+/// Back from [`trimmed_member`]; `None` when it cannot be read.
+#[must_use]
+pub fn read_trimmed_member(member: &[u8]) -> Option<(Moment, EventId)> {
+    let (until, event) = member.split_first_chunk::<8>()?;
+    Some((Moment::from_key(*until), EventId::from_bytes(event)?))
+}
+
 /// Index of a home: spot and event id → `state.v1.EntryRecord`.
 #[must_use]
 pub fn timeline(home: CustomerId) -> Key {
@@ -168,6 +191,8 @@ pub enum Timer {
     Erasure(CustomerId),
     /// A conversation of a home wakes up, is resolved or closed by itself.
     Conversations(CustomerId),
+    /// A home has more on its timeline than its tenant keeps, or remembers places of what it had.
+    Trim(CustomerId),
 }
 
 /// Member of [`timers`].
@@ -178,6 +203,7 @@ pub fn timer_member(due: Moment, timer: Timer) -> Bytes {
         Timer::Pieces(home) => (b'p', home.0),
         Timer::Erasure(customer) => (b'e', customer.0),
         Timer::Conversations(home) => (b'v', home.0),
+        Timer::Trim(home) => (b't', home.0),
     };
     let mut member = BytesMut::with_capacity(25);
     member.put_slice(&due.to_key());
@@ -204,6 +230,7 @@ pub fn read_timer_member(member: &[u8]) -> Option<(Moment, Timer)> {
             Moment::from_key(*due),
             Timer::Conversations(CustomerId::from_bytes(home)?),
         )),
+        (b't', home) => Some((Moment::from_key(*due), Timer::Trim(CustomerId::from_bytes(home)?))),
         _ => None,
     }
 }
@@ -284,6 +311,12 @@ pub fn hour_key(tenant_id: &str, hour: Hour) -> Key {
 #[must_use]
 pub fn consent(identifier: IdentifierKey) -> Key {
     key(b'C', &identifier.0)
+}
+
+/// Record `state.v1.NumberRecord` of an identifier that is a phone number.
+#[must_use]
+pub fn number(identifier: IdentifierKey) -> Key {
+    key(b'N', &identifier.0)
 }
 
 /// Index of an identifier: number → encoded `state.v1.ConsentFact`; and map: id of a fact → its number.

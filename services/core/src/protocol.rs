@@ -36,6 +36,7 @@ pub mod resolve;
 pub mod send;
 pub mod submit;
 pub mod templates;
+pub mod trim;
 mod walk;
 
 pub use context::{Context, Ports, Stop};

@@ -272,6 +272,7 @@ async fn open_store(
     };
     let ports = Ports::new(Arc::clone(&store), Arc::clone(clock), Arc::clone(entropy));
     let mut ports = ports.sealed_with(keyring).with_rules(config.directory().conversations);
+    ports = ports.with_tenants(config.tenant_rules());
     let seals_broker = gateway::check(&ports.context(), config.broker.partitions).await?;
     // What is said of the broker is said of other processes: none is of an older release.
     let seals_content = seals_broker || config.broker.seal == Some(true);

@@ -15,6 +15,7 @@ mod secret;
 mod section;
 mod setting;
 mod settings;
+mod tenant;
 #[cfg(test)]
 mod tests;
 mod validate;
@@ -31,6 +32,7 @@ pub use roles::{RolesError, check_roles};
 pub use secret::{ConnectionUrl, Secret, Secrets, TokenHash};
 pub use setting::List;
 pub use settings::AdapterSettings;
+pub use tenant::{Identity, Tenant, TenantIdentity, TenantTimeline, Timeline};
 
 use node::{Node, Source};
 use section::section;
@@ -80,6 +82,12 @@ section! {
         pub accounts: BTreeMap<String, Account>,
         /// What is known of customers.
         pub customers: Customers,
+        /// What stays on timelines.
+        pub timeline: Timeline,
+        /// Who is who.
+        pub identity: Identity,
+        /// What holds for single tenants.
+        pub tenants: BTreeMap<String, Tenant>,
         /// Outgoing webhooks.
         pub event_webhooks: BTreeMap<String, EventWebhook>,
     }

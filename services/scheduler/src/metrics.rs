@@ -16,6 +16,7 @@ pub struct Metrics {
     given_up: IntCounter,
     resealed: IntCounter,
     former_keys: IntGauge,
+    trimmed: IntCounter,
 }
 
 impl Metrics {
@@ -66,6 +67,10 @@ impl Metrics {
                 "omnigate_scheduler_resealed_total",
                 "Threads sealed anew with the present key of the operator",
             )?,
+            trimmed: counter(
+                "omnigate_scheduler_trimmed_total",
+                "Entries taken from timelines because their tenant keeps no more, or not for so long",
+            )?,
             failures: counter(
                 "omnigate_scheduler_failures_total",
                 "Timers that could not be looked at; they are looked at again",
@@ -99,6 +104,10 @@ impl Metrics {
 
     pub(crate) fn undelivered(&self) {
         self.undelivered.inc();
+    }
+
+    pub(crate) fn trimmed(&self, entries: usize) {
+        self.trimmed.inc_by(u64::try_from(entries).unwrap_or(u64::MAX));
     }
 
     pub(crate) fn gave_up(&self) {

@@ -11,12 +11,14 @@ use omnigate_core::{
         context::as_range,
         conversation, identity, outbox, publish,
         submit::{self, Woken},
+        trim,
     },
+    retention::Limits,
     shard::{SHARDS, Shard},
     time::Moment,
 };
 use omnigate_proto::state::v1::DeliveryRecord;
-use std::{ops::Bound, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, ops::Bound, sync::Arc, time::Duration};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -32,6 +34,9 @@ const SIDE_BY_SIDE: usize = 16;
 const LEFTOVERS: u32 = 500;
 /// A flush takes out a part; this many take out what one round publishes.
 const FLUSHES: usize = 16;
+
+/// A tenant's homes in a shard, from behind one of them.
+type Unlooked = (String, Shard, Option<CustomerId>);
 
 /// What a round found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,10 +61,12 @@ impl Rounds {
         let settings = &self.shared.settings;
         let mut pause = settings.busy_pause;
         let mut swept: Option<Instant> = None;
+        let mut unlooked = self.unlooked();
         while !stop.is_cancelled() {
             let sweeps = swept.is_none_or(|swept| swept.elapsed() >= settings.leftover_age);
             if sweeps {
                 swept = Some(Instant::now());
+                self.look_for_homes(&mut unlooked).await;
             }
             pause = match self.round(sweeps).await {
                 Ok(Found::Work) => settings.busy_pause,
@@ -70,6 +77,33 @@ impl Rounds {
                 }
             };
             stop.run_until_cancelled(tokio::time::sleep(pause)).await;
+        }
+    }
+
+    /// What of the group is still to be looked at for homes that have more than their tenant keeps, once after each start:
+    /// limits may be new.
+    fn unlooked(&self) -> Vec<Unlooked> {
+        let accounts = self.shared.directory.accounts.values();
+        let tenants: BTreeSet<&String> = accounts.map(|account| &account.tenant_id).collect();
+        let rules = &self.shared.ports.tenants;
+        let limited = tenants
+            .into_iter()
+            .filter(|tenant| rules.of(tenant).timeline != Limits::NONE);
+        let each = limited.flat_map(|tenant| shards(self.group).map(move |shard| (tenant.clone(), shard, None)));
+        each.collect()
+    }
+
+    /// Looks at some of them; what cannot be looked at now has its turn later.
+    async fn look_for_homes(&self, unlooked: &mut Vec<Unlooked>) {
+        let Some((tenant_id, shard, after)) = unlooked.pop() else {
+            return;
+        };
+        match trim::sweep(&self.shared.context(), &tenant_id, shard, after).await {
+            Ok(swept) => unlooked.extend(swept.next.map(|next| (tenant_id, shard, Some(next)))),
+            Err(error) => {
+                tracing::debug!(%shard, %error, "homes not looked at, they are later");
+                unlooked.push((tenant_id, shard, after));
+            }
         }
     }
 
@@ -125,6 +159,7 @@ impl Rounds {
             Timer::Delivery(id) => self.wake(id, due).await,
             Timer::Pieces(home) => self.give_up_pieces(home, due).await,
             Timer::Conversations(home) => self.ring(home, due).await,
+            Timer::Trim(home) => self.trim(home, due).await,
             Timer::Erasure(customer) => self.go_on_erasing(customer, due).await,
         }
     }
@@ -134,6 +169,17 @@ impl Rounds {
         if let Err(error) = identity::go_on(&self.shared.context(), customer, due).await {
             self.shared.metrics.failed();
             tracing::warn!(%customer, %error, "erasure not finished, the timer fires again");
+        }
+    }
+
+    /// Takes out of a home what is more than its tenant keeps.
+    async fn trim(&self, home: CustomerId, due: Moment) {
+        match trim::trim(&self.shared.context(), home, due).await {
+            Ok(gone) => self.shared.metrics.trimmed(gone.entries),
+            Err(error) => {
+                self.shared.metrics.failed();
+                tracing::warn!(%home, %error, "timeline not trimmed, the timer fires again");
+            }
         }
     }
 

@@ -243,6 +243,7 @@ impl World {
             cache: &cache,
             keyring: &omnigate_core::keyring::Keyring::none(),
             rules: &omnigate_core::conversation::DEFAULT_RULES,
+            tenants: &omnigate_core::tenant::DEFAULT_RULES,
         };
         omnigate_core::protocol::park::list(&context, &[TENANT, ""], None, 100)
             .await

@@ -51,7 +51,7 @@ impl<'a> Asked<'a> {
         })
     }
 
-    fn asking(&self, now: Moment) -> Asking<'_> {
+    pub(super) fn asking(&self, now: Moment) -> Asking<'_> {
         Asking {
             tenant_id: self.tenant_id,
             received_at: now,
@@ -84,6 +84,7 @@ impl Api {
             self.remember(&asked, asked.record(self)).await?;
         }
         if one.id == other.id {
+            self.answered_as_one(tenant_id, one.id).await?;
             return Ok(MergeCustomersResponse {
                 customer: Some(self.shown(one.to_customer()).await),
                 checks: Vec::new(),
@@ -104,10 +105,13 @@ impl Api {
         let merged = identity::merge(&context, &asking, both, Word::Person, &mut outgoing).await;
         self.announcer.tell(outgoing, None).await;
         match merged.map_err(|stop| problems::stop(&stop))? {
-            Merged::One(id) => Ok(MergeCustomersResponse {
-                customer: Some(self.shown(self.present(tenant_id, id).await?.to_customer()).await),
-                checks,
-            }),
+            Merged::One(id) => {
+                self.answered_as_one(tenant_id, id).await?;
+                Ok(MergeCustomersResponse {
+                    customer: Some(self.shown(self.present(tenant_id, id).await?.to_customer()).await),
+                    checks,
+                })
+            }
             Merged::Apart { forbidden_by, .. } => Err(problems::not_done(&NotDone::Apart(forbidden_by))),
             Merged::Gone => Err(problems::not_done(&NotDone::NoSuchCustomer)),
         }
@@ -130,7 +134,7 @@ impl Api {
         stands.map_err(|refused| problems::not_done(&refused))
     }
 
-    async fn present(&self, tenant_id: &str, id: CustomerId) -> Result<Whole, Problem> {
+    pub(super) async fn present(&self, tenant_id: &str, id: CustomerId) -> Result<Whole, Problem> {
         let found = read::customer(&self.context(), tenant_id, id).await;
         let found = found.map_err(|error| problems::store(&error))?;
         found.ok_or_else(|| problems::not_done(&NotDone::NoSuchCustomer))
@@ -238,12 +242,19 @@ impl Api {
             evidence: Evidence::Verified,
             provider_form: String::new(),
         };
+        if self.ports.tenants.of(tenant_id).blocked.holds(&named.identifier) {
+            return Err(Problem::invalid(
+                "identifier",
+                "stands for nobody in particular: it is blocked",
+            ));
+        }
         self.remember(&asked, asked.record(self)).await?;
         let mut outgoing = Vec::new();
         let asking = asked.asking(self.ports.clock.now());
         let linked = identity::link(&self.context(), &asking, customer.id, &named, &mut outgoing).await;
         self.announcer.tell(outgoing, None).await;
         let id = linked.map_err(|refused| problems::not_done(&refused))?;
+        self.answered_as_one(tenant_id, id).await?;
         self.present(tenant_id, id).await
     }
 
@@ -276,9 +287,14 @@ impl Api {
                 let pair = [one.min(other), one.max(other)];
                 let kept = keep_apart(&self.context(), tenant_id, &name.to_string(), pair, &asked.trace_id).await;
                 kept.map_err(|refused| problems::not_done(&refused))?;
+                self.answered_as_two(tenant_id, pair).await?;
                 self.present(tenant_id, pair[0]).await
             }
-            ConflictResolution::Unspecified => Err(Problem::invalid("resolution", "must be MERGE or KEEP_APART")),
+            ConflictResolution::NewHolder => self.give_number(tenant_id, request_id, &request).await,
+            ConflictResolution::Unspecified => Err(Problem::invalid(
+                "resolution",
+                "must be MERGE, KEEP_APART or NEW_HOLDER",
+            )),
         }
     }
 

@@ -12,6 +12,7 @@ mod event_webhooks;
 mod fakes;
 mod gateway;
 mod parked;
+mod reassigned;
 mod refused;
 mod replay;
 mod schedule;

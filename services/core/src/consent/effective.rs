@@ -116,7 +116,8 @@ const fn code(kind: ConsentLayerKind) -> &'static str {
 pub fn effective(layers: &Layers, asked: &Asked<'_>) -> Effective {
     let fact = standing(&layers.consent, asked.channel, asked.purpose);
     let consents = needs_consent(asked.purpose);
-    let grant = grant(fact.filter(|_| consents), asked);
+    let lapses = is_reassigned(&layers.suppression, asked.now);
+    let grant = grant(fact.filter(|_| consents), asked, lapses);
     let is_granted = grant.says == Word::Allows;
     let seen = vec![
         suppression(&layers.suppression, asked),
@@ -166,6 +167,7 @@ const fn reason(reason: SuppressionReason) -> &'static str {
         SuppressionReason::LegalRegister => "a legal register",
         SuppressionReason::Erased => "its owner was erased",
         SuppressionReason::Manual => "somebody decided so",
+        SuppressionReason::Reassigned => "the number may have been given to somebody else",
         SuppressionReason::Unspecified => "a reason that this version does not know",
     }
 }
@@ -215,12 +217,22 @@ fn thread(threads: &[ThreadWord], purpose: Purpose) -> Seen {
     said(kind, Word::Refuses, detail, Some(Moment(topic.since_ms)))
 }
 
-fn grant(fact: Option<&ConsentFact>, asked: &Asked<'_>) -> Seen {
+/// True while a person has to say whose the number is: what was granted is the grantor's, and may not be the holder's.
+fn is_reassigned(record: &SuppressionRecord, now: Moment) -> bool {
+    let mut causes = record.causes.iter();
+    causes.any(|cause| cause.reason() == SuppressionReason::Reassigned && holds(cause, now))
+}
+
+fn grant(fact: Option<&ConsentFact>, asked: &Asked<'_>, lapses: bool) -> Seen {
     let kind = ConsentLayerKind::Grant;
     let Some(fact) = fact else {
         return said(kind, Word::Silent, "nothing was granted in the ledger".to_owned(), None);
     };
     match presently(fact, asked.now) {
+        ConsentStatus::Granted if lapses => {
+            let detail = "what was granted lapsed: the number may have been given to somebody else";
+            said(kind, Word::Silent, detail.to_owned(), Some(Moment(fact.at_ms)))
+        }
         ConsentStatus::Granted => {
             let detail = format!("granted ({})", fact.source);
             said(kind, Word::Allows, detail, Some(Moment(fact.at_ms)))

@@ -1,7 +1,7 @@
 //! The ledger: which fact stands, and what each new one does to it.
 
 use super::is_over;
-use crate::id::EventId;
+use crate::id::{EventId, hash};
 use crate::time::Moment;
 use omnigate_proto::state::v1::{ConsentFact, ConsentRecord};
 use omnigate_proto::v1::{ConsentStatus, LegalBasis, Purpose};
@@ -10,6 +10,8 @@ use omnigate_proto::v1::{ConsentStatus, LegalBasis, Purpose};
 pub const MAX_FACTS: usize = 256;
 /// Source of what a person says through the channel itself.
 const PEER: &str = "peer";
+/// Source of what lapses because somebody else has the identifier.
+const NEW_HOLDER: &str = "new holder";
 
 /// A fact to record.
 #[derive(Clone, PartialEq, Debug)]
@@ -79,6 +81,40 @@ pub fn presently(fact: &ConsentFact, now: Moment) -> ConsentStatus {
 #[must_use]
 pub fn refused_by_event(fact: &ConsentFact) -> bool {
     fact.status() == ConsentStatus::Denied && !fact.event.is_empty()
+}
+
+/// What an identifier's new holder, who has it since then, makes of what was granted before: nothing is known of them.
+#[must_use]
+pub fn lapsed(record: &ConsentRecord, command: &str, since: Moment) -> Vec<Said> {
+    let granted = record
+        .facts
+        .iter()
+        .filter(|fact| fact.status() == ConsentStatus::Granted);
+    let before = granted.filter(|fact| fact.at_ms < since.0);
+    let lapsed = before.map(|fact| {
+        let of = [
+            command.as_bytes(),
+            fact.channel.as_bytes(),
+            fact.purpose().as_str_name().as_bytes(),
+        ];
+        let mut id = [0; 16];
+        id.copy_from_slice(&hash("lapsed", &of)[..16]);
+        Said {
+            id,
+            channel: fact.channel.clone(),
+            purpose: fact.purpose(),
+            at: since,
+            what: What::Recorded(Box::new(Recorded {
+                status: ConsentStatus::Unknown,
+                basis: LegalBasis::Unspecified,
+                source: NEW_HOLDER.to_owned(),
+                text_version: String::new(),
+                proof: String::new(),
+                expires_at: None,
+            })),
+        }
+    });
+    lapsed.collect()
 }
 
 /// Of two facts from the same moment the stricter stands.

@@ -11,6 +11,8 @@ use sha2::Sha256;
 
 /// Most reasons of one identifier: channels times reasons.
 pub const MAX_CAUSES: usize = 256;
+/// Most events that are remembered of a reason.
+const MAX_EVENTS: usize = 8;
 /// Bytes of the key.
 pub const KEY_BYTES: usize = 32;
 
@@ -78,8 +80,15 @@ pub fn suppress(
     added: &SuppressionCause,
 ) -> Result<Option<SuppressionRecord>, TooManyCauses> {
     let known = cause(before, &added.channel, added.reason());
-    if known.is_some_and(|known| known.at_ms >= added.at_ms || known.lifted_at_ms > added.at_ms) {
+    let is_repeated = |known: &SuppressionCause| added.events.iter().any(|event| known.events.contains(event));
+    if known.is_some_and(|known| known.at_ms >= added.at_ms || known.lifted_at_ms > added.at_ms || is_repeated(known)) {
         return Ok(None);
+    }
+    let mut added = added.clone();
+    if let Some(known) = known {
+        added.events.splice(0..0, known.events.iter().cloned());
+        let too_many = added.events.len().saturating_sub(MAX_EVENTS);
+        added.events.drain(..too_many);
     }
     if known.is_none() && before.causes.len() >= MAX_CAUSES {
         return Err(TooManyCauses);
@@ -88,7 +97,7 @@ pub fn suppress(
     record
         .causes
         .retain(|known| known.channel != added.channel || known.reason() != added.reason());
-    record.causes.push(added.clone());
+    record.causes.push(added);
     Ok(Some(record))
 }
 

@@ -5,7 +5,9 @@
 //! are two: a doubled line can be seen, a lost one cannot.
 
 use crate::id::{EventId, hash};
-use omnigate_proto::v1::{Event, Identifier, Message, Receipt, Unsupported, event::Kind, part::Content};
+use omnigate_proto::v1::{
+    Event, Identifier, Message, Receipt, RecipientFault, SendError, Unsupported, event::Kind, part::Content,
+};
 use pbjson_types::Timestamp;
 use prost::Message as _;
 use std::borrow::Cow;
@@ -168,15 +170,20 @@ fn discriminator(event: &Event, kind: &Kind) -> Vec<Vec<u8>> {
     }
 }
 
-/// State and piece (every piece has a provider id or send key of its own), and in a group whose device it was.
+/// State and piece (every piece has a provider id or send key of its own), in a group whose device it was, and whether it is
+/// a complaint.
 fn about_receipt(event: &Event, receipt: &Receipt) -> Vec<Vec<u8>> {
     let author = event.author.as_ref().and_then(|author| author.identifier.as_ref());
-    vec![
+    let mut parts = vec![
         receipt.state.to_be_bytes().to_vec(),
         text(&receipt.client_reference),
         receipt.watermark.as_ref().map(timestamp).unwrap_or_default(),
         identifier(author),
-    ]
+    ];
+    // A complaint about what was delivered is not the delivery.
+    let fault = receipt.error.as_ref().map(SendError::recipient_fault);
+    parts.extend((fault == Some(RecipientFault::Complained)).then(|| b"complained".to_vec()));
+    parts
 }
 
 /// When it happened, by the best thing known that a repetition of the same report repeats.

@@ -7,6 +7,7 @@ use super::conversation;
 use super::identity::find;
 use super::outbox::Outgoing;
 use super::resolve::{expect_record, insert_outgoing, put, to_outbox};
+use super::trim;
 use crate::append::{self as decide, Appended, Arrival, ThreadKey, append, is_gone};
 use crate::id::{CustomerId, EventId, ThreadId};
 use crate::identifier;
@@ -21,6 +22,7 @@ use omnigate_proto::state::v1::{EntryRecord, HomeRecord};
 use omnigate_proto::v1::{Event, Evidence};
 use std::sync::Arc;
 
+mod doubt;
 mod known;
 mod link;
 
@@ -176,6 +178,7 @@ pub(super) fn commit_of(
     appended: &mut Appended,
 ) -> Result<(Vec<Expect>, Vec<Write>), StoreError> {
     give_keys(&mut appended.home, id, context.keyring, context.entropy);
+    let trims = trim::schedule(context, id, &mut appended.home);
     let mut expect = vec![expect_record(keys::home(id), stamp)];
     let mut write = vec![put(keys::home(id), &appended.home)];
     for change in &appended.places {
@@ -193,6 +196,7 @@ pub(super) fn commit_of(
     for (event, spot, entry) in &appended.entries {
         write.push(insert_entry(context, (id, &appended.home), *event, *spot, entry)?);
     }
+    write.extend(trims);
     write.extend(appended.due.iter().map(|due| Write::Insert {
         key: keys::timers(),
         member: keys::timer_member(*due, Timer::Pieces(id)),

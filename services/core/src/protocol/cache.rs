@@ -5,6 +5,7 @@ use super::context::Loaded;
 use super::resolve::Owner;
 use crate::consent::suppression::HashKey;
 use crate::id::{CustomerId, IdentifierKey, MessageId};
+use crate::identity::reassign::exactness;
 use crate::time::Moment;
 use omnigate_proto::state::v1::{DeliveryRecord, HomeRecord};
 use prost::Message as _;
@@ -30,6 +31,7 @@ pub struct Cache {
     homes: Mutex<Recent<CustomerId, Loaded<Arc<HomeRecord>>>>,
     deliveries: Mutex<Recent<MessageId, Loaded<Arc<DeliveryRecord>>>>,
     apart: Mutex<Recent<(CustomerId, CustomerId), Moment>>,
+    evident: Mutex<Recent<IdentifierKey, Moment>>,
     /// Never changes once it is made.
     hash_key: OnceLock<HashKey>,
 }
@@ -43,6 +45,7 @@ impl Cache {
             homes: Mutex::new(Recent::new(capacity)),
             deliveries: Mutex::new(Recent::new(capacity.div_ceil(FEWER))),
             apart: Mutex::new(Recent::new(capacity.div_ceil(FEWER))),
+            evident: Mutex::new(Recent::new(capacity.div_ceil(FEWER))),
             hash_key: OnceLock::new(),
         }
     }
@@ -85,6 +88,17 @@ impl Cache {
     /// Keeps in mind that these two are kept apart.
     pub(super) fn keep_apart(&self, pair: (CustomerId, CustomerId), now: Moment) {
         self.apart.lock().unwrap_or_else(PoisonError::into_inner).put(pair, now);
+    }
+
+    /// True when this process noted evidence for a number a short while before, measured by the silence that is asked about.
+    pub(super) fn is_evident(&self, key: IdentifierKey, at: Moment, after: Duration) -> bool {
+        let noted = self.evident.lock().unwrap_or_else(PoisonError::into_inner).get(&key);
+        noted.is_some_and(|noted| noted + exactness(after) > at)
+    }
+
+    /// Keeps in mind that evidence for a number was noted.
+    pub(super) fn keep_evident(&self, key: IdentifierKey, at: Moment) {
+        self.evident.lock().unwrap_or_else(PoisonError::into_inner).put(key, at);
     }
 
     /// The home as it was.

@@ -12,6 +12,7 @@ use crate::port::store::{
 };
 use crate::port::{Clock, Entropy};
 use crate::shard::Shard;
+use crate::tenant::TenantRules;
 use crate::time::Moment;
 use crate::timeline::stored::Stored;
 use bytes::Bytes;
@@ -48,6 +49,8 @@ pub struct Context<'a> {
     pub keyring: &'a Keyring,
     /// What happens to conversations by themselves.
     pub rules: &'a AccountRules,
+    /// What holds for whom of the tenants.
+    pub tenants: &'a TenantRules,
 }
 
 /// How a commit ended.
@@ -276,6 +279,8 @@ pub struct Ports {
     pub keyring: Keyring,
     /// What happens to conversations by themselves.
     pub rules: AccountRules,
+    /// What holds for whom of the tenants.
+    pub tenants: TenantRules,
 }
 
 /// Homes and owners that a process keeps in memory; each takes about half a kilobyte.
@@ -293,6 +298,7 @@ impl Ports {
             cache: Cache::new(CACHED),
             keyring: Keyring::none(),
             rules: AccountRules::default(),
+            tenants: TenantRules::default(),
         }
     }
 
@@ -308,6 +314,12 @@ impl Ports {
         Self { rules, ..self }
     }
 
+    /// The same, with rules of tenants.
+    #[must_use]
+    pub fn with_tenants(self, tenants: TenantRules) -> Self {
+        Self { tenants, ..self }
+    }
+
     /// The context of one call.
     #[must_use]
     pub fn context(&self) -> Context<'_> {
@@ -319,6 +331,7 @@ impl Ports {
             cache: &self.cache,
             keyring: &self.keyring,
             rules: &self.rules,
+            tenants: &self.tenants,
         }
     }
 }

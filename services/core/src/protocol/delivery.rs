@@ -1,7 +1,7 @@
 //! Changes deliveries in the store: every change of a delivery, of its place in the thread's chain and of its timer is one
 //! commit in the home's shard.
 
-use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop};
+use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop, as_record};
 use super::hasten;
 use super::outbox::Outgoing;
 use super::resolve::{expect_record, insert_outgoing, put, to_outbox};
@@ -10,11 +10,12 @@ use crate::customer_event::Happened;
 use crate::delivery;
 use crate::id::{CustomerId, EventId, MessageId, hash};
 use crate::keys::{self, Timer};
-use crate::port::store::{Stamp, Write};
+use crate::port::store::{Query, Shape, Stamp, StoreError, Write};
 use crate::time::Moment;
 use crate::timeline::Place;
 use crate::timeline::stored::delivery::stored;
 use omnigate_proto::state::v1::{DeliveryRecord, HomeRecord, ThreadRecord};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What happens to the message's place in its thread's chain.
@@ -339,4 +340,32 @@ pub fn entry_event(id: MessageId) -> EventId {
     let mut event = [0; 16];
     event.copy_from_slice(&hash("outbound", &[&id.0])[..16]);
     EventId(event)
+}
+
+/// Deletes messages of ours with their timers, whatever becomes of them: who is at work on one finds it gone.
+pub(super) async fn gone(
+    context: &Context<'_>,
+    home: CustomerId,
+    messages: &BTreeSet<MessageId>,
+) -> Result<Vec<Write>, StoreError> {
+    if messages.is_empty() {
+        return Ok(Vec::new());
+    }
+    let queries = messages.iter().map(|id| Query::Record(keys::delivery(*id)));
+    let answers = context.store.read(home.shard(), queries.collect()).await?;
+    let mut write = Vec::new();
+    for (id, answer) in messages.iter().zip(answers) {
+        let delivery: Loaded<DeliveryRecord> = Loaded::decode(as_record(Some(answer))?, "delivery")?;
+        context.cache.forget_delivery(*id);
+        write.push(Write::Delete {
+            shape: Shape::Record,
+            key: keys::delivery(*id),
+        });
+        let due = delivery.value.map(|delivery| delivery.timer_ms);
+        write.extend(due.filter(|due| *due != 0).map(|due| Write::Remove {
+            key: keys::timers(),
+            member: keys::timer_member(Moment(due), Timer::Delivery(*id)),
+        }));
+    }
+    Ok(write)
 }

@@ -10,6 +10,7 @@ mod events;
 mod find;
 mod link;
 mod merge;
+pub mod reassign;
 mod record;
 mod split;
 

@@ -1,6 +1,7 @@
 //! Receipts: find their delivery and move it forward; those that come before our own record wait for it.
 
 use super::append::Applied;
+use super::consent::note_fault;
 use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop};
 use super::delivery::{Chain, Change, change};
 use super::outbox::Outgoing;
@@ -36,11 +37,37 @@ pub async fn apply(context: &Context<'_>, arrival: &Arrival) -> Result<Applied, 
         _ if receipt.provider_message_id.is_empty() => None,
         _ => find(context, &event.tenant_id, &event.account_id, receipt, arrival).await?,
     };
+    note_fault_of(context, receipt, target.map(|(id, _)| id), arrival).await?;
     if let Some((id, piece)) = target {
         applied.outgoing = apply_to(context, id, Some(piece), receipt).await?;
     }
     applied.applied.push(arrival.id);
     Ok(applied)
+}
+
+/// Puts whom a receipt says to be no good to write to onto the suppression list, before the event is acknowledged. The
+/// message tells who that is, and the event where the message is not known.
+async fn note_fault_of(
+    context: &Context<'_>,
+    receipt: &Receipt,
+    message: Option<MessageId>,
+    arrival: &Arrival,
+) -> Result<(), Stop> {
+    let (event, Some(error)) = (&arrival.event, &receipt.error) else {
+        return Ok(());
+    };
+    let record = match message {
+        Some(id) => super::delivery::get(context, id).await?,
+        None => None,
+    };
+    let reached = record.as_ref().and_then(delivery::leaving).map(|leaving| leaving.peer);
+    match reached.or_else(|| event.peer.clone()) {
+        Some(address) => {
+            let said = (arrival.received_at, Some(arrival.id));
+            note_fault(context, (&event.tenant_id, &address, &event.channel), error, said).await
+        }
+        None => Ok(()),
+    }
 }
 
 /// True when the message went through the account of the event.

@@ -2,12 +2,13 @@
 
 mod gate;
 
+use super::consent::note_fault;
 use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop, found_record};
 use super::delivery::{Chain, Change, Changed, cached, change, load};
 use super::outbox::Outgoing;
 use super::receipt;
 use super::resolve::{expect_record, put};
-use crate::consent::MarketingDefault;
+use crate::consent::{self, MarketingDefault};
 use crate::delivery::{self, Begin, Next, Submission, Terms};
 use crate::id::{EventId, MessageId, hash};
 use crate::keys::{self, Timer};
@@ -162,6 +163,9 @@ pub async fn answer(
     random: u8,
 ) -> Result<Option<Answered>, Stop> {
     let mut early = Vec::new();
+    if let Err(error) = &answer.outcome {
+        note_fault_of(context, submission.id, error, (context.now(), None)).await?;
+    }
     if let Ok(accepted) = &answer.outcome
         && !accepted.provider_message_id.is_empty()
     {
@@ -200,6 +204,25 @@ pub async fn answer(
     early.append(&mut changed.outgoing);
     changed.outgoing = early;
     Ok(Some(Answered { next, changed }))
+}
+
+/// Puts whom an answer says to be no good to write to onto the suppression list.
+async fn note_fault_of(
+    context: &Context<'_>,
+    id: MessageId,
+    error: &SendError,
+    said: (Moment, Option<EventId>),
+) -> Result<(), Stop> {
+    if consent::fault(error, said).is_none() {
+        return Ok(());
+    }
+    let record = super::delivery::get(context, id).await?;
+    let reached = record.as_ref().and_then(delivery::leaving).map(|leaving| leaving.peer);
+    let delivery = record.as_ref().and_then(|record| record.delivery.as_ref());
+    let (Some(delivery), Some(address)) = (delivery, reached) else {
+        return Ok(());
+    };
+    note_fault(context, (&delivery.tenant_id, &address, &delivery.channel), error, said).await
 }
 
 /// Event id under which the provider would show us this message.
@@ -252,7 +275,12 @@ async fn point(context: &Context<'_>, submission: &Submission, provider_id: &str
         if known == next {
             return Ok(outgoing);
         }
-        for receipt in known.early.iter().filter_map(|early| early.receipt.as_ref()) {
+        for early in &known.early {
+            let Some(receipt) = &early.receipt else { continue };
+            if let Some(error) = &receipt.error {
+                let said = (Moment(early.received_at_ms), EventId::from_bytes(&early.event_id));
+                note_fault_of(context, submission.id, error, said).await?;
+            }
             outgoing.extend(receipt::apply_to(context, submission.id, Some(submission.piece), receipt).await?);
         }
         let expect = vec![expect_record(key.clone(), before.stamp)];

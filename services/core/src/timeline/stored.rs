@@ -112,6 +112,7 @@ impl Stored<'_> {
             arrived_late: entry.arrived_late,
             follows_gap: entry.follows_gap,
             thread: entry.thread,
+            pieces: entry.pieces.clone(),
             sealed: sealed.freeze(),
             ..EntryRecord::default()
         };

@@ -61,6 +61,7 @@ impl Worker {
             cache: &self.cache,
             keyring: &KEYRING,
             rules: &omnigate_core::conversation::DEFAULT_RULES,
+            tenants: &omnigate_core::tenant::DEFAULT_RULES,
         }
     }
 

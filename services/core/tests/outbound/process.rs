@@ -70,6 +70,7 @@ impl Process {
             cache: &self.cache,
             keyring: &KEYRING,
             rules: &omnigate_core::conversation::DEFAULT_RULES,
+            tenants: &omnigate_core::tenant::DEFAULT_RULES,
         }
     }
 

@@ -98,7 +98,7 @@ fn people(world: &World) -> [CustomerId; 2] {
     ids
 }
 
-fn answer(world: &World, request_id: &str, later_ms: i64) -> Request {
+pub(crate) fn answer(world: &World, request_id: &str, later_ms: i64) -> Request {
     let at = Moment(world.context().now().0 + later_ms);
     Request {
         tenant_id: "t".to_owned(),
@@ -143,7 +143,7 @@ fn published(world: &World) {
     }
 }
 
-fn stands(world: &World, text: &str) -> bool {
+pub(crate) fn stands(world: &World, text: &str) -> bool {
     let all = world.store.memory.everything();
     all.iter()
         .any(|value| value.windows(text.len()).any(|window| window == text.as_bytes()))

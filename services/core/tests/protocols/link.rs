@@ -122,3 +122,20 @@ fn a_new_chat_that_says_where_it_came_from_is_the_same_customer() {
     told(&world, event("bot", "tg_chat/bot/-100", &[], "1", moved));
     assert_eq!(owner(&world, "tg_chat/bot/1"), owner(&world, "tg_chat/bot/-100"));
 }
+
+#[test]
+fn what_a_tenant_blocks_brings_nobody_together_and_who_writes_from_it_is_somebody() {
+    let mut world = World::new(false);
+    let mut blocked = omnigate_core::identifier::blocked::Blocked::NONE;
+    blocked.block("phone", "+8419001234");
+    world.tenants.all.blocked = blocked;
+    told(&world, message("a", "zalo_uid/oa/1", &["phone//+8419001234"], "1"));
+    told(&world, message("b", "psid/page/2", &["phone//+8419001234"], "2"));
+    assert_ne!(owner(&world, "zalo_uid/oa/1"), owner(&world, "psid/page/2"));
+    let key = identifier::key("t", &named("phone//+8419001234"));
+    let claim = now(world.context().record::<Claim>(key.shard(), keys::claim(key), "claim")).unwrap();
+    assert!(claim.value.is_none(), "it is nobody's");
+    told(&world, message("sms", "phone//+8419001234", &[], "3"));
+    let hotline = owner(&world, "phone//+8419001234");
+    assert!(hotline != owner(&world, "zalo_uid/oa/1") && hotline != owner(&world, "psid/page/2"));
+}

@@ -10,18 +10,21 @@ mod echo;
 mod erased_meanwhile;
 mod erasure;
 mod event_webhook;
+mod faults;
 mod lease;
 mod link;
 mod meddled;
 mod notes;
 mod outbox;
 mod park;
+mod reassign;
 mod repeats;
 mod replay;
 mod reseal;
 mod sealed_messages;
 mod stories;
 mod templates;
+mod trim;
 mod wishes;
 
 use omnigate_core::conversation::AccountRules;
@@ -33,6 +36,7 @@ use omnigate_core::protocol::cache::Cache;
 use omnigate_core::protocol::gateway::{self, GatewayError};
 use omnigate_core::protocol::outbox::Outbox;
 use omnigate_core::shard::Shard;
+use omnigate_core::tenant::TenantRules;
 use omnigate_core::time::Moment;
 use omnigate_store::memory::MemoryStore;
 use std::pin::pin;
@@ -120,6 +124,7 @@ struct World {
     outbox: Outbox,
     cache: Cache,
     rules: AccountRules,
+    tenants: TenantRules,
 }
 
 impl World {
@@ -136,6 +141,7 @@ impl World {
             outbox: Outbox::default(),
             cache: Cache::new(100),
             rules: AccountRules::default(),
+            tenants: TenantRules::default(),
             clock,
         }
     }
@@ -149,6 +155,7 @@ impl World {
             cache: &self.cache,
             keyring: &KEYRING,
             rules: &self.rules,
+            tenants: &self.tenants,
         }
     }
 

@@ -238,6 +238,8 @@ pub enum Reason {
     Erased,
     /// Somebody decided so.
     Manual,
+    /// The phone number may have been given to somebody else.
+    Reassigned,
 }
 
 impl From<Purpose> for v1::Purpose {
@@ -279,6 +281,7 @@ impl From<Reason> for v1::SuppressionReason {
             Reason::LegalRegister => Self::LegalRegister,
             Reason::Erased => Self::Erased,
             Reason::Manual => Self::Manual,
+            Reason::Reassigned => Self::Reassigned,
         }
     }
 }

@@ -83,6 +83,7 @@ pub enum Customers {
     /// Lists customers that look like one and that rules keep apart; settles one of them.
     #[command(after_help = "Example: omnigate customers conflicts\n         \
         omnigate customers conflicts --keep-apart cus_… cus_…\n         \
+        omnigate customers conflicts --new-holder cus_… cus_…\n         \
         omnigate customers merge cus_… cus_…")]
     Conflicts(Conflicts),
     /// Writes everything that is kept about a customer: one JSON object a line, the customer first.
@@ -284,6 +285,10 @@ pub struct Conflicts {
     /// Two customers that are two, whatever a channel says from now on.
     #[arg(long, num_args = 2, value_names = ["CUSTOMER", "OTHER"])]
     pub keep_apart: Option<Vec<String>>,
+    /// Two customers that are two, and the phone number that they are in conflict about is now the one's who was not known
+    /// by it.
+    #[arg(long, num_args = 2, value_names = ["CUSTOMER", "OTHER"], conflicts_with = "keep_apart")]
+    pub new_holder: Option<Vec<String>>,
     /// The same for each repetition; without it one is made up.
     #[arg(long)]
     pub request_id: Option<String>,

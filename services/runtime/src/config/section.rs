@@ -46,8 +46,8 @@ macro_rules! section {
                 rows: &mut Vec<$crate::config::setting::Row>,
                 row: $crate::config::setting::Row,
             ) {
-                let about = concat!($($about, " "),+).trim();
-                let heading = $crate::config::setting::Row { meaning: about.to_owned(), ..row };
+                let about = concat!($($about, " "),+).trim().replace("  ", " ");
+                let heading = $crate::config::setting::Row { meaning: about, ..row };
                 let key = heading.key.clone();
                 rows.push(heading);
                 $(

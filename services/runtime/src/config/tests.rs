@@ -5,6 +5,8 @@ use omnigate_core::conversation::Reopen;
 use std::{collections::BTreeSet, fs, path::PathBuf, time::Duration};
 use tempfile::TempDir;
 
+mod tenant;
+
 /// A configuration file in a folder of its own.
 struct Written {
     _folder: TempDir,
@@ -351,8 +353,10 @@ fn sample(key: &str, kind: &str) -> toml::Value {
         }
         ("event_webhooks.<id>.events", _) => "[\"entry_added\"]",
         ("log.level", _) => "\"debug\"",
+        ("tenant", _) => "\"a\"",
         ("tokens.0.account" | "accounts.<id>.app" | "accounts.<id>.channel" | "apps.<id>.channel", _) => "\"a\"",
         ("tokens.0.scopes", _) => "[\"read\"]",
+        (_, "a list of texts") => "[\"text\"]",
         (_, "true or false") => "true",
         (_, "a number") => "1.5",
         (_, "a section") => "{ x = 1 }",
@@ -378,6 +382,11 @@ fn keys(table: &toml::Table, beneath: &str, all: &mut BTreeSet<String>) {
             "consent.channels",
             "customers.attributes",
             "event_webhooks",
+            "identity.blocked",
+            "identity.blocked_patterns",
+            "tenants",
+            "tenants.<id>.identity.blocked",
+            "tenants.<id>.identity.blocked_patterns",
         ]
         .contains(&beneath)
         {

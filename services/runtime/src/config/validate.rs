@@ -56,6 +56,7 @@ pub(crate) fn validate(config: &Config, source: &Source<'_>) {
     tokens(config, source);
     super::consent::validate(config, source);
     super::customers::validate(config, source);
+    super::tenant::validate(config, source);
     super::event_webhook::validate(config, source);
     if let Some(token) = &config.cluster.token {
         long_enough(source, "cluster.token", token);

@@ -14,6 +14,7 @@ async fn holders(world: &World) -> Vec<String> {
         cache: &cache,
         keyring: &omnigate_core::keyring::Keyring::none(),
         rules: &omnigate_core::conversation::DEFAULT_RULES,
+        tenants: &omnigate_core::tenant::DEFAULT_RULES,
     };
     let names: Vec<String> = (0..PARTITIONS).map(|number| format!("partition/{number}")).collect();
     let leases = look(&context, COMMON, &names).await.unwrap();

@@ -1,11 +1,19 @@
 //! eSMS's codes (docs, table of codes) in the contract's vocabulary.
 
-use omnigate_proto::v1::ErrorClass;
+use omnigate_proto::v1::{ErrorClass, RecipientFault};
 
 /// The request was accepted; says nothing about delivery.
 pub(super) const ACCEPTED: &str = "100";
 /// A request with this `RequestId` came within the last 24 hours.
 pub(super) const REPEATED: &str = "124";
+
+/// What a code says about the number itself: that there is none of this form.
+pub(super) fn fault(code: &str) -> RecipientFault {
+    match code {
+        "108" => RecipientFault::NoSuchAddress,
+        _ => RecipientFault::Unspecified,
+    }
+}
 
 /// What a code means that answers a send. What is not in the table proves nothing.
 pub(super) fn class(code: &str) -> ErrorClass {

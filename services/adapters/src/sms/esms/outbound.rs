@@ -137,6 +137,7 @@ impl EsmsChannel {
         let secrets = [self.api_key.as_str(), self.secret_key.as_str(), self.own.guard.secret()];
         Err(SendError {
             provider_code: code.chars().take(32).collect(),
+            recipient_fault: code::fault(&code).into(),
             ..error(code::class(&code), redacted(&text(&answer.words), &secrets))
         })
     }

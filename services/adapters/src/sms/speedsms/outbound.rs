@@ -7,7 +7,9 @@ use crate::texting::{Planned, Rules, TextSettings, content_error, error, not_ans
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use omnigate_core::port::adapter::{Channel, ChannelHost, HttpBody, HttpRequest, HttpResponse, Invalid, Outgoing};
-use omnigate_proto::v1::{Capabilities, ErrorClass, Message, Purpose, ReceiptState, SendAccepted, SendError};
+use omnigate_proto::v1::{
+    Capabilities, ErrorClass, Message, Purpose, ReceiptState, RecipientFault, SendAccepted, SendError,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -107,6 +109,7 @@ impl SpeedsmsChannel {
         if succeeded && is_invalid {
             return Err(SendError {
                 provider_code: code,
+                recipient_fault: RecipientFault::NoSuchAddress.into(),
                 ..error(ErrorClass::RecipientPermanent, "SpeedSMS calls the number invalid")
             });
         }
@@ -126,6 +129,7 @@ impl SpeedsmsChannel {
         }
         Err(SendError {
             provider_code: code.chars().take(32).collect(),
+            recipient_fault: fault(&code).into(),
             ..error(class(&code), redacted(&text(&answer.message), &[&self.secret]))
         })
     }
@@ -159,6 +163,14 @@ fn class(code: &str) -> ErrorClass {
         "101" | "110" | "113" => ErrorClass::Content,
         "105" => ErrorClass::RecipientPermanent,
         _ => ErrorClass::Ambiguous,
+    }
+}
+
+/// What a code says about the number itself: that it is none.
+fn fault(code: &str) -> RecipientFault {
+    match code {
+        "105" => RecipientFault::NoSuchAddress,
+        _ => RecipientFault::Unspecified,
     }
 }
 

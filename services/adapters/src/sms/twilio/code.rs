@@ -1,6 +1,6 @@
 //! Twilio's error codes (errors) in the contract's vocabulary.
 
-use omnigate_proto::v1::ErrorClass;
+use omnigate_proto::v1::{ErrorClass, RecipientFault};
 
 /// What a code means, whether it answers a send or explains a message that was accepted and then failed. `None` for codes
 /// that say nothing about it.
@@ -22,6 +22,15 @@ pub(super) const fn class(code: i64) -> Option<ErrorClass> {
         21408 | 21608 | CLOSED_WINDOW => ErrorClass::Policy,
         _ => return None,
     })
+}
+
+/// What a code says about the number itself: none at all, no mobile, no longer there. That a carrier does not reach it, or
+/// not from this sender, may pass.
+pub(super) const fn fault(code: i64) -> RecipientFault {
+    match code {
+        21211 | 21614 | 30005 => RecipientFault::NoSuchAddress,
+        _ => RecipientFault::Unspecified,
+    }
 }
 
 /// A free message outside the reply window.

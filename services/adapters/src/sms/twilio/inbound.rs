@@ -244,6 +244,7 @@ impl Translator<'_> {
         SendError {
             provider_code: if code > 0 { code.to_string() } else { String::new() },
             outside_window: code == code::CLOSED_WINDOW,
+            recipient_fault: code::fault(code).into(),
             ..error(class, redacted(words, &[]))
         }
     }

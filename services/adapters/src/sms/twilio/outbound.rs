@@ -206,6 +206,7 @@ impl TwilioChannel {
             provider_code: code.map(|code| code.to_string()).unwrap_or_default(),
             retry_after_ms: wait,
             outside_window: code == Some(code::CLOSED_WINDOW),
+            recipient_fault: code::fault(code.unwrap_or_default()).into(),
             ..error(class, redacted(answer.message.as_deref().unwrap_or_default(), &secrets))
         }
     }

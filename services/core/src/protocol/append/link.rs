@@ -1,5 +1,6 @@
 //! Brings the identifiers of an event to one customer, and customers who turn out to be one person together.
 
+use super::doubt::{Parted, ask, part};
 use crate::append::Arrival;
 use crate::id::CustomerId;
 use crate::identifier;
@@ -21,10 +22,13 @@ pub(super) async fn link(
     peer: &Named,
     outgoing: &mut Vec<Outgoing>,
 ) -> Result<Option<Owner>, Stop> {
-    let others: Vec<Named> = arrivals.iter().flat_map(|arrival| named_in(&arrival.event)).collect();
     let Some(first) = arrivals.first() else {
         return Ok(None);
     };
+    // What stands for nobody in particular stays in the event, and is nobody's. Whoever writes from it is somebody.
+    let blocked = &context.tenants.of(&first.event.tenant_id).blocked;
+    let said = arrivals.iter().flat_map(|arrival| named_in(&arrival.event));
+    let others: Vec<Named> = said.filter(|named| !blocked.holds(&named.identifier)).collect();
     let asking = Asking {
         tenant_id: &first.event.tenant_id,
         received_at: arrivals
@@ -35,12 +39,12 @@ pub(super) async fn link(
         trace_id: &first.event.trace_id,
         replaces: None,
     };
-    let candidates = candidates(peer, &others);
+    let Parted { certain, doubtful } = part(context, &asking, peer, candidates(peer, &others)).await?;
     let came_from = arrivals.iter().find_map(|arrival| moved_from(&arrival.event));
-    let mut prefer = preferred(context, &asking, came_from.as_ref(), &candidates).await?;
+    let mut prefer = preferred(context, &asking, came_from.as_ref(), &certain).await?;
     let mut of_peer = None;
     let mut before: Option<(Named, Owner)> = None;
-    for named in candidates {
+    for named in certain {
         let is_peer = named.identifier == peer.identifier;
         if !is_peer && is_one_too_many(context, &asking, &named, prefer).await? {
             continue;
@@ -64,6 +68,7 @@ pub(super) async fn link(
     let Some(of_peer) = of_peer else {
         return Ok(None);
     };
+    ask(context, &asking, (peer, of_peer.customer), &doubtful).await?;
     let asking = Asking {
         replaces: Some(&peer.identifier),
         ..asking

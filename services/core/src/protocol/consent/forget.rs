@@ -10,7 +10,7 @@ use crate::port::store::{Expect, Query, Shape, Stamp, Write};
 use crate::protocol::context::{Context, Ended, Loaded, MAX_TRIES, Stop, as_record};
 use crate::protocol::resolve::{expect_record, put};
 use crate::time::Moment;
-use omnigate_proto::state::v1::{Claim, ConsentRecord, SuppressionCause, SuppressionRecord};
+use omnigate_proto::state::v1::{Claim, ConsentRecord, NumberRecord, SuppressionCause, SuppressionRecord};
 use omnigate_proto::v1::{Identifier, SuppressionReason};
 
 /// Source of what erasure puts on the list.
@@ -33,6 +33,7 @@ pub(in crate::protocol) async fn forget(
             Query::Record(keys::claim(key)),
             Query::Record(keys::consent(key)),
             Query::Record(keys::suppression(id)),
+            Query::Record(keys::number(key)),
         ];
         let mut answers = context.store.read(key.shard(), queries).await?.into_iter();
         let claim: Loaded<Claim> = Loaded::decode(as_record(answers.next())?, "claim")?;
@@ -41,15 +42,21 @@ pub(in crate::protocol) async fn forget(
         if claim.value.is_none_or(|claim| claim.birth != birth) {
             return Ok(());
         }
+        let about: Loaded<NumberRecord> = Loaded::decode(as_record(answers.next())?, "number")?;
         let now = context.now();
         // What was received in the same millisecond is older, too.
         let freed = identity::free(Moment(now.0 + 1));
         let mut write = vec![put(keys::claim(key), &freed)];
         write.extend(forgotten(key, consent.stamp));
+        write.extend(about.stamp.map(|_| Write::Delete {
+            shape: Shape::Record,
+            key: keys::number(key),
+        }));
         if let Some(next) = erased(listed.value, tenant_id, now) {
             write.extend(suppression::written(tenant_id, id, &next));
         }
-        let expect = expected((key, id), claim.stamp, consent.stamp, listed.stamp);
+        let mut expect = expected((key, id), claim.stamp, consent.stamp, listed.stamp);
+        expect.push(expect_record(keys::number(key), about.stamp));
         if let Ended::Committed(_) = context.commit(key.shard(), expect, write).await? {
             return Ok(());
         }

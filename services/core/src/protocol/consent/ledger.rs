@@ -7,6 +7,7 @@ use crate::keys;
 use crate::port::store::{Query, StoreError, Write};
 use crate::protocol::context::{Context, Ended, Loaded, MAX_TRIES, Stop, as_fields, as_range, as_record};
 use crate::protocol::resolve::{expect_record, put};
+use crate::time::Moment;
 use bytes::Bytes;
 use omnigate_proto::state::v1::{Claim, ConsentFact, ConsentRecord};
 use omnigate_proto::v1::Identifier;
@@ -111,6 +112,23 @@ pub(in crate::protocol) async fn record_wishes(
         }
         Err(NotRecorded::Stop(stop)) => Err(stop),
         Ok(()) => Ok(()),
+    }
+}
+
+/// Takes back what was granted for an identifier that got a new holder. The command names it: repeating it changes nothing.
+pub(in crate::protocol) async fn lapse(
+    context: &Context<'_>,
+    (tenant_id, identifier): (&str, &Identifier),
+    command: &str,
+    since: Moment,
+) -> Result<(), Stop> {
+    let key = identifier::key(tenant_id, identifier);
+    let stands: Loaded<ConsentRecord> = context.record(key.shard(), keys::consent(key), "consent").await?;
+    let lapsed = consent::lapsed(&stands.value.unwrap_or_default(), command, since);
+    match record(context, key, &lapsed).await {
+        // What stands is replaced, so there cannot be too many.
+        Ok(()) | Err(NotRecorded::TooManyChannels(_)) => Ok(()),
+        Err(NotRecorded::Stop(stop)) => Err(stop),
     }
 }
 

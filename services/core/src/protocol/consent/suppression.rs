@@ -124,7 +124,7 @@ async fn change(
 }
 
 /// Writes what the list says under an id.
-pub(super) fn written(tenant_id: &str, id: SuppressionId, next: &SuppressionRecord) -> [Write; 2] {
+pub(in crate::protocol) fn written(tenant_id: &str, id: SuppressionId, next: &SuppressionRecord) -> [Write; 2] {
     [
         put(keys::suppression(id), next),
         Write::Insert {

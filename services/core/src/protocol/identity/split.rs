@@ -12,12 +12,14 @@ use crate::identity::split::{self as decide, Split, What};
 use crate::identity::{self, built_in, built_in_of, is_held};
 use crate::keys;
 use crate::port::store::Write;
+use crate::protocol::consent;
 use crate::protocol::context::{Context, Loaded, MAX_TRIES, Stop};
 use crate::protocol::conversation;
 use crate::protocol::outbox::Outgoing;
 use crate::protocol::resolve::{expect_record, put};
+use crate::time::Moment;
 use bytes::Bytes;
-use omnigate_proto::state::v1::{Claim, CustomerRecord, Verdict};
+use omnigate_proto::state::v1::{Claim, CustomerRecord, Membership, Verdict};
 use omnigate_proto::v1::{Identifier, IdentityChangeKind, IdentityEventKind};
 
 /// A command to take a customer apart.
@@ -68,6 +70,7 @@ pub async fn split(
         let record = super::load(context, owner).await?.value.unwrap_or_default();
         if let Some(outcome) = ended(command, owner, &record, &lead) {
             if outcome == Outcome::Done {
+                lapse(context, command, &record.members).await?;
                 let gets = super::load(context, command.gets).await?.value.unwrap_or_default();
                 conversation::part(context, &gets.members).await?;
             }
@@ -100,10 +103,23 @@ pub async fn split(
         let verdict = verdict_of(context, decider, &mut waited, outgoing, decide, given).await?;
         settle(context, &command.tenant_id, command.gets, &transaction, &verdict).await?;
         if verdict.commit {
+            lapse(context, command, &verdict.members).await?;
             return Ok(Outcome::Done);
         }
     }
     Err(Stop::Contended(MAX_TRIES))
+}
+
+/// What the former holder of an address agreed to is not what the new one agrees to.
+async fn lapse(context: &Context<'_>, command: &Command, members: &[Membership]) -> Result<(), Stop> {
+    let What::NewHolder(identifier) = &command.what else {
+        return Ok(());
+    };
+    let Some(since) = identity::member(members, identifier).map(|member| Moment(member.from_ms)) else {
+        return Ok(());
+    };
+    let of = (command.tenant_id.as_str(), identifier);
+    consent::lapse(context, of, &command.name, since).await
 }
 
 /// Whether the command has been carried out, or there is nothing to carry out.

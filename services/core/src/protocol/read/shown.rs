@@ -8,6 +8,7 @@ use crate::id::{CustomerId, ThreadId, TransactionId, hash};
 use crate::identifier;
 use crate::identity;
 use crate::protocol::entries::{Interval, View};
+use crate::retention;
 use crate::time::Moment;
 use crate::window::Opening;
 use omnigate_proto::state::v1::{DetailsRecord, HomeRecord, Membership, MergeStep, ThreadRecord};
@@ -77,7 +78,7 @@ impl Whole {
         let members = self.record.members.iter();
         let births = members.filter(|member| counted.insert((member.home.clone(), member.birth.clone())));
         let threads = births.flat_map(|member| self.threads_of(member));
-        threads.map(|(_, thread)| thread.thread_seq).sum()
+        threads.map(|(_, thread)| retention::kept(thread)).sum()
     }
 
     /// When each side last wrote, by channel.
@@ -87,9 +88,10 @@ impl Whole {
         let mut last: BTreeMap<&str, [i64; 2]> = BTreeMap::new();
         for (_, thread) in self.threads() {
             let counts = by_channel.entry(&thread.channel).or_default();
-            for (count, more) in counts
-                .iter_mut()
-                .zip([thread.inbound_count, thread.outbound_count, thread.thread_seq])
+            for (count, more) in
+                counts
+                    .iter_mut()
+                    .zip([thread.inbound_count, thread.outbound_count, retention::kept(thread)])
             {
                 *count += more;
             }

@@ -15,6 +15,7 @@ use crate::protocol::delivery::{entry_event, get, move_timer, put_delivery, reme
 use crate::protocol::destination::Destination;
 use crate::protocol::outbox::Outgoing;
 use crate::protocol::resolve::{expect_record, insert_outgoing, put, to_outbox};
+use crate::protocol::trim;
 use crate::time::Moment;
 use crate::timeline::stored::give_keys;
 use crate::timeline::{Place, Spot};
@@ -119,6 +120,7 @@ fn make(
     };
     let added = to_outbox(home_id, home.home_seq, added.entry_added(entry_event(id), now, &entry));
     let (told, of_conversations) = noted(context, request, (home_id, &mut home), place, id, now);
+    let trims = trim::schedule(context, home_id, &mut home);
     let mut write = vec![
         put_delivery(id, &record),
         put(keys::home(home_id), &home),
@@ -127,6 +129,7 @@ fn make(
         insert_outgoing(&added),
     ];
     write.extend(of_conversations);
+    write.extend(trims);
     write.extend(move_timer(id, 0, record.timer_ms, bytes::Bytes::new()));
     Ok(Made {
         record,

@@ -101,13 +101,17 @@ pub(super) async fn unlink(arguments: &OneIdentifier) -> anyhow::Result<()> {
 pub(super) async fn conflicts(arguments: &Conflicts) -> anyhow::Result<()> {
     let remote = &arguments.remote;
     let connection = remote::open(remote).await?;
-    let Some([customer, other]) = arguments.keep_apart.as_deref() else {
+    let (both, resolution) = match &arguments.new_holder {
+        Some(both) => (Some(both), ConflictResolution::NewHolder),
+        None => (arguments.keep_apart.as_ref(), ConflictResolution::KeepApart),
+    };
+    let Some([customer, other]) = both.map(Vec::as_slice) else {
         return list(remote, &connection, arguments.limit.unwrap_or(usize::MAX)).await;
     };
     let asked = ResolveConflictRequest {
         customer_id: remote::customer_id(&connection, customer).await?,
         other_customer_id: remote::customer_id(&connection, other).await?,
-        resolution: ConflictResolution::KeepApart.into(),
+        resolution: resolution.into(),
         request_id: remote::request_id(arguments.request_id.as_deref())?,
     };
     let answer = connection.customers().resolve_conflict(asked).await;

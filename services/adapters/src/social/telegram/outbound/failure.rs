@@ -2,7 +2,7 @@
 
 use super::super::api::{Answer, Api, retry_after};
 use omnigate_core::port::adapter::{HttpResponse, TransportError};
-use omnigate_proto::v1::{ErrorClass, SendError};
+use omnigate_proto::v1::{ErrorClass, RecipientFault, SendError};
 
 /// Longest text of an error, in characters.
 const MAX_WORDS: usize = 200;
@@ -90,6 +90,7 @@ pub(super) fn classify(answer: Option<&Answer<'_>>, response: &HttpResponse, api
         text: without_quotations(&api.redacted(words)),
         retry_after_ms: wait.map_or(0, |wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
         moved_to: moved_to.map_or_else(String::new, |id| id.to_string()),
+        recipient_fault: fault(words).into(),
         ..SendError::default()
     }
 }
@@ -110,6 +111,16 @@ fn unreadable(response: &HttpResponse) -> SendError {
         retry_after_ms: wait.map_or(0, |wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
         moved_to: String::new(),
         ..SendError::default()
+    }
+}
+
+/// An account that was deleted never comes back under its id; everything else may.
+fn fault(words: &str) -> RecipientFault {
+    let words = words.to_lowercase();
+    let is_deleted = ["user is deactivated", "input_user_deactivated"].iter().any(|text| words.contains(text));
+    match is_deleted {
+        true => RecipientFault::NoSuchAddress,
+        false => RecipientFault::Unspecified,
     }
 }
 

@@ -1,14 +1,17 @@
 //! What erasure takes out of a home: threads with their keys, entries, messages of ours, conversations.
 
 use crate::id::{CustomerId, MessageId};
-use crate::keys::{self, Timer};
-use crate::port::store::{Expect, Query, Shape, StoreError, Write};
-use crate::protocol::context::{Context, Ended, Loaded, Stop, as_range, as_record};
+use crate::keys;
+use crate::port::store::{Expect, Query, StoreError, Write};
+use crate::protocol::context::{Context, Ended, Stop, as_range};
 use crate::protocol::conversation;
+use crate::protocol::delivery;
 use crate::protocol::entries::Interval;
+use crate::protocol::trim;
+use crate::retention;
 use crate::time::Moment;
 use bytes::Bytes;
-use omnigate_proto::state::v1::{DeliveryRecord, EntryRecord, HomeRecord, Membership, ThreadRecord, Wiped};
+use omnigate_proto::state::v1::{EntryRecord, HomeRecord, Membership, ThreadRecord, Wiped};
 use prost::Message as _;
 use std::collections::BTreeSet;
 use std::ops::Bound;
@@ -26,7 +29,12 @@ pub(super) async fn wipe(context: &Context<'_>, tenant_id: &str, member: &Member
     context.cache.forget_home(home);
     let is_theirs = |wiped: &&Wiped| wiped.birth == member.birth && wiped.from_ms == member.from_ms;
     let wiped = marked.and_then(|home| home.wiped.iter().find(is_theirs).cloned());
-    delete_entries(context, home, interval, &wiped.unwrap_or_default().threads).await?;
+    let threads = wiped.unwrap_or_default().threads;
+    delete_entries(context, home, interval, &threads).await?;
+    for message in trim::messages_of(context, home, interval, &threads).await? {
+        context.cache.forget_delivery(message);
+        context.delete(home.shard(), keys::delivery(message)).await?;
+    }
     conversation::erase(context, tenant_id, home, interval).await
 }
 
@@ -51,7 +59,7 @@ fn marked(mut home: HomeRecord, member: &Membership) -> Option<HomeRecord> {
         return Some(home);
     }
     let entries = home.threads.iter().filter(|thread| thread.birth == birth);
-    let entries: u64 = entries.map(|thread| thread.thread_seq).sum();
+    let entries: u64 = entries.map(retention::kept).sum();
     home.entry_count = home.entry_count.saturating_sub(entries);
     if is_wholly_wiped(&home, &birth) {
         // Their data keys go with the threads.
@@ -134,38 +142,10 @@ async fn delete_entries(
                 member,
             });
         }
-        write.extend(deliveries_gone(context, home, &messages).await?);
+        write.extend(delivery::gone(context, home, &messages).await?);
         // Others may delete the same: what is gone is gone.
         if !expect.is_empty() && !matches!(context.commit(home.shard(), expect, write).await?, Ended::Committed(_)) {
             edge = Bound::Unbounded;
         }
     }
-}
-
-/// Deletes messages of ours, whatever becomes of them: who is at work on one finds it gone.
-async fn deliveries_gone(
-    context: &Context<'_>,
-    home: CustomerId,
-    messages: &BTreeSet<MessageId>,
-) -> Result<Vec<Write>, StoreError> {
-    if messages.is_empty() {
-        return Ok(Vec::new());
-    }
-    let queries = messages.iter().map(|id| Query::Record(keys::delivery(*id)));
-    let answers = context.store.read(home.shard(), queries.collect()).await?;
-    let mut write = Vec::new();
-    for (id, answer) in messages.iter().zip(answers) {
-        let delivery: Loaded<DeliveryRecord> = Loaded::decode(as_record(Some(answer))?, "delivery")?;
-        context.cache.forget_delivery(*id);
-        write.push(Write::Delete {
-            shape: Shape::Record,
-            key: keys::delivery(*id),
-        });
-        let due = delivery.value.map(|delivery| delivery.timer_ms);
-        write.extend(due.filter(|due| *due != 0).map(|due| Write::Remove {
-            key: keys::timers(),
-            member: keys::timer_member(Moment(due), Timer::Delivery(*id)),
-        }));
-    }
-    Ok(write)
 }

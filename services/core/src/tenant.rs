@@ -1,0 +1,55 @@
+//! What the operator says of tenants, as far as decisions ask for it.
+
+use crate::identifier::blocked::Blocked;
+use crate::retention::Limits;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// What holds for one tenant.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Rules {
+    /// What stays on timelines.
+    pub timeline: Limits,
+    /// After so much silence a phone number that somebody new is known by was given to somebody else; `None` for never.
+    pub reassigned_after: Option<Duration>,
+    /// Identifiers that bring nobody together.
+    pub blocked: Blocked,
+}
+
+impl Rules {
+    /// Those of tenants of whom nothing is said.
+    pub const DEFAULT: Self = Self {
+        timeline: Limits::NONE,
+        reassigned_after: Some(Duration::from_secs(90 * 24 * 3600)),
+        blocked: Blocked::NONE,
+    };
+}
+
+/// Rules by tenant.
+#[derive(Clone, PartialEq, Debug)]
+pub struct TenantRules {
+    /// Those of tenants that are not named.
+    pub all: Rules,
+    /// Those of tenants that are.
+    pub by_tenant: BTreeMap<String, Rules>,
+}
+
+/// Nothing is said of any tenant.
+pub static DEFAULT_RULES: TenantRules = TenantRules {
+    all: Rules::DEFAULT,
+    by_tenant: BTreeMap::new(),
+};
+
+impl Default for TenantRules {
+    fn default() -> Self {
+        DEFAULT_RULES.clone()
+    }
+}
+
+impl TenantRules {
+    /// The rules of a tenant.
+    #[must_use]
+    pub fn of(&self, tenant_id: &str) -> &Rules {
+        self.by_tenant.get(tenant_id).unwrap_or(&self.all)
+    }
+}

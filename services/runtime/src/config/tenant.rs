@@ -1,0 +1,210 @@
+//! What holds for all tenants and for single ones.
+
+use super::{Config, node::Source, section::section, validate};
+use omnigate_core::identifier::blocked::{Blocked, MAX_BLOCKED, own_address, pattern};
+use omnigate_core::retention::Limits;
+use omnigate_core::tenant::{Rules, TenantRules};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// Longest time that something is kept or waited for, in days: a hundred years.
+const MAX_DAYS: u32 = 36_525;
+
+/// Values by type of identifier.
+type Lists = BTreeMap<String, Vec<String>>;
+
+section! {
+    /// What stays on timelines. A limit counts for each home, which is what began with one identifier of a customer; the
+    /// oldest entries go first, within seconds where they are too many and within an hour where they are too old. For seven
+    /// days after its receipt an event is known to have been there, whatever became of its entry.
+    pub struct Timeline {
+        /// Most entries of a home; 0 for all.
+        pub max_entries: u64 = 0,
+        /// Days for which an entry stays, from the time by which it is shown; 0 for ever.
+        pub max_age_days: u32 = 0,
+    }
+}
+
+section! {
+    /// Who is who.
+    pub struct Identity {
+        /// Days of silence after which a phone number that somebody new is known by is taken to have been given to somebody
+        /// else: nobody is merged by it, advertising to it waits for a person's decision. 0 for never.
+        pub reassignment_days: u32 = 90,
+        /// Whether mailboxes that more than one person reads, such as `info@` and `sales@`, bring nobody together.
+        pub block_role_mailboxes: bool = false,
+        /// Values of a type of identifier, such as `phone`, that bring nobody together: those of tests, shops and hotlines.
+        /// The numbers and addresses in the settings of a tenant's accounts, and mailboxes that nobody reads (`noreply@`), are
+        /// blocked anyhow. At most 1,000.
+        pub blocked: BTreeMap<String, Vec<String>>,
+        /// Regular expressions of the same, which fit whole values in whatever case. At most 1,000 of 256 bytes.
+        pub blocked_patterns: BTreeMap<String, Vec<String>>,
+    }
+}
+
+section! {
+    /// What holds for one tenant; without a word here, what holds for all.
+    pub struct Tenant {
+        /// What stays on its timelines.
+        pub timeline: TenantTimeline,
+        /// Who is who.
+        pub identity: TenantIdentity,
+    }
+}
+
+section! {
+    /// What stays on the tenant's timelines.
+    pub struct TenantTimeline {
+        /// Most entries of a home; 0 for all.
+        pub max_entries: Option<u64>,
+        /// Days for which an entry stays, from the time by which it is shown; 0 for ever.
+        pub max_age_days: Option<u32>,
+    }
+}
+
+section! {
+    /// Who is who among the tenant's customers.
+    pub struct TenantIdentity {
+        /// Days of silence after which a phone number is taken to have been given to somebody else; 0 for never.
+        pub reassignment_days: Option<u32>,
+        /// Whether mailboxes that more than one person reads bring nobody together.
+        pub block_role_mailboxes: Option<bool>,
+        /// Values of a type of identifier that bring nobody together, beside those of all tenants.
+        pub blocked: BTreeMap<String, Vec<String>>,
+        /// Regular expressions of the same.
+        pub blocked_patterns: BTreeMap<String, Vec<String>>,
+    }
+}
+
+impl Config {
+    /// What holds for whom of the tenants, as the domain takes it.
+    #[must_use]
+    pub fn tenant_rules(&self) -> TenantRules {
+        let rules = |id: &str, tenant: Option<&Tenant>| {
+            let timeline = tenant.map(|tenant| &tenant.timeline);
+            let own_most = timeline.and_then(|timeline| timeline.max_entries);
+            let own_age = timeline.and_then(|timeline| timeline.max_age_days);
+            let most = own_most.unwrap_or(self.timeline.max_entries);
+            let identity = tenant.and_then(|tenant| tenant.identity.reassignment_days);
+            Rules {
+                timeline: Limits {
+                    max_entries: (most > 0).then_some(most),
+                    max_age: days(own_age.unwrap_or(self.timeline.max_age_days)),
+                },
+                reassigned_after: days(identity.unwrap_or(self.identity.reassignment_days)),
+                blocked: self.blocked(id, tenant),
+            }
+        };
+        let of_accounts = self.accounts.values().map(|account| self.tenant_of(account));
+        let named: BTreeSet<String> = self.tenants.keys().cloned().chain(of_accounts).collect();
+        let by_tenant = named.into_iter().map(|id| {
+            let rules = rules(&id, self.tenants.get(&id));
+            (id, rules)
+        });
+        TenantRules {
+            by_tenant: by_tenant.collect(),
+            all: rules("", None),
+        }
+    }
+
+    /// What brings nobody together among a tenant's customers.
+    fn blocked(&self, id: &str, tenant: Option<&Tenant>) -> Blocked {
+        let mut blocked = Blocked::default();
+        let own = tenant.map(|tenant| &tenant.identity);
+        if own
+            .and_then(|own| own.block_role_mailboxes)
+            .unwrap_or(self.identity.block_role_mailboxes)
+        {
+            blocked.block_roles();
+        }
+        let of_own = own.into_iter().map(|own| (&own.blocked, &own.blocked_patterns));
+        for (values, patterns) in of_own.chain([(&self.identity.blocked, &self.identity.blocked_patterns)]) {
+            each(values).for_each(|(kind, value)| blocked.block(kind, value));
+            for (kind, text) in each(patterns) {
+                // What is wrong with one was said when the configuration was read.
+                pattern(text)
+                    .into_iter()
+                    .for_each(|pattern| blocked.block_pattern(kind, pattern));
+            }
+        }
+        for account in self.accounts.values().filter(|account| self.tenant_of(account) == id) {
+            let settings = account.settings.resolved.0.values();
+            settings.for_each(|value| block_own(&mut blocked, value));
+        }
+        blocked
+    }
+}
+
+/// Blocks the numbers and addresses in an account's settings: they are the company's own.
+fn block_own(blocked: &mut Blocked, value: &Value) {
+    match value {
+        Value::String(text) => own_address(text)
+            .into_iter()
+            .for_each(|own| blocked.block(&own.r#type, &own.value)),
+        Value::Array(values) => values.iter().for_each(|value| block_own(blocked, value)),
+        Value::Object(values) => values.values().for_each(|value| block_own(blocked, value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+fn each(lists: &Lists) -> impl Iterator<Item = (&str, &str)> {
+    lists
+        .iter()
+        .flat_map(|(kind, list)| list.iter().map(move |text| (kind.as_str(), text.as_str())))
+}
+
+/// So many days; none for nought.
+fn days(days: u32) -> Option<Duration> {
+    (days > 0).then(|| Duration::from_hours(u64::from(days) * 24))
+}
+
+/// Notes what does not make sense. A tenant that nobody has is a misspelt one, and what was meant would not hold.
+pub(super) fn validate(config: &Config, source: &Source<'_>) {
+    let of_accounts = config.accounts.values().map(|account| config.tenant_of(account));
+    let of_tokens = config.tokens.0.iter().filter_map(|token| token.tenant.clone());
+    let mut known: BTreeSet<String> = of_accounts.chain(of_tokens).collect();
+    known.insert(config.tenant.clone());
+    for (name, tenant) in &config.tenants {
+        let key = format!("tenants.{name}");
+        validate::id(source, &key, "a tenant", name);
+        if !known.contains(name) {
+            source.wrong(&key, "no account or token is of this tenant");
+        }
+        let (age, silence) = (tenant.timeline.max_age_days, tenant.identity.reassignment_days);
+        within(source, &format!("{key}.timeline.max_age_days"), age);
+        within(source, &format!("{key}.identity.reassignment_days"), silence);
+        let lists = (&tenant.identity.blocked, &tenant.identity.blocked_patterns);
+        blocked_lists(source, &format!("{key}.identity"), lists);
+    }
+    let lists = (&config.identity.blocked, &config.identity.blocked_patterns);
+    blocked_lists(source, "identity", lists);
+    within(source, "timeline.max_age_days", Some(config.timeline.max_age_days));
+    within(
+        source,
+        "identity.reassignment_days",
+        Some(config.identity.reassignment_days),
+    );
+}
+
+fn within(source: &Source<'_>, key: &str, days: Option<u32>) {
+    if days.is_some_and(|days| days > MAX_DAYS) {
+        source.wrong(key, format!("must be at most {MAX_DAYS}"));
+    }
+}
+
+fn blocked_lists(source: &Source<'_>, key: &str, (values, patterns): (&Lists, &Lists)) {
+    for (name, lists) in [("blocked", values), ("blocked_patterns", patterns)] {
+        if each(lists).count() > MAX_BLOCKED {
+            source.wrong(&format!("{key}.{name}"), format!("must be at most {MAX_BLOCKED}"));
+        }
+        for kind in lists.keys() {
+            validate::id(source, &format!("{key}.{name}.{kind}"), "a type", kind);
+        }
+    }
+    for (kind, text) in each(patterns) {
+        if let Err(problem) = pattern(text) {
+            source.wrong(&format!("{key}.blocked_patterns.{kind}"), format!("{text:?} {problem}"));
+        }
+    }
+}
