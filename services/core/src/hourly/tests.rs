@@ -162,6 +162,15 @@ fn a_key_outlives_all_that_it_seals_and_hours_follow_each_other() {
 }
 
 #[test]
+fn keys_are_secrets_of_the_store() {
+    use crate::id::ParkedId;
+    use crate::keys::{hour_key, is_secret, parked, parked_key};
+    assert!(is_secret(&hour_key("a", Hour(500_000))));
+    assert!(is_secret(&parked_key(ParkedId::new(Moment(5), b"x"))));
+    assert!(!is_secret(&parked()), "an index cannot be sealed as a whole");
+}
+
+#[test]
 fn a_record_takes_a_key_once_and_not_too_many() {
     let mut record = None;
     for byte in 0..20 {
