@@ -53,17 +53,7 @@ pub(crate) async fn scenes(world: &World) -> anyhow::Result<()> {
     let refused = reaches(world, &next.message_id, &[DeliveryState::Skipped]).await?;
     let code = refused.error.unwrap_or_default().provider_code;
     ensure!(code == "suppressed", "{code}");
-    let asked = GetSuppressionRequest {
-        of: Some(get_suppression_request::Of::Identifier(who.clone())),
-    };
-    let listed = world.connection.consents().get_suppression(asked).await?.into_inner();
-    let [entry] = listed.suppressions.as_slice() else {
-        anyhow::bail!("{listed:?}");
-    };
-    ensure!(
-        entry.reason() == SuppressionReason::HardBounce && entry.channel == "kiosk" && entry.source == "provider",
-        "{entry:?}"
-    );
+    is_listed(world, &who).await?;
     let asked = UnsuppressRequest {
         of: Some(unsuppress_request::Of::Identifier(who.clone())),
         channel: "kiosk".to_owned(),
@@ -75,5 +65,20 @@ pub(crate) async fn scenes(world: &World) -> anyhow::Result<()> {
     push(world, event).await?;
     let again = sends("bounce-3").await?;
     reaches(world, &again.message_id, &[DeliveryState::Accepted]).await?;
+    Ok(())
+}
+
+async fn is_listed(world: &World, who: &Identifier) -> anyhow::Result<()> {
+    let asked = GetSuppressionRequest {
+        of: Some(get_suppression_request::Of::Identifier(who.clone())),
+    };
+    let listed = world.connection.consents().get_suppression(asked).await?.into_inner();
+    let [entry] = listed.suppressions.as_slice() else {
+        anyhow::bail!("{listed:?}");
+    };
+    ensure!(
+        entry.reason() == SuppressionReason::HardBounce && entry.channel == "kiosk" && entry.source == "provider",
+        "{entry:?}"
+    );
     Ok(())
 }

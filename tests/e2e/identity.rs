@@ -252,6 +252,23 @@ async fn told(world: &World, customer_id: &str, kinds: &[IdentityEventKind]) -> 
     Ok(())
 }
 
+/// Two who are in conflict about something else than a phone number.
+async fn no_number_is_in_question(world: &World, older: &str, younger: &str) -> anyhow::Result<()> {
+    let asked = ResolveConflictRequest {
+        customer_id: older.to_owned(),
+        other_customer_id: younger.to_owned(),
+        resolution: ConflictResolution::NewHolder.into(),
+        request_id: "give-minh".to_owned(),
+    };
+    let refused = world.connection.customers().resolve_conflict(asked).await;
+    let status = refused.err().context("a number was given that nobody asks about")?;
+    ensure!(
+        status.code() == Code::FailedPrecondition && reason(&status).as_deref() == Some("NO_NUMBER_IN_QUESTION"),
+        "{status:?}"
+    );
+    Ok(())
+}
+
 async fn what_a_person_took_apart_is_a_conflict_and_not_a_merge(world: &World) -> anyhow::Result<()> {
     let (kiosk, phone) = (at_kiosk("minh"), email("minh"));
     let older = arrived(&world.connection, &kiosk).await?;
@@ -283,19 +300,7 @@ async fn what_a_person_took_apart_is_a_conflict_and_not_a_merge(world: &World) -
         .find(|check| check.rule == "DO_NOT_LINK")
         .context("no check")?;
     ensure!(mark.allows && !mark.allows_without_a_person, "{mark:?}");
-    // They are in conflict about no number.
-    let asked = ResolveConflictRequest {
-        customer_id: older.customer_id.clone(),
-        other_customer_id: younger.customer_id.clone(),
-        resolution: ConflictResolution::NewHolder.into(),
-        request_id: "give-minh".to_owned(),
-    };
-    let refused = world.connection.customers().resolve_conflict(asked).await;
-    let status = refused.err().context("a number was given that nobody asks about")?;
-    ensure!(
-        status.code() == Code::FailedPrecondition && reason(&status).as_deref() == Some("NO_NUMBER_IN_QUESTION"),
-        "{status:?}"
-    );
+    no_number_is_in_question(world, &older.customer_id, &younger.customer_id).await?;
     // A person may change their mind.
     let asked = ResolveConflictRequest {
         customer_id: older.customer_id.clone(),

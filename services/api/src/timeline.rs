@@ -6,6 +6,7 @@ use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use omnigate_core::id::{EntryId, ThreadId};
 use omnigate_core::protocol::entries::{self, Filter, View, Wanted};
+use omnigate_core::protocol::trim;
 use omnigate_core::time::Moment;
 use omnigate_proto::v1::customer_event::Kind;
 use omnigate_proto::v1::list_entries_request::Of;
@@ -172,7 +173,7 @@ async fn response(
 impl Api {
     /// Why there is no entry.
     async fn no_entry(&self, tenant_id: &str, id: EntryId) -> Problem {
-        match entries::was_trimmed(&self.context(), tenant_id, id).await {
+        match trim::was_trimmed(&self.context(), tenant_id, id).await {
             Ok(true) => {
                 let what = "the entry is gone: the timeline keeps fewer entries, or for a shorter time";
                 Problem::not_found("ENTRY_TRIMMED", what)

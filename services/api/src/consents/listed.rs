@@ -44,6 +44,7 @@ impl Api {
             source: request.source.clone(),
             until_ms: until.map_or(0, |until| until.0),
             lifted_at_ms: 0,
+            events: Vec::new(),
         };
         let list = consent::suppress(&self.context(), tenant_id, id, &added).await;
         let list = list.map_err(|refused| not_listed(&refused))?;

@@ -385,23 +385,6 @@ pub async fn entry(
     Ok((!wiped).then(|| (to_entry(home, event, spot.shown_at, &record), record)))
 }
 
-/// True when an entry of the tenant that [`entry`] does not find is known to have been trimmed. Nobody knows once its place
-/// is forgotten, nor in a home of which something was erased.
-pub async fn was_trimmed(context: &Context<'_>, tenant_id: &str, id: EntryId) -> Result<bool, StoreError> {
-    let home = id.home();
-    let places = Query::Fields {
-        key: keys::places(home),
-        fields: vec![id.event().to_bytes()],
-    };
-    let queries = vec![places, Query::Record(keys::home(home))];
-    let mut answers = context.store.read(home.shard(), queries).await?.into_iter();
-    let place = as_fields(answers.next())?.into_iter().next().flatten();
-    let owned: Loaded<HomeRecord> = Loaded::decode(as_record(answers.next())?, "home")?;
-    let is_whole = |owned: HomeRecord| owned.tenant_id == tenant_id && owned.wiped.is_empty();
-    let was_there = place.and_then(|place| Place::decode(id.event(), &place));
-    Ok(owned.value.is_some_and(is_whole) && matches!(was_there, Some(Place::At { .. })))
-}
-
 /// The delivery behind an entry of ours.
 #[must_use]
 pub fn delivery_of(record: &EntryRecord) -> Option<MessageId> {

@@ -3,13 +3,14 @@
 mod places;
 mod sweep;
 
-use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop, as_range, as_record};
+use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop, as_fields, as_range, as_record};
 use super::resolve::{expect_record, put};
-use crate::id::{CustomerId, MessageId};
+use crate::id::{CustomerId, EntryId, MessageId};
 use crate::keys::{self, Timer};
 use crate::port::store::{Expect, Found, Query, StoreError, Write};
 use crate::retention::{Left, Limits, Moved, Seen, note_due, note_next, trim as decide};
 use crate::time::Moment;
+use crate::timeline::Place;
 use bytes::Bytes;
 use omnigate_proto::state::v1::{DeliveryRecord, EntryRecord, HomeRecord};
 use prost::Message as _;
@@ -267,4 +268,21 @@ fn move_timer(id: CustomerId, moved: Moved) -> Vec<Write> {
         value: Bytes::new(),
     }));
     write
+}
+
+/// True when an entry of the tenant that [`entry`](super::entries::entry) does not find is known to have been trimmed. Nobody knows once its place
+/// is forgotten, nor in a home of which something was erased.
+pub async fn was_trimmed(context: &Context<'_>, tenant_id: &str, id: EntryId) -> Result<bool, StoreError> {
+    let home = id.home();
+    let places = Query::Fields {
+        key: keys::places(home),
+        fields: vec![id.event().to_bytes()],
+    };
+    let queries = vec![places, Query::Record(keys::home(home))];
+    let mut answers = context.store.read(home.shard(), queries).await?.into_iter();
+    let place = as_fields(answers.next())?.into_iter().next().flatten();
+    let owned: Loaded<HomeRecord> = Loaded::decode(as_record(answers.next())?, "home")?;
+    let is_whole = |owned: HomeRecord| owned.tenant_id == tenant_id && owned.wiped.is_empty();
+    let was_there = place.and_then(|place| Place::decode(id.event(), &place));
+    Ok(owned.value.is_some_and(is_whole) && matches!(was_there, Some(Place::At { .. })))
 }

@@ -398,12 +398,12 @@ fn a_page_goes_on_with_what_is_there_and_a_trimmed_entry_is_called_so() {
     let entry: EntryId = first.entries[0].1.entry_id.parse().unwrap();
     let event = |page: &entries::Page| page.entries[0].1.event.clone().unwrap().provider_message_id;
     assert_eq!(event(&first), "0");
-    let trimmed = || now(entries::was_trimmed(&world.context(), "t", entry)).unwrap();
+    let trimmed = || now(trim::was_trimmed(&world.context(), "t", entry)).unwrap();
     passes(&world, 60_000);
     assert_eq!(event(&page(first.next)), "2");
     assert!(now(entries::entry(&world.context(), "t", entry)).unwrap().is_none());
     assert!(trimmed());
-    assert!(!now(entries::was_trimmed(&world.context(), "other", entry)).unwrap());
+    assert!(!now(trim::was_trimmed(&world.context(), "other", entry)).unwrap());
     for _ in 0..8 * 24 {
         passes(&world, 3_600_000);
     }

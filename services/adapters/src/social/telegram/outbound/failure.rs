@@ -117,7 +117,9 @@ fn unreadable(response: &HttpResponse) -> SendError {
 /// An account that was deleted never comes back under its id; everything else may.
 fn fault(words: &str) -> RecipientFault {
     let words = words.to_lowercase();
-    let is_deleted = ["user is deactivated", "input_user_deactivated"].iter().any(|text| words.contains(text));
+    let is_deleted = ["user is deactivated", "input_user_deactivated"]
+        .iter()
+        .any(|text| words.contains(text));
     match is_deleted {
         true => RecipientFault::NoSuchAddress,
         false => RecipientFault::Unspecified,
