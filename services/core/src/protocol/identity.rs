@@ -11,6 +11,7 @@ mod find;
 mod link;
 mod merge;
 mod record;
+pub mod repair;
 mod split;
 
 pub use apart::{Conflict, conflicts, conflicts_of, keep_apart};

@@ -14,6 +14,7 @@ mod link;
 mod notes;
 mod outbox;
 mod park;
+mod repair;
 mod repeats;
 mod stories;
 mod templates;

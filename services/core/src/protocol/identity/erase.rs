@@ -4,7 +4,7 @@
 //! Threads go first, and with them the keys of their entries; then the entries, messages of ours, parked events, claims; in
 //! the end the records that knew the identifiers know them no more.
 
-mod wipe;
+pub(super) mod wipe;
 
 use super::find::find;
 use super::merge::recover;
@@ -13,7 +13,7 @@ use crate::id::CustomerId;
 use crate::identifier;
 use crate::identity::log::Note;
 use crate::identity::veil::{is_veiled, veil, veiled};
-use crate::identity::{self, built_in, built_in_of, is_held};
+use crate::identity::{self, CLOSED, built_in, built_in_of, is_held};
 use crate::keys::{self, Timer};
 use crate::port::store::Write;
 use crate::protocol::consent;
@@ -141,7 +141,7 @@ async fn carry_out(context: &Context<'_>, id: CustomerId) -> Result<Erasure, Sto
 }
 
 /// Takes the names out of a record that was merged into the erased one.
-async fn forget_names(context: &Context<'_>, id: CustomerId) -> Result<(), Stop> {
+pub(super) async fn forget_names(context: &Context<'_>, id: CustomerId) -> Result<(), Stop> {
     for _ in 0..MAX_TRIES {
         let state = change(context, id, |record, _| {
             let record = record.cloned().unwrap_or_default();
@@ -191,6 +191,9 @@ pub(super) async fn sweep(
     only: Option<&Identifier>,
 ) -> Result<(), Stop> {
     let asked = only.map(|only| (only, veiled(tenant_id, only)));
+    // A claim that is found late, as after a failover of the store, knows no later erasure than there was.
+    let finished = record.erasure.map_or(0, |erasure| erasure.finished_ms);
+    let at = (finished != 0).then_some(Moment(finished + 1));
     for member in &record.members {
         let Some(stands) = member.identifier.as_ref() else {
             continue;
@@ -208,7 +211,10 @@ pub(super) async fn sweep(
         }
         match built_in_of(identifier).filter(|_| is_held(member)) {
             Some(id) => consent::forget_refusal(context, id).await?,
-            None if is_held(member) => clear(context, tenant_id, identifier, &member.birth).await?,
+            // A birth that repair closed may still be claimed.
+            None if is_held(member) || member.to_ms == CLOSED => {
+                clear(context, tenant_id, identifier, &member.birth, at).await?
+            }
             None => {}
         }
     }
@@ -221,7 +227,7 @@ async fn unpark(context: &Context<'_>, tenant_id: &str, record: &CustomerRecord)
     for member in &record.members {
         let named = member.identifier.as_ref().zip(Interval::of(member));
         let Some((identifier, interval)) = named else { continue };
-        if built_in_of(identifier).is_some() || is_veiled(identifier) {
+        if built_in_of(identifier).is_some() || is_veiled(identifier) || member.to_ms == CLOSED {
             continue;
         }
         // Whoever has it since keeps what waits of theirs.
@@ -243,16 +249,24 @@ async fn unpark(context: &Context<'_>, tenant_id: &str, record: &CustomerRecord)
     park::remove_of(context, tenant_id, &theirs).await
 }
 
-/// Frees an identifier, unless it has been born anew since; what was received before is dropped from now on.
-async fn clear(context: &Context<'_>, tenant_id: &str, identifier: &Identifier, birth: &[u8]) -> Result<(), Stop> {
+/// Frees an identifier, unless it has been born anew since; what was received before that moment, else before now, is dropped
+/// from then on.
+pub(super) async fn clear(
+    context: &Context<'_>,
+    tenant_id: &str,
+    identifier: &Identifier,
+    birth: &[u8],
+    at: Option<Moment>,
+) -> Result<(), Stop> {
     let key = identifier::key(tenant_id, identifier);
     context.cache.forget_owner(key);
     // Before the claim is freed, so that whoever dies in between finds both to do.
     consent::forget(context, tenant_id, identifier, birth).await?;
     let free = |claim: Option<&Claim>, now: Moment| {
-        let is_theirs = claim.is_some_and(|claim| claim.birth == birth);
+        let claim = claim.filter(|claim| claim.birth == birth)?;
         // What was received in the same millisecond is older, too.
-        is_theirs.then(|| identity::free(Moment(now.0 + 1)))
+        let at = at.unwrap_or(Moment(now.0 + 1));
+        Some(identity::free(at.max(Moment(claim.erased_at_ms))))
     };
     context
         .change((key.shard(), keys::claim(key)), "claim", free)
