@@ -5,13 +5,14 @@ use crate::{
     keeper::{self, Work},
     metrics::Metrics,
     parked,
-    rounds::{GROUPS, Rounds},
+    repairs::Repairs,
+    rounds::{GROUPS, Rounds, shards},
     settings::Settings,
     shared::Shared,
     shares::{Ours, Pool},
     webhooks::{self, Webhooks},
 };
-use futures_util::future::{BoxFuture, FutureExt as _, join3};
+use futures_util::future::{BoxFuture, FutureExt as _, join, join3};
 use omnigate_core::{
     account::Directory,
     event_webhook::Endpoint,
@@ -106,7 +107,11 @@ struct Groups(Arc<Shared>);
 impl Work for Groups {
     fn begin(&self, ours: Ours, _: watch::Receiver<Instant>, stop: CancellationToken) -> BoxFuture<'static, ()> {
         let rounds = Rounds::new(Arc::clone(&self.0), ours.number);
-        async move { rounds.run(stop).await }.boxed()
+        let repairs = Repairs::new(Arc::clone(&self.0), ours.number, shards(ours.number).collect());
+        async move {
+            join(rounds.run(stop.clone()), repairs.run(stop)).await;
+        }
+        .boxed()
     }
 
     fn holds(&self, count: usize) {

@@ -6,6 +6,7 @@ mod custody;
 #[path = "../../../dispatch/tests/role/fakes.rs"]
 mod fakes;
 mod gateway;
+mod repairs;
 mod webhooks;
 
 use bytes::Bytes;
