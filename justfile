@@ -40,7 +40,7 @@ sim-long schedules="100000":
 
 # So many messages, merges and splits on real Redis, and a quarter as many on a cluster that loses masters
 identity-long operations="10000":
-    OMNIGATE_IDENTITY_OPERATIONS={{ operations }} tests/run -p omnigate-tests --no-capture keep_what_is_promised
+    OMNIGATE_IDENTITY_OPERATIONS={{ operations }} tests/run -p omnigate-tests --no-capture keep_what_is_promised keeps_what_is_promised
 
 # Fuzz each target for so many seconds; needs the nightly compiler
 fuzz-long seconds="600":

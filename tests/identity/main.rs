@@ -9,10 +9,14 @@
     reason = "a test stops where it is surprised"
 )]
 
+mod failover;
 mod judgement;
 #[path = "../../services/core/tests/simulation/rng.rs"]
 #[allow(dead_code, reason = "not every user draws everything")]
 mod rng;
+#[path = "../../services/core/tests/identity/scenario.rs"]
+#[allow(dead_code, reason = "not every user asks everything")]
+mod scenario;
 #[path = "../../services/core/tests/identity/told.rs"]
 mod told;
 mod work;

@@ -9,10 +9,11 @@ use omnigate_core::identity::merge::Word;
 use omnigate_core::identity::split::What;
 use omnigate_core::identity::{built_in_of, is_held, member};
 use omnigate_core::protocol::append::apply;
-use omnigate_core::protocol::identity::{Command, merge, split};
+use omnigate_core::protocol::identity::{Command, erase, merge, split};
 use omnigate_core::protocol::resolve::Asking;
 use omnigate_core::protocol::{Ports, Stop, read};
 use omnigate_core::time::Moment;
+use omnigate_proto::state::v1::Membership;
 use omnigate_proto::v1::Identifier;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -30,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What a worker does.
 #[derive(Clone, Debug)]
-enum Operation {
+pub(crate) enum Operation {
     /// A message that comes by its last identifier.
     Message(Box<Arrival>),
     /// Two are one, on a person's word.
@@ -41,11 +42,19 @@ enum Operation {
     Unlink(Identifier),
     /// An address gets a new holder.
     NewHolder(Identifier),
+    /// Some of what a merge brought somebody is taken back, with other identifiers.
+    Part(Identifier, Vec<Identifier>),
+    /// Somebody is erased.
+    Erase(Identifier),
+    /// Somebody is read.
+    Read(Identifier),
 }
 
 /// Everything that is to be done.
 pub(crate) struct Work {
     rng: Mutex<Rng>,
+    /// What is to be done; without it, whatever chance wants.
+    script: Vec<Operation>,
     operations: usize,
     begun: AtomicUsize,
     done: AtomicUsize,
@@ -53,19 +62,50 @@ pub(crate) struct Work {
     moved_on: Notify,
     /// Messages that were applied, by event, with the identifier they came by.
     pub(crate) messages: Mutex<BTreeMap<EventId, Identifier>>,
+    arrivals: Mutex<Vec<Arrival>>,
 }
 
 impl Work {
     pub(crate) fn new(operations: usize, rng: Rng) -> Self {
         Self {
             rng: Mutex::new(rng),
+            script: Vec::new(),
             operations,
             begun: AtomicUsize::new(0),
             done: AtomicUsize::new(0),
             refused: AtomicUsize::new(0),
             moved_on: Notify::new(),
             messages: Mutex::default(),
+            arrivals: Mutex::default(),
         }
+    }
+
+    /// Work that is written down.
+    pub(crate) fn scripted(script: Vec<Operation>, rng: Rng) -> Self {
+        Self {
+            operations: script.len(),
+            script,
+            ..Self::new(0, rng)
+        }
+    }
+
+    /// Has every message come once more, as from the journal.
+    pub(crate) async fn redeliver(&self, ports: &Ports) {
+        let arrivals = self.arrivals.lock().unwrap().clone();
+        for (number, arrival) in arrivals.into_iter().enumerate() {
+            self.carry_out(ports, number, &Operation::Message(Box::new(arrival)))
+                .await;
+        }
+    }
+
+    /// How many operations there are.
+    pub(crate) const fn operations(&self) -> usize {
+        self.operations
+    }
+
+    /// How many are done.
+    pub(crate) fn done(&self) -> usize {
+        self.done.load(Ordering::Relaxed)
     }
 
     /// Returns when so many operations are done.
@@ -174,7 +214,18 @@ impl Work {
                 merge(&context, &asking, both, Word::Person, &mut Vec::new()).await?;
                 Ok(())
             }
-            Operation::Undo(..) | Operation::Unlink(_) | Operation::NewHolder(_) => {
+            Operation::Erase(of) => {
+                let found = read::resolve(&context, TENANT, of).await?;
+                if let Some(whole) = found {
+                    erase(&context, TENANT, whole.id).await?;
+                }
+                Ok(())
+            }
+            Operation::Read(of) => {
+                read::resolve(&context, TENANT, of).await?;
+                Ok(())
+            }
+            Operation::Undo(..) | Operation::Part(..) | Operation::Unlink(_) | Operation::NewHolder(_) => {
                 if chosen.is_none() {
                     *chosen = self.choose(ports, number, operation).await?;
                 }
@@ -194,8 +245,8 @@ impl Work {
     ) -> Result<Option<(Command, CustomerId)>, Stop> {
         let (of, newest) = match operation {
             Operation::Undo(of, newest) => (of, *newest),
-            Operation::Unlink(of) | Operation::NewHolder(of) => (of, false),
-            Operation::Message(_) | Operation::Merge(..) => return Ok(None),
+            Operation::Unlink(of) | Operation::NewHolder(of) | Operation::Part(of, _) => (of, false),
+            Operation::Message(_) | Operation::Merge(..) | Operation::Erase(_) | Operation::Read(_) => return Ok(None),
         };
         let Some(whole) = read::resolve(&ports.context(), TENANT, of).await? else {
             return Ok(None);
@@ -203,16 +254,7 @@ impl Work {
         let Some(membership) = member(&whole.record.members, of) else {
             return Ok(None);
         };
-        let others = whole.record.members.iter().filter(|member| is_held(member));
-        let alone = others
-            .filter(|member| {
-                member
-                    .identifier
-                    .as_ref()
-                    .is_some_and(|other| built_in_of(other).is_none())
-            })
-            .count()
-            < 2;
+        let alone = is_alone(&whole.record.members);
         let fresh = || {
             CustomerId::new(
                 ports.clock.now(),
@@ -221,7 +263,11 @@ impl Work {
             )
         };
         let (what, gets, from, birth) = match operation {
-            Operation::Undo(..) => {
+            Operation::Undo(..) | Operation::Part(..) => {
+                let only = match operation {
+                    Operation::Part(_, only) => Some(only.clone()),
+                    _ => None,
+                };
                 let step = if newest {
                     membership.path.last()
                 } else {
@@ -229,7 +275,7 @@ impl Work {
                 };
                 let Some(step) = step.cloned() else { return Ok(None) };
                 let gets = CustomerId::from_bytes(&step.loser).unwrap();
-                (What::Merge { step, only: None }, gets, gets, gets.to_bytes())
+                (What::Merge { step, only }, gets, gets, gets.to_bytes())
             }
             _ if alone => return Ok(None),
             Operation::NewHolder(of) => (What::NewHolder(of.clone()), fresh(), whole.id, membership.birth.clone()),
@@ -252,15 +298,32 @@ impl Work {
     }
 
     fn draw(&self, number: usize, now: Moment) -> Operation {
+        let operation = match self.script.get(number).cloned() {
+            Some(Operation::Message(mut arrival)) => {
+                arrival.received_at = now;
+                arrival.event.received_at = Some(now.to_timestamp());
+                arrival.bytes = prost::Message::encode_to_vec(&arrival.event).into();
+                Operation::Message(arrival)
+            }
+            Some(operation) => operation,
+            None => self.draw_any(number, now),
+        };
+        if let Operation::Message(arrival) = &operation {
+            let peer = arrival.event.peer.clone().unwrap();
+            self.messages.lock().unwrap().insert(arrival.id, peer);
+            self.arrivals.lock().unwrap().push((**arrival).clone());
+        }
+        operation
+    }
+
+    fn draw_any(&self, number: usize, now: Moment) -> Operation {
         let mut rng = self.rng.lock().unwrap();
         let one = identifier_of(&mut rng);
         match rng.below(100) {
             0..60 => {
                 let mut identifiers: Vec<Identifier> = (0..rng.below(3)).map(|_| identifier_of(&mut rng)).collect();
-                identifiers.push(one.clone());
-                let arrival = arrival(&number.to_string(), &identifiers, now);
-                self.messages.lock().unwrap().insert(arrival.id, one);
-                Operation::Message(Box::new(arrival))
+                identifiers.push(one);
+                Operation::Message(Box::new(arrival(&number.to_string(), &identifiers, now)))
             }
             60..75 => Operation::Merge(one, identifier_of(&mut rng)),
             75..88 => Operation::Undo(one, rng.per_mille(500)),
@@ -268,6 +331,12 @@ impl Work {
             _ => Operation::NewHolder(one),
         }
     }
+}
+
+/// True when there is nothing that an identifier could be taken from.
+fn is_alone(members: &[Membership]) -> bool {
+    let named = |member: &&Membership| member.identifier.as_ref().is_some_and(|of| built_in_of(of).is_none());
+    members.iter().filter(|member| is_held(member)).filter(named).count() < 2
 }
 
 /// Few people of each kind, so that they meet often.

@@ -178,6 +178,14 @@ impl CustomerId {
         Self(id)
     }
 
+    /// When it was born.
+    #[must_use]
+    pub fn born(self) -> Moment {
+        let mut key = Moment(0).to_key();
+        key[2..].copy_from_slice(&self.0[..6]);
+        Moment::from_key(key)
+    }
+
     /// Shard the customer lives in.
     #[must_use]
     pub const fn shard(self) -> Shard {

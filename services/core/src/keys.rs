@@ -110,6 +110,18 @@ pub fn customers(tenant_id: &str) -> Key {
     key(b'l', tenant_id.as_bytes())
 }
 
+/// Index of a shard: a tenant's identifiers that ever had a claim, by key. Repair finds by it what no customer knows of.
+#[must_use]
+pub fn claims(tenant_id: &str) -> Key {
+    key(b'I', tenant_id.as_bytes())
+}
+
+/// Record `state.v1.RepairRecord` of a group of shards, in shard 0.
+#[must_use]
+pub fn repair(group: u16) -> Key {
+    key(b'R', &group.to_be_bytes())
+}
+
 /// Map of a customer: number → `state.v1.IdentityEventRecord`.
 #[must_use]
 pub fn identity_log(id: CustomerId) -> Key {

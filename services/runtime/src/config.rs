@@ -128,6 +128,9 @@ section! {
         pub former_seal_keys: Secrets,
         /// Days for which backups of the store are kept; the proof of an erasure tells when the last one is gone. 0 for none.
         pub backup_days: u32 = 0,
+        /// Hours from one sweep to the next that looks through all customers for what a failover of Redis lost, and puts it
+        /// right; 0 for only when a failover was seen.
+        pub repair_every_hours: u32 = 24,
     }
 }
 

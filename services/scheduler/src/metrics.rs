@@ -1,6 +1,7 @@
 //! Metric names of the role, and nothing else that has a name.
 
-use prometheus::{IntCounter, IntGauge, Registry};
+use omnigate_core::protocol::identity::repair::Mended;
+use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
 /// Counters of one scheduler.
 #[derive(Clone, Debug)]
@@ -17,6 +18,51 @@ pub struct Metrics {
     resealed: IntCounter,
     former_keys: IntGauge,
     trimmed: IntCounter,
+    sweeps: Sweeps,
+}
+
+/// Counters of sweeps for what a failover of the store lost.
+#[derive(Clone, Debug)]
+struct Sweeps {
+    begun: IntCounterVec,
+    customers: IntCounter,
+    identifiers: IntCounter,
+    repairs: IntCounterVec,
+}
+
+impl Sweeps {
+    fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let counter = |name, help| -> Result<IntCounter, prometheus::Error> {
+            let counter = IntCounter::new(name, help)?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok(counter)
+        };
+        let counters = |name, help, label| -> Result<IntCounterVec, prometheus::Error> {
+            let counters = IntCounterVec::new(Opts::new(name, help), &[label])?;
+            registry.register(Box::new(counters.clone()))?;
+            Ok(counters)
+        };
+        Ok(Self {
+            begun: counters(
+                "omnigate_scheduler_identity_sweeps_total",
+                "Sweeps of a group of shards for what a failover of the store lost, by cause",
+                "cause",
+            )?,
+            customers: counter(
+                "omnigate_scheduler_identity_swept_customers_total",
+                "Customers that sweeps looked at",
+            )?,
+            identifiers: counter(
+                "omnigate_scheduler_identity_swept_identifiers_total",
+                "Identifiers that sweeps looked at",
+            )?,
+            repairs: counters(
+                "omnigate_scheduler_identity_repairs_total",
+                "What sweeps put right, by kind",
+                "kind",
+            )?,
+        })
+    }
 }
 
 impl Metrics {
@@ -71,6 +117,7 @@ impl Metrics {
                 "omnigate_scheduler_trimmed_total",
                 "Entries taken from timelines because their tenant keeps no more, or not for so long",
             )?,
+            sweeps: Sweeps::new(registry)?,
             failures: counter(
                 "omnigate_scheduler_failures_total",
                 "Timers that could not be looked at; they are looked at again",
@@ -120,6 +167,18 @@ impl Metrics {
 
     pub(crate) fn all_sealed(&self) {
         self.former_keys.set(0);
+    }
+
+    pub(crate) fn sweeps(&self, cause: &str) {
+        self.sweeps.begun.with_label_values(&[cause]).inc();
+    }
+
+    pub(crate) fn mended(&self, mended: &Mended) {
+        self.sweeps.customers.inc_by(mended.customers);
+        self.sweeps.identifiers.inc_by(mended.identifiers);
+        for repair in &mended.repairs {
+            self.sweeps.repairs.with_label_values(&[repair.name()]).inc();
+        }
     }
 
     pub(crate) fn failed(&self) {

@@ -281,7 +281,8 @@ fn shards_each() -> u8 {
     u8::try_from(SHARDS / GROUPS).unwrap_or(u8::MAX)
 }
 
-fn shards(group: u16) -> impl Iterator<Item = Shard> {
+/// The shards of a group, in order.
+pub(crate) fn shards(group: u16) -> impl Iterator<Item = Shard> {
     let each = SHARDS / GROUPS;
     let first = group * each;
     (first..first + each)

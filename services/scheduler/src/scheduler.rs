@@ -4,14 +4,16 @@ use crate::{
     custody::{Credentials, Custodians, Custody},
     keeper::{self, Work},
     metrics::Metrics,
-    parked, reseal,
-    rounds::{GROUPS, Rounds},
+    parked,
+    repairs::Repairs,
+    reseal,
+    rounds::{GROUPS, Rounds, shards},
     settings::Settings,
     shared::Shared,
     shares::{Ours, Pool},
     webhooks::{self, Webhooks},
 };
-use futures_util::future::{BoxFuture, FutureExt as _, join4};
+use futures_util::future::{BoxFuture, FutureExt as _, join, join4};
 use omnigate_core::{
     account::Directory,
     event_webhook::Endpoint,
@@ -108,7 +110,11 @@ struct Groups(Arc<Shared>);
 impl Work for Groups {
     fn begin(&self, ours: Ours, _: watch::Receiver<Instant>, stop: CancellationToken) -> BoxFuture<'static, ()> {
         let rounds = Rounds::new(Arc::clone(&self.0), ours.number);
-        async move { rounds.run(stop).await }.boxed()
+        let repairs = Repairs::new(Arc::clone(&self.0), ours.number, shards(ours.number).collect());
+        async move {
+            join(rounds.run(stop.clone()), repairs.run(stop)).await;
+        }
+        .boxed()
     }
 
     fn holds(&self, count: usize) {

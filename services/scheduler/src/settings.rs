@@ -28,6 +28,10 @@ pub struct Settings {
     pub webhook_time: Duration,
     /// After this long without a delivery that succeeded an outgoing webhook is disabled.
     pub webhook_disable_after: Duration,
+    /// How often everybody's identity is looked through for what a failover of the store lost; zero for only after one.
+    pub repair_every: Duration,
+    /// Tenants that have customers, besides those of accounts.
+    pub tenants: Vec<String>,
 }
 
 impl Default for Settings {
@@ -44,6 +48,8 @@ impl Default for Settings {
             webhook_tick: Duration::from_secs(1),
             webhook_time: Duration::from_secs(15),
             webhook_disable_after: Duration::from_hours(24),
+            repair_every: Duration::from_hours(24),
+            tenants: Vec::new(),
         }
     }
 }

@@ -8,6 +8,7 @@ mod batch;
 mod call;
 mod check;
 mod commit;
+mod incarnation;
 mod job;
 pub mod memory;
 mod names;
@@ -20,6 +21,7 @@ pub use check::StartCheck;
 
 use crate::OpenError;
 use address::{Address, Layout};
+use bytes::Bytes;
 use job::{Done, Failure, Work};
 use names::Names;
 use node::{Connection, Settings};
@@ -168,7 +170,7 @@ impl Store for RedisStore {
         }
         match self.run(shard, Work::Read(queries)).await {
             Ok(Done::Read(answers)) => Ok(answers),
-            Ok(Done::Commit(_)) => Err(error(Failure::Senseless)),
+            Ok(Done::Commit(_) | Done::Incarnation(_)) => Err(error(Failure::Senseless)),
             Err(failure) => Err(error(failure)),
         }
     }
@@ -176,7 +178,7 @@ impl Store for RedisStore {
     async fn commit(&self, shard: Shard, commit: Commit) -> Result<Outcome, StoreError> {
         match self.run(shard, Work::Commit(commit)).await {
             Ok(Done::Commit(outcome)) => Ok(outcome),
-            Ok(Done::Read(_)) | Err(Failure::Senseless) => {
+            Ok(Done::Read(_) | Done::Incarnation(_)) | Err(Failure::Senseless) => {
                 tracing::error!(%shard, "redis answered nonsense to a commit");
                 Ok(Outcome::Unknown)
             }
@@ -192,6 +194,24 @@ impl Store for RedisStore {
         // Any shard: a cluster that lost some still serves the others.
         let shard = Shard::new(0);
         self.read(shard, vec![Query::Counter("probe".into())]).await.map(drop)
+    }
+
+    async fn incarnation(&self, shard: Shard) -> Result<Bytes, StoreError> {
+        if let Some(known) = self.routes.of(shard).and_then(|node| node.incarnation.get()) {
+            return Ok(known);
+        }
+        // A server that was a master of the cluster would tell its own, so one is asked that answers for the shard.
+        self.read(shard, vec![Query::Counter("probe".into())]).await?;
+        match self.run(shard, Work::Incarnation).await {
+            Ok(Done::Incarnation(incarnation)) => {
+                if let Some(node) = self.routes.of(shard) {
+                    node.incarnation.set(incarnation.clone());
+                }
+                Ok(incarnation)
+            }
+            Ok(Done::Read(_) | Done::Commit(_)) => Err(error(Failure::Senseless)),
+            Err(failure) => Err(error(failure)),
+        }
     }
 }
 

@@ -109,6 +109,10 @@ impl Store for SealedStore {
     async fn probe(&self) -> Result<(), StoreError> {
         self.inner.probe().await
     }
+
+    async fn incarnation(&self, shard: Shard) -> Result<Bytes, StoreError> {
+        self.inner.incarnation(shard).await
+    }
 }
 
 #[cfg(test)]

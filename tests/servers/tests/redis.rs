@@ -44,6 +44,17 @@ async fn a_cluster_forms_and_moves_slots() {
 }
 
 #[tokio::test]
+async fn a_replica_takes_over_without_what_it_was_not_given() {
+    let Some(mut cluster) = RedisCluster::start_replicated().await else {
+        return;
+    };
+    cluster.cut_replication(0).await.unwrap();
+    cluster.kill9(0);
+    cluster.promoted(3).await.unwrap();
+    cluster.rejoin(0).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_sentinel_watches() {
     let Some(sentinel) = RedisSentinel::start().await else {
         return;

@@ -15,9 +15,17 @@ pub fn is_wiped(home: &HomeRecord, birth: Birth, received_at: Moment) -> bool {
     })
 }
 
-/// True when erasure took everything of a birth, without end.
+/// True when nothing is appended under a birth any more: erasure took everything of it, without end, or its identifier is
+/// owned under another one.
 #[must_use]
 pub fn is_gone(home: &HomeRecord, birth: Birth) -> bool {
+    if home
+        .closed_births
+        .iter()
+        .any(|closed| closed.as_ref() == birth.0.as_slice())
+    {
+        return true;
+    }
     let of_birth = |wiped: &&Wiped| wiped.birth.as_ref() == birth.0.as_slice();
     home.wiped.iter().filter(of_birth).any(|wiped| wiped.to_ms == 0)
 }

@@ -18,6 +18,9 @@ pub const MAX_MERGED: usize = 100;
 /// How long a refused reservation and a verdict are remembered: longer than any worker can sleep on them.
 pub(super) const REMEMBERED: Duration = Duration::from_secs(30 * 24 * 3600);
 
+/// End of a membership that repair has ended: it keeps all that came under its token, and holds the identifier no more.
+pub const CLOSED: i64 = i64::MAX;
+
 /// The identifier that every record has from birth: rows without a peer hang on it, and it is what an old id leads by.
 #[must_use]
 pub fn built_in(id: CustomerId) -> Identifier {

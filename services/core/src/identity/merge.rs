@@ -2,7 +2,7 @@
 //!
 //! It moves identifiers only; threads and entries stay in the homes where they were born.
 
-use super::membership::{MAX_MEMBERS, MAX_MERGED, REMEMBERED, member, over_cap};
+use super::membership::{CLOSED, MAX_MEMBERS, MAX_MERGED, REMEMBERED, is_held, member, over_cap};
 use super::whereabouts::{forget_ways, frozen, frozen_for, verdict};
 use crate::id::{CustomerId, TransactionId};
 use crate::identifier::{AUTHORITATIVE, BUILT_IN};
@@ -217,7 +217,7 @@ fn is_seen(ours: &[Membership], theirs: &[Membership], [one, other]: &[Identifie
 /// The rules that forbid it.
 #[must_use]
 pub fn forbidden(record: &CustomerRecord, loser: &CustomerRecord, word: Word, now: Moment) -> Vec<Rule> {
-    let both: Vec<Membership> = record.members.iter().chain(&loser.members).cloned().collect();
+    let both = together(record.members.clone(), loser.members.clone());
     let over = over_cap(&both);
     let person = word == Word::Person;
     let recent = record
@@ -259,13 +259,38 @@ fn union(ours: &[Membership], theirs: &[Membership], merge: &Merge) -> Vec<Membe
         member.path.push(step.clone());
         member
     });
-    let mut all: Vec<Membership> = ours.iter().cloned().chain(joining).collect();
+    let mut all = together(ours.to_vec(), joining.collect());
     let overruled = clash(&all);
     if !overruled.is_empty() {
         let stays = |tag: &DoNotLink| !overruled.contains(&tag.split);
         all.iter_mut().for_each(|member| member.tags.retain(stays));
     }
     all
+}
+
+/// Both members. Without a failover they have nothing in common; after one, what both hold is held once: a part of a thread
+/// by ours, which remembers that it came this way again, an identifier that was born anew by ours too, and theirs keeps what
+/// came under it.
+fn together(mut ours: Vec<Membership>, theirs: Vec<Membership>) -> Vec<Membership> {
+    let mut joining = Vec::new();
+    for mut member in theirs {
+        let same = |known: &&mut Membership| known.birth == member.birth && known.from_ms == member.from_ms;
+        if let Some(known) = ours.iter_mut().find(same) {
+            if let Some(step) = member.path.last()
+                && let Some(before) = known.path.iter_mut().find(|before| before.loser == step.loser)
+            {
+                before.clone_from(step);
+            }
+            continue;
+        }
+        let identifier = member.identifier.as_ref();
+        if is_held(&member) && identifier.is_some_and(|identifier| self::member(&ours, identifier).is_some()) {
+            member.to_ms = CLOSED;
+        }
+        joining.push(member);
+    }
+    ours.extend(joining);
+    ours
 }
 
 /// Settles the loser by the verdict. `None` when it is settled already.

@@ -11,6 +11,8 @@
 //!    one read belong to one instant of the shard.
 //! 7. *Ordered.* An index yields its members in ascending byte order (descending when reversed).
 //! 8. *Separate.* Records, maps, indexes and counters of one key do not touch each other; neither do shards.
+//! 9. *Candid.* While the incarnation of a shard stays what it is, law 3 holds for the shard. A store whose server may be
+//!    replaced by one that has not got everything says with another incarnation that this may have happened.
 
 use crate::shard::Shard;
 use bytes::Bytes;
@@ -298,4 +300,11 @@ pub trait Store: Send + Sync {
 
     /// Cheap check that the store answers, for readiness.
     async fn probe(&self) -> Result<(), StoreError>;
+
+    /// Names the life of what keeps the shard; at most 64 bytes. May be a second old. A store that keeps what it confirmed
+    /// whatever happens has one for ever.
+    async fn incarnation(&self, shard: Shard) -> Result<Bytes, StoreError> {
+        let _ = shard;
+        Ok(Bytes::new())
+    }
 }

@@ -12,6 +12,7 @@ mod link;
 mod merge;
 pub mod reassign;
 mod record;
+pub mod repair;
 mod split;
 
 pub use apart::{Conflict, conflicts, conflicts_of, keep_apart};

@@ -267,6 +267,13 @@ impl Steps<'_, '_> {
         mut write: Vec<Write>,
     ) -> Result<Loaded<Claim>, Stop> {
         write.push(put(keys::claim(self.key), &next));
+        if before.stamp.is_none() {
+            write.push(Write::Insert {
+                key: keys::claims(self.asking.tenant_id),
+                member: self.key.to_bytes(),
+                value: Bytes::new(),
+            });
+        }
         let expect = vec![expect_record(keys::claim(self.key), before.stamp)];
         match self.context.commit(self.key.shard(), expect, write).await? {
             Ended::Committed(stamp) => Ok(Loaded {

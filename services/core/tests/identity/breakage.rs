@@ -52,6 +52,26 @@ pub(crate) enum Breakage {
     HistoryFollowsTheNumber,
     /// Nobody looks at when an identifier was erased.
     ErasureTimeIgnored,
+    /// After a failover nothing is repaired.
+    NothingRepaired,
+    /// A claim is repaired to the younger of two customers.
+    RepairedToTheYounger,
+    /// Of two records that hold an identifier none gives it up.
+    SecondRecordKept,
+    /// What was erased is taken for lost.
+    ErasedRestored,
+    /// The sweep finds something to repair wherever it looks.
+    RepairedAgainAndAgain,
+    /// The sweep ends before the last page.
+    LastPageLeftOut,
+    /// Claims are not looked at.
+    ClaimsLeftOut,
+    /// A merge that was lost is undone without being ended where it was decided.
+    LostMergeNotEnded,
+    /// Former customers are not looked at.
+    FormerLeftOut,
+    /// A birth that is given up is not closed.
+    BirthLeftOpen,
 }
 
 impl Breakage {
@@ -80,5 +100,19 @@ impl Breakage {
         (Self::NothingMarkedErased, None),
         (Self::HistoryFollowsTheNumber, None),
         (Self::ErasureTimeIgnored, None),
+    ];
+
+    /// Those of the repair after a failover.
+    pub(crate) const OF_REPAIR: [(Self, Option<usize>); 10] = [
+        (Self::NothingRepaired, None),
+        (Self::RepairedToTheYounger, None),
+        (Self::SecondRecordKept, None),
+        (Self::ErasedRestored, None),
+        (Self::RepairedAgainAndAgain, None),
+        (Self::LastPageLeftOut, None),
+        (Self::ClaimsLeftOut, None),
+        (Self::LostMergeNotEnded, Some(10)),
+        (Self::FormerLeftOut, None),
+        (Self::BirthLeftOpen, None),
     ];
 }

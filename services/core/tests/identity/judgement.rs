@@ -1,7 +1,7 @@
 //! What must hold when everybody is done and what was left frozen is recovered.
 
 use crate::oracle::{Oracle, holds};
-use crate::people::{shown, text_of};
+use crate::people::{Worker, shown, text_of};
 use crate::scenario::{Scenario, identifier, is_command};
 use crate::store::Sim;
 use crate::told::TENANT;
@@ -12,14 +12,16 @@ use omnigate_core::identity::{built_in, built_in_of, has_room, is_held};
 use omnigate_core::protocol::identity::{erase, find, recover};
 use omnigate_core::protocol::read;
 use omnigate_core::time::Moment;
-use omnigate_proto::state::v1::{CustomerState, Membership};
+use omnigate_proto::state::v1::{CustomerRecord, CustomerState, Membership};
 use omnigate_proto::v1::Identifier;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-type Views = BTreeMap<CustomerId, Vec<Membership>>;
+pub(crate) type Views = BTreeMap<CustomerId, Vec<Membership>>;
+/// Owners by the text of an identifier.
+pub(crate) type Owners = BTreeMap<String, CustomerId>;
 
-fn held(members: &[Membership]) -> impl Iterator<Item = (&Membership, &Identifier)> {
+pub(crate) fn held(members: &[Membership]) -> impl Iterator<Item = (&Membership, &Identifier)> {
     let held = members.iter().filter(|member| is_held(member));
     held.filter_map(|member| Some((member, member.identifier.as_ref()?)))
 }
@@ -35,15 +37,34 @@ pub(crate) fn judge(sim: &Arc<Sim>, scenario: Scenario) -> Result<(), String> {
         }
     }
     sim.oracle().check();
+    let (views, owners) = led(sim, &last, &ids)?;
+    let mut shows: Vec<(CustomerId, Vec<String>)> = Vec::new();
+    for id in views.keys() {
+        let whole = alone(async { Ok(read::customer(&last.context(), TENANT, *id).await?) })?;
+        let whole = whole.ok_or_else(|| format!("{id} cannot be read"))?;
+        shows.push((*id, alone(shown(&last, &whole))?));
+    }
+    messages(&sim.oracle(), scenario, &views, &shows)?;
+    linked(&sim.oracle(), scenario, &owners, &views)
+}
+
+/// Records are settled and within their limits, old ids and claims lead to whom they belong: what every customer shows, and
+/// who has which identifier.
+pub(crate) fn led(sim: &Arc<Sim>, last: &Worker, ids: &[CustomerId]) -> Result<(Views, Owners), String> {
     let views = sim.oracle().views();
-    let mut owners: BTreeMap<String, CustomerId> = BTreeMap::new();
+    let mut owners = Owners::new();
     for (id, members) in &views {
         owners.extend(held(members).map(|(_, identifier)| (text(identifier), *id)));
     }
     records(&sim.oracle(), &views)?;
-    for id in &ids {
+    for id in ids {
         let itself = built_in(*id);
-        let prepared = sim.oracle().customers[id].state() == CustomerState::Prepared;
+        // One that a split prepared, or a verdict made, was never anybody.
+        let state = sim.oracle().customers[id].state();
+        let prepared = matches!(
+            state,
+            CustomerState::Prepared | CustomerState::Unspecified | CustomerState::Frozen
+        );
         let found = alone(find(&last.context(), TENANT, &itself, *id))?;
         if !prepared && found != owners.get(&text(&itself)).copied() {
             return Err(format!("{id} leads to {found:?}"));
@@ -65,20 +86,15 @@ pub(crate) fn judge(sim: &Arc<Sim>, scenario: Scenario) -> Result<(), String> {
             }
         }
     }
-    let mut shows: Vec<(CustomerId, Vec<String>)> = Vec::new();
-    for id in views.keys() {
-        let whole = alone(async { Ok(read::customer(&last.context(), TENANT, *id).await?) })?;
-        let whole = whole.ok_or_else(|| format!("{id} cannot be read"))?;
-        shows.push((*id, alone(shown(&last, &whole))?));
-    }
-    messages(&sim.oracle(), scenario, &views, &shows)?;
-    linked(&sim.oracle(), scenario, &owners, &views)
+    Ok((views, owners))
 }
 
 /// Records are settled, numbered and within their limits.
 fn records(oracle: &Oracle, views: &Views) -> Result<(), String> {
     for (id, record) in &oracle.customers {
         match record.state() {
+            // One that a split prepared and did not come to decide on was never a customer, and nobody meets it.
+            CustomerState::Frozen if record.epoch == 0 && record.into.is_empty() && is_split(record) => {}
             CustomerState::Frozen => return Err(format!("{id} stays frozen")),
             CustomerState::Merged if record.into >= id.to_bytes() => {
                 return Err(format!("{id} is merged into itself or a younger one"));
@@ -88,7 +104,7 @@ fn records(oracle: &Oracle, views: &Views) -> Result<(), String> {
     }
     for (id, members) in views {
         let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-        for (_, identifier) in held(members) {
+        for (_, identifier) in held(members).filter(|(member, _)| !member.retired) {
             *counts.entry((&identifier.r#type, &identifier.scope)).or_default() += 1;
         }
         if let Some(((kind, _), count)) = counts.into_iter().find(|((kind, _), count)| *count > cap(kind)) {
@@ -112,6 +128,10 @@ fn records(oracle: &Oracle, views: &Views) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+fn is_split(record: &CustomerRecord) -> bool {
+    record.freeze.as_ref().is_some_and(|freeze| freeze.split)
 }
 
 /// Every message stands once, and is shown by whom it belongs to.

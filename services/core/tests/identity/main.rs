@@ -14,6 +14,7 @@
 )]
 
 mod breakage;
+mod failover;
 mod judgement;
 mod oracle;
 mod people;

@@ -53,6 +53,8 @@ pub(crate) struct Oracle {
     pub erasures: BTreeMap<String, CustomerId>,
     pub dropped: BTreeSet<String>,
     pub complaint: Option<String>,
+    /// True from a failover until all is repaired: nothing is promised then.
+    pub suspended: bool,
 }
 
 pub(crate) fn part(member: &Membership) -> PartOfThread {
@@ -82,9 +84,32 @@ impl Oracle {
     }
 
     pub(crate) fn complain(&mut self, what: impl FnOnce() -> String) {
-        if self.complaint.is_none() {
+        if self.complaint.is_none() && !self.suspended {
             self.complaint = Some(what());
         }
+    }
+
+    /// Sees what is left after a failover, from the first commit on. What was promised before stays promised.
+    pub(crate) fn see_anew<'a>(&mut self, commits: impl Iterator<Item = &'a Commit>, now: Moment) {
+        self.suspended = true;
+        let (owned, apart) = (self.owned.clone(), self.apart.clone());
+        self.customers.clear();
+        self.claims.clear();
+        self.homes.clear();
+        self.entries.clear();
+        for commit in commits {
+            self.observe(commit, now);
+        }
+        (self.owned, self.apart) = (owned, apart);
+        // What was in lost shards only is lost without a trace, until it comes again.
+        let held = self.customers.values().flat_map(|record| &record.members);
+        let given = self.customers.values().flat_map(|record| &record.verdicts);
+        let held = held.chain(given.flat_map(|verdict| &verdict.members));
+        let held = held.filter_map(|member| member.identifier.as_ref());
+        let claims = self.claims.values().filter(|claim| !claim.home.is_empty());
+        let claimed = claims.filter_map(|claim| claim.identifier.as_ref());
+        let known: BTreeSet<String> = held.chain(claimed).map(text).collect();
+        self.owned.retain(|_, name| known.contains(name));
     }
 
     /// Takes note of a commit that was written.
@@ -124,7 +149,7 @@ impl Oracle {
                 _ => {}
             }
         }
-        if changed {
+        if changed && !self.suspended {
             self.check();
         }
     }

@@ -20,7 +20,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 /// What all workers of a schedule share.
 pub(crate) struct Sim {
     pub clock: Arc<SimClock>,
-    pub memory: MemoryStore,
+    memory: Mutex<Arc<MemoryStore>>,
+    /// Everything that was written, in order.
+    pub written: Mutex<Vec<(Shard, Commit)>>,
     pub rng: Mutex<Rng>,
     pub oracle: Mutex<Oracle>,
     pub breakage: Breakage,
@@ -33,7 +35,8 @@ impl Sim {
     pub(crate) fn new(rng: Rng, breakage: Breakage, unknown: usize, verbose: bool) -> Arc<Self> {
         let clock = Arc::new(SimClock::default());
         Arc::new(Self {
-            memory: MemoryStore::new(clock.clone()),
+            memory: Mutex::new(Arc::new(MemoryStore::new(clock.clone()))),
+            written: Mutex::default(),
             clock,
             rng: Mutex::new(rng),
             oracle: Mutex::default(),
@@ -49,6 +52,27 @@ impl Sim {
 
     pub(crate) fn oracle(&self) -> MutexGuard<'_, Oracle> {
         self.oracle.lock().unwrap()
+    }
+
+    fn memory(&self) -> Arc<MemoryStore> {
+        self.memory.lock().unwrap().clone()
+    }
+
+    /// A failover: what was written from `since` on to shards that are lost is gone, as if it had never been.
+    pub(crate) fn roll_back(&self, since: usize, is_lost: impl Fn(Shard) -> bool) {
+        let memory = Arc::new(MemoryStore::new(self.clock.clone()));
+        let mut written = self.written.lock().unwrap();
+        let all = std::mem::take(&mut *written).into_iter().enumerate();
+        *written = all
+            .filter(|(number, (shard, _))| *number < since || !is_lost(*shard))
+            .map(|(_, commit)| commit)
+            .collect();
+        for (shard, commit) in written.iter() {
+            assert_eq!(memory.commit_now(*shard, commit), Outcome::Committed);
+        }
+        *self.memory.lock().unwrap() = memory;
+        let commits = written.iter().map(|(_, commit)| commit);
+        self.oracle().see_anew(commits, self.clock.now());
     }
 
     pub(crate) fn say(&self, what: impl FnOnce() -> String) {
@@ -89,18 +113,20 @@ impl SimStore {
 impl Store for SimStore {
     async fn read(&self, shard: Shard, queries: Vec<Query>) -> Result<Vec<Answer>, StoreError> {
         pause().await;
-        let mut answers = self.sim.memory.read_now(shard, &queries);
+        let mut answers = self.sim.memory().read_now(shard, &queries);
         self.distort(&queries, &mut answers);
+        self.distort_sweep(&queries, &mut answers);
         Ok(answers)
     }
 
     async fn commit(&self, shard: Shard, mut commit: Commit) -> Result<Outcome, StoreError> {
         assert!(commit.falsifies_itself(), "sent twice it would write twice: {commit:?}");
         pause().await;
-        if self.is_left_out(&commit) {
+        if self.is_left_out(&commit) || self.is_left_out_of_sweep(&commit) {
             return Ok(Outcome::Committed);
         }
         self.weaken(&mut commit);
+        self.weaken_sweep(&mut commit);
         let unknown = *self.sim.unknown.lock().unwrap();
         let (lost, written) = {
             let mut rng = self.sim.rng();
@@ -109,11 +135,12 @@ impl Store for SimStore {
         if lost && !written {
             return Ok(Outcome::Unknown);
         }
-        let outcome = self.sim.memory.commit_now(shard, &commit);
+        let outcome = self.sim.memory().commit_now(shard, &commit);
         self.sim
             .say(|| format!("{} {} {outcome:?}", self.worker, outline(&commit)));
         if outcome == Outcome::Committed {
             self.remember_frozen(&commit);
+            self.sim.written.lock().unwrap().push((shard, commit.clone()));
             self.sim.oracle().observe(&commit, self.sim.clock.now());
         }
         Ok(if lost { Outcome::Unknown } else { outcome })
@@ -155,9 +182,9 @@ fn outline(commit: &Commit) -> String {
 }
 
 /// A customer's record that a commit writes, with what stood there before.
-struct Change {
-    before: CustomerRecord,
-    after: CustomerRecord,
+pub(crate) struct Change {
+    pub before: CustomerRecord,
+    pub after: CustomerRecord,
 }
 
 impl Change {
@@ -182,7 +209,7 @@ impl Change {
 }
 
 impl SimStore {
-    fn change(&self, commit: &Commit) -> Option<Change> {
+    pub(crate) fn change(&self, commit: &Commit) -> Option<Change> {
         commit.write.iter().find_map(|write| match write {
             Write::Put { key, value } if key[0] == b'c' => {
                 let id = CustomerId::from_bytes(&key[1..]).unwrap();

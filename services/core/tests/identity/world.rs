@@ -14,11 +14,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 /// From this step on nobody dies and no answer is lost.
-const CALM: usize = 6_000;
+pub(crate) const CALM: usize = 6_000;
 /// A schedule that takes longer does not come to rest.
-const MOST_STEPS: usize = 60_000;
+pub(crate) const MOST_STEPS: usize = 60_000;
 
-type Work = Pin<Box<dyn Future<Output = Result<(), Stop>>>>;
+pub(crate) type Work = Pin<Box<dyn Future<Output = Result<(), Stop>>>>;
 
 struct Task {
     name: &'static str,
@@ -42,7 +42,7 @@ pub(crate) fn run(seed: u64, scenario: Scenario, breakage: Breakage, verbose: bo
 }
 
 /// Tells the oracle which messages there will be.
-fn announce(sim: &Sim, scenario: Scenario) {
+pub(crate) fn announce(sim: &Sim, scenario: Scenario) {
     for (name, about) in scenario.iter().filter(|(name, _)| !is_command(name)) {
         let mut oracle = sim.oracle();
         oracle.messages.insert(event_id(name), (*name).to_owned());

@@ -18,6 +18,7 @@ mod notes;
 mod outbox;
 mod park;
 mod reassign;
+mod repair;
 mod repeats;
 mod replay;
 mod reseal;

@@ -64,6 +64,17 @@ impl Running {
         self.task.abort();
     }
 
+    /// The sum of a counter over its labels.
+    pub(crate) fn counted(&self, name: &str) -> u64 {
+        let families = self.registry.gather();
+        let family = families.iter().find(|family| family.name() == name);
+        let metrics = family.map(|family| family.get_metric()).unwrap_or_default();
+        metrics
+            .iter()
+            .map(|metric| metric.get_counter().get_value() as u64)
+            .sum()
+    }
+
     /// Groups of shards it holds.
     pub(crate) fn groups(&self) -> usize {
         self.gauge("omnigate_scheduler_groups")
@@ -127,6 +138,18 @@ impl Gateway {
 
     pub(crate) fn schedule_with(&self, custodians: Custodians) -> Running {
         self.schedule_for(directory(), custodians)
+    }
+
+    /// Sweeps so often, or with zero only after a failover, and looks at nothing else.
+    pub(crate) fn schedule_sweeps(&self, every: Duration) -> Running {
+        let settings = Settings {
+            lease: Duration::from_mins(10),
+            busy_pause: Duration::from_hours(10),
+            idle_pause: Duration::from_hours(10),
+            repair_every: every,
+            ..Settings::default()
+        };
+        self.begin_scheduler(directory(), Custodians::new(), settings, |scheduler| scheduler)
     }
 
     /// Schedules outgoing webhooks, and looks at nothing else.

@@ -7,6 +7,7 @@ mod custody;
 mod fakes;
 mod gateway;
 mod reseal;
+mod repairs;
 mod webhooks;
 
 use bytes::Bytes;

@@ -2,7 +2,7 @@
 
 use super::{
     call::{COMMIT, Call, Form, READ, Script},
-    commit,
+    commit, incarnation,
     job::{Done, Failure, Job, Work},
     node::{Connection, Settings},
     read,
@@ -34,7 +34,7 @@ impl Batch {
     /// Ends every job.
     pub(super) async fn run(mut self) {
         let mut jobs = std::mem::take(&mut self.jobs);
-        let kind = |job: &Job| (self.settings.by_shard.then_some(job.shard), is_commit(job));
+        let kind = |job: &Job| (self.settings.by_shard.then_some(job.shard), kind(job));
         // Stable: what one caller asked first stays first.
         jobs.sort_by_key(kind);
         let mut calls: Vec<Vec<Job>> = Vec::new();
@@ -60,9 +60,12 @@ impl Batch {
     /// Ends jobs of one kind with one call.
     async fn call(&self, jobs: Vec<Job>) {
         let Some(first) = jobs.first() else { return };
-        let commits = is_commit(first);
+        let kind = kind(first);
+        if kind == Kind::Incarnation {
+            return self.tell_incarnation(jobs).await;
+        }
         let names = &self.settings.names;
-        let answer = if commits {
+        let answer = if kind == Kind::Commit {
             let commits: Vec<_> = jobs
                 .iter()
                 .filter_map(|job| Some((job.shard, as_commit(job)?)))
@@ -79,6 +82,24 @@ impl Batch {
             Ok(_) => fail(jobs, &Failure::Senseless),
             Err(failure) => {
                 if matches!(failure, Failure::Lost(_) | Failure::ReadOnly) {
+                    self.connection.give_up();
+                }
+                fail(jobs, &failure);
+            }
+        }
+    }
+
+    async fn tell_incarnation(&self, jobs: Vec<Job>) {
+        match self.send(&redis::cmd("INFO")).await {
+            Ok(info) => {
+                let done = incarnation::read(&info);
+                for job in jobs {
+                    job.end(done.clone().map(Done::Incarnation).ok_or(Failure::Senseless));
+                }
+            }
+            Err(error) => {
+                let failure = Failure::of(&error);
+                if matches!(failure, Failure::Lost(_)) {
                     self.connection.give_up();
                 }
                 fail(jobs, &failure);
@@ -113,6 +134,7 @@ fn end(jobs: Vec<Job>, elements: Vec<Value>) {
                 .map(|query| read::decode(query, &mut elements))
                 .collect::<Option<_>>()
                 .map(Done::Read),
+            Work::Incarnation => None,
         };
         job.end(done.ok_or(Failure::Senseless));
     }
@@ -124,20 +146,32 @@ fn fail(jobs: Vec<Job>, failure: &Failure) {
     }
 }
 
-fn is_commit(job: &Job) -> bool {
-    as_commit(job).is_some()
+/// Jobs of one kind share a call.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Read,
+    Commit,
+    Incarnation,
+}
+
+fn kind(job: &Job) -> Kind {
+    match &*job.work {
+        Work::Read(_) => Kind::Read,
+        Work::Commit(_) => Kind::Commit,
+        Work::Incarnation => Kind::Incarnation,
+    }
 }
 
 fn as_commit(job: &Job) -> Option<&Commit> {
     match &*job.work {
         Work::Commit(commit) => Some(commit),
-        Work::Read(_) => None,
+        Work::Read(_) | Work::Incarnation => None,
     }
 }
 
 fn as_queries(job: &Job) -> &[Query] {
     match &*job.work {
         Work::Read(queries) => queries,
-        Work::Commit(_) => &[],
+        Work::Commit(_) | Work::Incarnation => &[],
     }
 }

@@ -1,5 +1,6 @@
 //! What callers ask of a server, and how that can end.
 
+use bytes::Bytes;
 use omnigate_core::{
     port::store::{Answer, Commit, Outcome, Query, Write},
     shard::Shard,
@@ -12,12 +13,15 @@ use tokio::{sync::oneshot, time::Instant};
 pub(super) enum Work {
     Read(Vec<Query>),
     Commit(Commit),
+    /// Which life of which server this is.
+    Incarnation,
 }
 
 /// Work done.
 pub(super) enum Done {
     Read(Vec<Answer>),
     Commit(Outcome),
+    Incarnation(Bytes),
 }
 
 /// Work with who waits for it.
@@ -91,6 +95,7 @@ impl Job {
     pub(super) fn weight(&self) -> usize {
         match &*self.work {
             Work::Read(queries) => queries.len() * 64,
+            Work::Incarnation => 64,
             Work::Commit(commit) => commit.expect.len() * 64 + commit.write.iter().map(weight).sum::<usize>(),
         }
     }

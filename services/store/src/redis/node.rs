@@ -6,6 +6,7 @@
 use super::{
     address::Address,
     batch::Batch,
+    incarnation::Remembered,
     job::{Done, Failure, Job, Work},
     names::Names,
     sentinel,
@@ -64,6 +65,7 @@ pub(super) enum Target {
 /// A server.
 pub(super) struct Node {
     queue: mpsc::Sender<Job>,
+    pub(super) incarnation: Remembered,
 }
 
 impl Node {
@@ -77,7 +79,10 @@ impl Node {
             rest: None,
         };
         tokio::spawn(serve(line, jobs));
-        Self { queue }
+        Self {
+            queue,
+            incarnation: Remembered::default(),
+        }
     }
 
     /// Has work done before the deadline, or learns that it was not sent by then.

@@ -4,6 +4,7 @@
 
 mod atomic;
 mod build;
+mod candid;
 mod expiry;
 mod extremes;
 mod guarded;
@@ -66,6 +67,7 @@ macro_rules! contracts {
             extremes::large_values,
             extremes::counters_stop_at_their_ends,
             extremes::nothing_asked_nothing_answered,
+            candid::the_incarnation_stays_while_nothing_is_lost,
             model::random_histories,
         ]);)*
     };

@@ -94,6 +94,7 @@ async fn a_promoted_replica_is_found() {
     let store = connect(&servers.url()).await;
     assert_eq!(store.commit(HERE, once("a")).await.unwrap(), Outcome::Committed);
     servers.replicated().await.unwrap();
+    let before = store.incarnation(HERE).await.unwrap();
     servers.kill9_master();
     let commit = once("b");
     let happened = || async {
@@ -102,4 +103,6 @@ async fn a_promoted_replica_is_found() {
     };
     until("a commit at the new master", happened).await;
     assert_eq!(names(&*store, HERE).await.unwrap(), ["a", "b"]);
+    let another = || async { store.incarnation(HERE).await.ok().filter(|present| *present != before) };
+    until("another incarnation", another).await;
 }

@@ -17,14 +17,14 @@ use omnigate_proto::v1::{Identifier, SuppressionReason};
 const SOURCE: &str = "erasure";
 
 /// Forgets what was said about an identifier while it had this birth, and frees it, unless it has been born anew since: in one
-/// commit, so that nothing is said about it in between. What was received before is dropped from now on. What its owner
+/// commit, so that nothing is said about it in between. What was received before `erased_at` is dropped. What its owner
 /// refused must not be forgotten: the suppression list, which names nobody, keeps advertising away from them until somebody
 /// lifts that.
 pub(in crate::protocol) async fn forget(
     context: &Context<'_>,
     tenant_id: &str,
-    identifier: &Identifier,
-    birth: &[u8],
+    (identifier, birth): (&Identifier, &[u8]),
+    erased_at: Moment,
 ) -> Result<(), Stop> {
     let key = identifier::key(tenant_id, identifier);
     let id = suppression::id(context, tenant_id, identifier).await?;
@@ -39,13 +39,12 @@ pub(in crate::protocol) async fn forget(
         let claim: Loaded<Claim> = Loaded::decode(as_record(answers.next())?, "claim")?;
         let consent: Loaded<ConsentRecord> = Loaded::decode(as_record(answers.next())?, "consent")?;
         let listed: Loaded<SuppressionRecord> = Loaded::decode(as_record(answers.next())?, "suppression")?;
-        if claim.value.is_none_or(|claim| claim.birth != birth) {
+        let Some(owned) = claim.value.filter(|claim| claim.birth == birth) else {
             return Ok(());
-        }
+        };
         let about: Loaded<NumberRecord> = Loaded::decode(as_record(answers.next())?, "number")?;
         let now = context.now();
-        // What was received in the same millisecond is older, too.
-        let freed = identity::free(Moment(now.0 + 1));
+        let freed = identity::free(erased_at.max(Moment(owned.erased_at_ms)));
         let mut write = vec![put(keys::claim(key), &freed)];
         write.extend(forgotten(key, consent.stamp));
         write.extend(about.stamp.map(|_| Write::Delete {

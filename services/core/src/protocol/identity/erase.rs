@@ -4,7 +4,7 @@
 //! Threads go first, and with them the keys of their entries; then the entries, messages of ours, parked events, claims; in
 //! the end the records that knew the identifiers know them no more.
 
-mod wipe;
+pub(super) mod wipe;
 
 use super::events::events;
 use super::find::find;
@@ -14,7 +14,7 @@ use crate::id::CustomerId;
 use crate::identifier;
 use crate::identity::log::Note;
 use crate::identity::veil::{forget_verdict, is_veiled, veil, veiled};
-use crate::identity::{built_in, built_in_of, consists_of, is_held};
+use crate::identity::{CLOSED, built_in, built_in_of, consists_of, is_held};
 use crate::keys::{self, Timer};
 use crate::port::store::Write;
 use crate::protocol::consent;
@@ -146,7 +146,7 @@ async fn carry_out(context: &Context<'_>, id: CustomerId) -> Result<Erasure, Sto
 }
 
 /// Takes the names out of a record that was merged into the erased one, and marks it as erased with it.
-async fn forget_names(context: &Context<'_>, id: CustomerId, erasure: Erasure) -> Result<(), Stop> {
+pub(super) async fn forget_names(context: &Context<'_>, id: CustomerId, erasure: Erasure) -> Result<(), Stop> {
     for _ in 0..MAX_TRIES {
         let state = change(context, id, |record, _| {
             let Some(record) = record else {
@@ -219,6 +219,9 @@ pub(super) async fn sweep(
     only: Option<&Identifier>,
 ) -> Result<(), Stop> {
     let asked = only.map(|only| (only, veiled(tenant_id, only)));
+    // A claim that is found late, as after a failover of the store, knows no later erasure than there was.
+    let finished = record.erasure.map_or(0, |erasure| erasure.finished_ms);
+    let at = (finished != 0).then_some(Moment(finished + 1));
     for member in &record.members {
         let Some(stands) = member.identifier.as_ref() else {
             continue;
@@ -231,8 +234,10 @@ pub(super) async fn sweep(
             None => stands,
         };
         wipe(context, tenant_id, member).await?;
-        if is_held(member) && built_in_of(identifier).is_none() {
-            clear(context, tenant_id, identifier, &member.birth).await?;
+        // A birth that repair closed may still be claimed.
+        let may_have = is_held(member) || member.to_ms == CLOSED;
+        if may_have && built_in_of(identifier).is_none() {
+            clear(context, tenant_id, identifier, &member.birth, at).await?;
         }
     }
     Ok(())
@@ -244,7 +249,7 @@ async fn unpark(context: &Context<'_>, tenant_id: &str, record: &CustomerRecord)
     for member in &record.members {
         let named = member.identifier.as_ref().zip(Interval::of(member));
         let Some((identifier, interval)) = named else { continue };
-        if built_in_of(identifier).is_some() || is_veiled(identifier) {
+        if built_in_of(identifier).is_some() || is_veiled(identifier) || member.to_ms == CLOSED {
             continue;
         }
         // Whoever has it since keeps what waits of theirs.
@@ -266,15 +271,24 @@ async fn unpark(context: &Context<'_>, tenant_id: &str, record: &CustomerRecord)
     park::remove_of(context, tenant_id, &theirs).await
 }
 
-/// Frees an identifier, unless it has been born anew since; what was received before is dropped from now on.
-async fn clear(context: &Context<'_>, tenant_id: &str, identifier: &Identifier, birth: &[u8]) -> Result<(), Stop> {
+/// Frees an identifier, unless it has been born anew since; what was received before that moment, else before now, is dropped
+/// from then on.
+pub(super) async fn clear(
+    context: &Context<'_>,
+    tenant_id: &str,
+    identifier: &Identifier,
+    birth: &[u8],
+    at: Option<Moment>,
+) -> Result<(), Stop> {
     let key = identifier::key(tenant_id, identifier);
     context.cache.forget_owner(key);
     let claim: Loaded<Claim> = context.record(key.shard(), keys::claim(key), "claim").await?;
     if claim.value.is_none_or(|claim| claim.birth != birth) {
         return Ok(());
     }
+    // What was received in the same millisecond is older, too.
+    let at = at.unwrap_or(Moment(context.now().0 + 1));
     // Before the claim is freed, so that whoever dies in between finds all to do.
-    replay::mark_erased(context, key, Moment(context.now().0 + 1)).await?;
-    consent::forget(context, tenant_id, identifier, birth).await
+    replay::mark_erased(context, key, at).await?;
+    consent::forget(context, tenant_id, (identifier, birth), at).await
 }

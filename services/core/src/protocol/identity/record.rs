@@ -9,7 +9,7 @@ use crate::identity::{
 };
 use crate::keys;
 use crate::note;
-use crate::port::store::{Expect, Query, StoreError, Write};
+use crate::port::store::{Expect, Query, Stamp, StoreError, Write};
 use crate::protocol::append::commit_of;
 use crate::protocol::context::{Context, Ended, Loaded, MAX_TRIES, Stop, as_record};
 use crate::protocol::outbox::Outgoing;
@@ -46,13 +46,28 @@ impl Next {
     }
 
     /// The record and everything that is written beside it.
-    fn writes(mut self, id: CustomerId, now: Moment) -> (CustomerRecord, Vec<Write>) {
+    pub(super) fn writes(mut self, id: CustomerId, now: Moment) -> (CustomerRecord, Vec<Write>) {
         let mut write = self.also;
         if let Some(note) = self.note {
             write.push(log::note(&mut self.record, id, note, now));
         }
         write.push(put(keys::customer(id), &self.record));
         (self.record, write)
+    }
+
+    /// Writes it in the place of the version that was read. False when nobody knows, or another one stands there.
+    pub(super) async fn write(
+        self,
+        context: &Context<'_>,
+        id: CustomerId,
+        stamp: Option<Stamp>,
+    ) -> Result<bool, StoreError> {
+        let expect = vec![expect_record(keys::customer(id), stamp)];
+        let (_, write) = self.writes(id, context.now());
+        Ok(matches!(
+            context.commit(id.shard(), expect, write).await?,
+            Ended::Committed(_)
+        ))
     }
 }
 
@@ -77,9 +92,7 @@ pub(super) async fn change<T>(
         let now = context.now();
         let (answer, next) = decide(loaded.value.as_ref(), now);
         let Some(next) = next else { return Ok(answer) };
-        let expect = vec![expect_record(keys::customer(id), loaded.stamp)];
-        let (_, write) = next.writes(id, now);
-        if let Ended::Committed(_) = context.commit(id.shard(), expect, write).await? {
+        if next.write(context, id, loaded.stamp).await? {
             return Ok(answer);
         }
     }

@@ -17,6 +17,8 @@ pub(crate) struct FakeStore {
     /// Answers nobody for as long as this is true.
     pub(crate) hangs: AtomicBool,
     pub(crate) reads: AtomicUsize,
+    /// How often the server behind it was replaced.
+    pub(crate) failovers: AtomicUsize,
     shards: Mutex<BTreeMap<Shard, Things>>,
 }
 
@@ -40,6 +42,11 @@ impl FakeStore {
             return Err(StoreError::Unavailable("the test says so".into()));
         }
         Ok(())
+    }
+
+    /// Loses a record, as a replica does that had not got it.
+    pub(crate) fn lose(&self, shard: Shard, key: &Key) {
+        self.shards().entry(shard).or_default().records.remove(key).unwrap();
     }
 
     /// Members of an index in all shards.
@@ -153,5 +160,10 @@ impl Store for FakeStore {
 
     async fn probe(&self) -> Result<(), StoreError> {
         self.check().await
+    }
+
+    async fn incarnation(&self, _: Shard) -> Result<Bytes, StoreError> {
+        self.check().await?;
+        Ok(Bytes::from(self.failovers.load(Ordering::SeqCst).to_string()))
     }
 }

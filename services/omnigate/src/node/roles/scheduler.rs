@@ -41,6 +41,8 @@ pub(super) fn scheduler(
         kept: crate::node::sealing::kept(&crate::node::plan(&inside.config)),
         webhook_time: Duration::from_secs(inside.config.events.webhook_seconds),
         webhook_disable_after: Duration::from_secs(inside.config.events.webhook_disable_hours * 3600),
+        repair_every: Duration::from_secs(u64::from(inside.config.store.repair_every_hours) * 3600),
+        tenants: vec![inside.config.tenant.clone()],
         ..omnigate_scheduler::Settings::default()
     };
     let sessions = Arc::new(Sessions::new(inside.ports()?, Arc::clone(&inside.directory), &settings));

@@ -20,7 +20,11 @@ use std::ops::Bound;
 const AT_ONCE: u32 = 100;
 
 /// Marks what is erased in a home, so that nothing of it comes again, and deletes its entries and conversations.
-pub(super) async fn wipe(context: &Context<'_>, tenant_id: &str, member: &Membership) -> Result<(), Stop> {
+pub(in crate::protocol::identity) async fn wipe(
+    context: &Context<'_>,
+    tenant_id: &str,
+    member: &Membership,
+) -> Result<(), Stop> {
     let (Some(home), Some(interval)) = (CustomerId::from_bytes(&member.home), Interval::of(member)) else {
         return Ok(());
     };

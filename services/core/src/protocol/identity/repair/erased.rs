@@ -1,0 +1,119 @@
+//! An erased record against what must be gone.
+
+use super::super::erase::wipe::wipe;
+use super::super::erase::{clear, forget_names};
+use super::Mended;
+use crate::id::{CustomerId, IdentifierKey};
+use crate::identifier;
+use crate::identity::repair::Repair;
+use crate::identity::veil::is_veiled;
+use crate::identity::{self, CLOSED, built_in_of, is_held};
+use crate::keys;
+use crate::protocol::consent;
+use crate::protocol::context::{Context, Loaded, Stop};
+use crate::protocol::details;
+use crate::time::Moment;
+use omnigate_proto::state::v1::{Claim, CustomerRecord, HomeRecord, Membership};
+
+/// Looks at what an erased record held: homes bear their marks, claims are free, and nothing received before comes back. One
+/// that is still being erased has its timer.
+pub(super) async fn check(
+    context: &Context<'_>,
+    id: CustomerId,
+    record: &CustomerRecord,
+    mended: &mut Mended,
+) -> Result<(), Stop> {
+    let erasure = record.erasure.unwrap_or_default();
+    if erasure.finished_ms == 0 {
+        return Ok(());
+    }
+    // Claims are freed after that, and may have had new owners before all was done.
+    let erased_at = Moment(erasure.began_ms + 1);
+    for member in &record.members {
+        if !is_marked(context, member).await? {
+            wipe(context, &record.tenant_id, member).await?;
+            mended.note(Repair::ErasedAgain, id);
+        }
+        let Some(identifier) = &member.identifier else { continue };
+        match built_in_of(identifier) {
+            Some(former) => {
+                if former != id {
+                    forget_names(context, former, erasure).await?;
+                }
+                details::forget(context, former).await?;
+                consent::forget_refusal(context, former).await?;
+            }
+            None if is_held(member) || member.to_ms == CLOSED => {
+                claim(context, (id, record), member, erased_at, mended).await?
+            }
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+async fn is_marked(context: &Context<'_>, member: &Membership) -> Result<bool, Stop> {
+    let Some(home) = CustomerId::from_bytes(&member.home) else {
+        return Ok(true);
+    };
+    let record: Loaded<HomeRecord> = context.record(home.shard(), keys::home(home), "home").await?;
+    let record = record.value.unwrap_or_default();
+    let known =
+        |wiped: &omnigate_proto::state::v1::Wiped| wiped.birth == member.birth && wiped.from_ms == member.from_ms;
+    Ok(record.wiped.iter().any(known))
+}
+
+/// Has a claim know when its identifier was erased. What took effect since although it was received before goes.
+async fn claim(
+    context: &Context<'_>,
+    (id, record): (CustomerId, &CustomerRecord),
+    member: &Membership,
+    erased_at: Moment,
+    mended: &mut Mended,
+) -> Result<(), Stop> {
+    let identifier = member.identifier.clone().unwrap_or_default();
+    let key = if is_veiled(&identifier) {
+        identifier.value.parse().ok()
+    } else {
+        Some(identifier::key(&record.tenant_id, &identifier))
+    };
+    let Some(key): Option<IdentifierKey> = key else {
+        return Ok(());
+    };
+    let stands: Loaded<Claim> = context.record(key.shard(), keys::claim(key), "claim").await?;
+    let stands = stands.value.unwrap_or_default();
+    if stands.birth == member.birth {
+        let identifier = stands.identifier.clone().unwrap_or(identifier);
+        clear(context, &record.tenant_id, &identifier, &member.birth, Some(erased_at)).await?;
+        mended.note(Repair::ErasedAgain, id);
+        return Ok(());
+    }
+    if stands.erased_at_ms >= erased_at.0 {
+        return Ok(());
+    }
+    if !stands.home.is_empty() {
+        let before = Membership {
+            home: stands.home.clone(),
+            birth: stands.birth.clone(),
+            to_ms: erased_at.0,
+            ..Membership::default()
+        };
+        wipe(context, &record.tenant_id, &before).await?;
+    }
+    let known = |claim: Option<&Claim>, _| {
+        let before = claim.cloned().unwrap_or_default();
+        let next = if before.customer.is_empty() {
+            identity::free(erased_at)
+        } else {
+            before.clone()
+        };
+        (before.erased_at_ms < erased_at.0).then(|| Claim {
+            erased_at_ms: erased_at.0,
+            ..next
+        })
+    };
+    context.change((key.shard(), keys::claim(key)), "claim", known).await?;
+    context.cache.forget_owner(key);
+    mended.note(Repair::ErasedAgain, id);
+    Ok(())
+}
