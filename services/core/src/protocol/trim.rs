@@ -193,6 +193,9 @@ async fn seen(
     for seen in seen.iter_mut().filter(|seen| ours(seen).is_some()) {
         let delivery: Loaded<DeliveryRecord> = Loaded::decode(as_record(answers.next())?, "delivery")?;
         seen.delivery = delivery.value;
+        if let (Some(message), Some(record)) = (ours(seen), seen.delivery.as_mut()) {
+            stored.open_delivery(message, record)?;
+        }
     }
     Ok(seen)
 }

@@ -17,15 +17,20 @@ use crate::told::TENANT;
 use crate::world::{CALM, MOST_STEPS, Work, alone, announce};
 use judgement::judge;
 use omnigate_core::identity::repair::schedule;
+use omnigate_core::keys::{self, Timer};
+use omnigate_core::port::store::Query;
 use omnigate_core::protocol::Stop;
+use omnigate_core::protocol::context::as_range;
+use omnigate_core::protocol::identity::go_on;
 use omnigate_core::protocol::identity::repair::{Group, Mended, Piece, keep, piece, progress};
 use omnigate_core::shard::Shard;
 use std::collections::BTreeSet;
+use std::ops::Bound;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 /// Failovers of each scenario when the environment names no other number.
-const FAILOVERS: u64 = 150;
+const FAILOVERS: u64 = 60;
 /// Failovers of each scenario within which a breakage must be caught.
 const PATIENCE: u64 = 1_500;
 /// The most that a failover loses: so many of the commits to all shards.
@@ -78,7 +83,8 @@ fn run(seed: u64, scenario: Scenario, breakage: Breakage, verbose: bool) -> Resu
     world.play(None)?;
     *sim.unknown.lock().unwrap() = 0;
     if breakage != Breakage::NothingRepaired {
-        // The one that is under way, and a whole one.
+        // The one that is under way, and a whole one, when the scheduler has finished what was being erased.
+        alone(timers(Worker::start(&sim, "timers", usize::MAX)))?;
         for _ in 0..2 {
             alone(sweep(Worker::start(&sim, "sweep", usize::MAX)))?;
         }
@@ -202,6 +208,27 @@ fn sweeper(sim: &Arc<Sim>, asleep_until: usize) -> Task {
         work: Box::pin(sweep(Worker::start(sim, "sweep", usize::MAX))),
         asleep_until,
     }
+}
+
+/// What the scheduler does when timers of erasures fire.
+async fn timers(worker: Arc<Worker>) -> Result<(), Stop> {
+    let context = worker.context();
+    for shard in Shard::all() {
+        let all = Query::Range {
+            key: keys::timers(),
+            from: Bound::Unbounded,
+            to: Bound::Unbounded,
+            limit: 1_000,
+            reverse: false,
+        };
+        let members = as_range(context.store.read(shard, vec![all]).await?.into_iter().next())?;
+        for (member, _) in members {
+            if let Some((due, Timer::Erasure(id))) = keys::read_timer_member(&member) {
+                go_on(&context, id, due).await?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// One sweep, from where the one before has come.

@@ -6,8 +6,8 @@ mod custody;
 #[path = "../../../dispatch/tests/role/fakes.rs"]
 mod fakes;
 mod gateway;
-mod reseal;
 mod repairs;
+mod reseal;
 mod webhooks;
 
 use bytes::Bytes;

@@ -10,14 +10,14 @@ use super::{Found, Mended};
 use crate::id::{CustomerId, IdentifierKey};
 use crate::identifier;
 use crate::identity::repair::{Erased, Repair, claim_of, erased, is_unborn, part, regained};
-use crate::identity::{built_in, is_held};
+use crate::identity::{CLOSED, built_in, is_held};
 use crate::keys;
 use crate::port::store::Write;
 use crate::protocol::context::{Context, Ended, Loaded, Stop};
 use crate::protocol::resolve::{expect_record, put};
 use crate::time::Moment;
 use bytes::Bytes;
-use omnigate_proto::state::v1::{Claim, CustomerRecord, CustomerState, Membership};
+use omnigate_proto::state::v1::{Claim, CustomerRecord, CustomerState, Membership, Wiped};
 use omnigate_proto::v1::Evidence;
 
 /// Looks at a claim: what it says was accepted must be a member of whom it leads to.
@@ -47,7 +47,7 @@ pub async fn identifier(
             return Ok(());
         }
     }
-    let member = Membership {
+    let mut member = Membership {
         identifier: Some(identifier),
         evidence: Evidence::Vouched.into(),
         home: claim.home.clone(),
@@ -56,8 +56,12 @@ pub async fn identifier(
         from_ms: way.begins_ms,
         ..Membership::default()
     };
-    let member = way.told.clone().unwrap_or(member);
     let wiped = super::member::wiped(context, &member).await?;
+    match way.told.clone() {
+        Some(told) => member = told,
+        // The way may not pass by whoever had it before.
+        None => member.from_ms = member.from_ms.max(begins(context, home, &claim.birth, &wiped).await?),
+    }
     if let Erased::All = erased(&member, None, &wiped) {
         // Whoever had it was erased, and only the claim does not know.
         let of = member.identifier.clone().unwrap_or_default();
@@ -72,6 +76,18 @@ pub async fn identifier(
         return bear(context, tenant_id, &member, (&stands, erased_at), mended).await;
     }
     regain(context, (tenant_id, owner), &member, &stands, mended).await
+}
+
+/// When the part of a thread begins that nobody has had before, by who it was born with and by what was erased of it.
+async fn begins(context: &Context<'_>, home: CustomerId, birth: &[u8], wiped: &[Wiped]) -> Result<i64, Stop> {
+    let born = load(context, home).await?.value.unwrap_or_default();
+    let parts = born.members.iter().filter(|member| member.birth == birth);
+    let ends = parts.map(|member| member.to_ms).filter(|to| *to != CLOSED);
+    let erased = wiped
+        .iter()
+        .filter(|wiped| wiped.birth == birth)
+        .map(|wiped| wiped.to_ms);
+    Ok(ends.chain(erased).max().unwrap_or(0))
 }
 
 /// Frees an identifier whose owner was erased while it was claimed under another birth than theirs.

@@ -2,18 +2,18 @@
 
 use super::super::erase::wipe::wipe;
 use super::super::erase::{clear, forget_names};
-use super::Mended;
+use super::{Found, Mended, mend};
 use crate::id::{CustomerId, IdentifierKey};
 use crate::identifier;
 use crate::identity::repair::Repair;
-use crate::identity::veil::is_veiled;
+use crate::identity::veil::{is_veiled, veil};
 use crate::identity::{self, CLOSED, built_in_of, is_held};
 use crate::keys;
 use crate::protocol::consent;
 use crate::protocol::context::{Context, Loaded, Stop};
 use crate::protocol::details;
 use crate::time::Moment;
-use omnigate_proto::state::v1::{Claim, CustomerRecord, HomeRecord, Membership};
+use omnigate_proto::state::v1::{Claim, CustomerRecord, CustomerState, Erasure, HomeRecord, Membership};
 
 /// Looks at what an erased record held: homes bear their marks, claims are free, and nothing received before comes back. One
 /// that is still being erased has its timer.
@@ -39,6 +39,7 @@ pub(super) async fn check(
             Some(former) => {
                 if former != id {
                     forget_names(context, former, erasure).await?;
+                    erased_with(context, (former, id), erasure, mended).await?;
                 }
                 details::forget(context, former).await?;
                 consent::forget_refusal(context, former).await?;
@@ -48,6 +49,36 @@ pub(super) async fn check(
             }
             None => {}
         }
+    }
+    Ok(())
+}
+
+/// Has a record that went into the erased one, and does not know of it any more, be erased as well, once nothing is left in it
+/// that is somebody's: its id leads nowhere.
+async fn erased_with(
+    context: &Context<'_>,
+    (former, id): (CustomerId, CustomerId),
+    erasure: Erasure,
+    mended: &mut Mended,
+) -> Result<(), Stop> {
+    let what = Found {
+        repair: Repair::ErasedAgain,
+        other: Some(id),
+        members: &[],
+    };
+    let is_old_id = |member: &Membership| member.identifier.as_ref().and_then(built_in_of).is_some();
+    let taken = mend(context, former, &what, |record, _| {
+        let record = record.filter(|record| record.state() == CustomerState::Active)?;
+        let mut held = record.members.iter().filter(|member| is_held(member));
+        held.all(is_old_id).then(|| {
+            let mut next = veil(record).unwrap_or_else(|| record.clone());
+            next.set_state(CustomerState::Erased);
+            next.erasure = Some(erasure);
+            next
+        })
+    });
+    if taken.await? {
+        mended.note(Repair::ErasedAgain, former);
     }
     Ok(())
 }
