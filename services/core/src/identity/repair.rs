@@ -276,11 +276,17 @@ fn step_of(members: &[Membership], id: CustomerId) -> Option<&MergeStep> {
     itself.path.iter().find(|step| step.loser == id.to_bytes())
 }
 
+/// True when `owner` gave a record its old id back, and knows nothing later of it.
+#[must_use]
+pub fn leads_back(owner: &CustomerRecord, id: CustomerId) -> bool {
+    forward(owner, &built_in(id)) == Some(id)
+}
+
 /// The verdict by which `owner` gave a record its old id, when that is the last thing that it knows of it.
 #[must_use]
 pub fn gave(owner: &CustomerRecord, id: CustomerId) -> Option<&Verdict> {
     let itself = built_in(id);
-    if forward(owner, &itself) != Some(id) {
+    if !leads_back(owner, id) {
         return None;
     }
     let gives = |verdict: &&Verdict| verdict.commit && super::member(&verdict.members, &itself).is_some();
@@ -317,11 +323,16 @@ pub fn split_again(
     split::settle(&frozen, id, &given.transaction, given)
 }
 
-/// True when a merge is known where it was decided: the record holds what leads to the other one, or a way to it.
+/// True when a merge is known where it was decided: the record holds what leads to the other one, or a way to it. One that
+/// knows of an earlier merge of the same two, and not of this one, lacks what the other one got in between.
 #[must_use]
-pub fn knows(survivor: &CustomerRecord, id: CustomerId) -> bool {
+pub fn knows(survivor: &CustomerRecord, id: CustomerId, transaction: &[u8]) -> bool {
     let itself = built_in(id);
-    super::member(&survivor.members, &itself).is_some() || forward(survivor, &itself).is_some()
+    let Some(member) = super::member(&survivor.members, &itself) else {
+        return forward(survivor, &itself).is_some();
+    };
+    let mut of_id = member.path.iter().filter(|step| step.loser == id.to_bytes()).peekable();
+    of_id.peek().is_none() || of_id.any(|step| step.transaction == transaction)
 }
 
 /// The former customers whose records a record has to agree with: those that it consists of, and those it gave back.

@@ -2,10 +2,13 @@
 
 use super::super::erase::wipe::wipe;
 use super::super::erase::{clear, forget_names};
+use super::super::record::load;
+use super::super::split::{Command, split};
 use super::{Found, Mended, mend};
-use crate::id::{CustomerId, IdentifierKey};
+use crate::id::{Birth, CustomerId, IdentifierKey};
 use crate::identifier;
 use crate::identity::repair::Repair;
+use crate::identity::split::What;
 use crate::identity::veil::{is_veiled, veil};
 use crate::identity::{self, CLOSED, built_in_of, is_held};
 use crate::keys;
@@ -14,6 +17,7 @@ use crate::protocol::context::{Context, Loaded, Stop};
 use crate::protocol::details;
 use crate::time::Moment;
 use omnigate_proto::state::v1::{Claim, CustomerRecord, CustomerState, Erasure, HomeRecord, Membership};
+use omnigate_proto::v1::Identifier;
 
 /// Looks at what an erased record held: homes bear their marks, claims are free, and nothing received before comes back. One
 /// that is still being erased has its timer.
@@ -39,6 +43,7 @@ pub(super) async fn check(
             Some(former) => {
                 if former != id {
                     forget_names(context, former, erasure).await?;
+                    part(context, former, record, mended).await?;
                     erased_with(context, (former, id), erasure, mended).await?;
                 }
                 details::forget(context, former).await?;
@@ -50,6 +55,43 @@ pub(super) async fn check(
             None => {}
         }
     }
+    Ok(())
+}
+
+/// Gives what has come to a record since it went into the erased one, and was forgotten to have done so, a customer of its own:
+/// it is somebody's whose id leads somewhere.
+async fn part(
+    context: &Context<'_>,
+    former: CustomerId,
+    erased: &CustomerRecord,
+    mended: &mut Mended,
+) -> Result<(), Stop> {
+    let stands = load(context, former).await?.value.unwrap_or_default();
+    let is_named = |member: &&Membership| {
+        let identifier = member.identifier.as_ref();
+        is_held(member) && identifier.is_some_and(|identifier| built_in_of(identifier).is_none())
+    };
+    let theirs: Vec<&Membership> = stands.members.iter().filter(is_named).collect();
+    let is_erased = |member: &&Membership| erased.members.iter().any(|gone| gone.birth == member.birth);
+    let Some(first) = theirs.first().filter(|_| stands.state() == CustomerState::Active) else {
+        return Ok(());
+    };
+    // What was erased is taken out of it first, when it is looked at itself.
+    let Some(birth) = Birth::from_bytes(&first.birth).filter(|_| !theirs.iter().any(is_erased)) else {
+        return Ok(());
+    };
+    let identifiers: Vec<Identifier> = theirs.iter().filter_map(|member| member.identifier.clone()).collect();
+    let gets = CustomerId::new(context.now(), former.shard(), context.entropy.bytes());
+    let command = Command {
+        name: format!("repair {gets}"),
+        tenant_id: stands.tenant_id.clone(),
+        gets,
+        what: What::Unlink(identifiers),
+        birth,
+        trace_id: String::new(),
+    };
+    split(context, &command, former, &mut mended.outgoing).await?;
+    mended.note(Repair::SplitRestored, gets);
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use crate::id::{Birth, CustomerId};
 use crate::identifier;
 use crate::identity::merge::Word;
 use crate::identity::repair::{Erased, Repair, ended, erased, given_up, is_same_part, keeps, part};
-use crate::identity::{self, Attach, CLOSED, Named, attach, built_in_of, is_held};
+use crate::identity::{self, Attach, CLOSED, Named, attach, built_in, built_in_of, is_held};
 use crate::keys;
 use crate::protocol::context::{Context, Loaded, Stop};
 use crate::protocol::resolve::Asking;
@@ -31,15 +31,7 @@ pub(super) async fn check(
         return Ok(());
     };
     if member.to_ms == CLOSED {
-        let key = identifier::key(&record.tenant_id, identifier);
-        let claim: Loaded<Claim> = context.record(key.shard(), keys::claim(key), "claim").await?;
-        // Somebody may hold a later part of the same thread.
-        let is_claimed = claim.value.is_some_and(|claim| claim.birth == member.birth);
-        return if is_claimed {
-            Ok(())
-        } else {
-            set_closed(context, member, true).await
-        };
+        return closed(context, (id, record), (member, identifier), mended).await;
     }
     if !is_held(member) {
         return Ok(());
@@ -53,6 +45,37 @@ pub(super) async fn check(
     match erased(member, stands.value.as_ref(), &wiped) {
         Erased::Nothing => claimed(context, (id, record), member, &stands, mended).await,
         erased => gone(context, id, member, erased, mended).await,
+    }
+}
+
+/// Looks at a member that only keeps what came under its token.
+async fn closed(
+    context: &Context<'_>,
+    (id, record): (CustomerId, &CustomerRecord),
+    (member, identifier): (&Membership, &Identifier),
+    mended: &mut Mended,
+) -> Result<(), Stop> {
+    let key = identifier::key(&record.tenant_id, identifier);
+    let claim: Loaded<Claim> = context.record(key.shard(), keys::claim(key), "claim").await?;
+    let claimed = claim.value.filter(|claim| claim.birth == member.birth);
+    let (whose, from) = match &claimed {
+        // Somebody may hold a later part of the same thread, or this very one again.
+        Some(claim) => (identifier.clone(), CustomerId::from_bytes(&claim.customer)),
+        // Of two that keep it, it is whose the record is in which it was born.
+        None => {
+            set_closed(context, member, true).await?;
+            let born = CustomerId::from_bytes(&member.home);
+            (born.map(built_in).unwrap_or_default(), born)
+        }
+    };
+    let Some(from) = from else { return Ok(()) };
+    let birth = claimed.map_or_else(|| from.to_bytes(), |claim| claim.birth);
+    let way = walk(context, (&whose, &birth), from).await?;
+    match &way.end {
+        End::Here(other) if way.at != id && part(&other.members, member).is_some() => {
+            give_up(context, id, member, way.at, mended).await
+        }
+        _ => Ok(()),
     }
 }
 
@@ -92,7 +115,8 @@ async fn claimed(
         End::Here(_) if way.at == id && is_whole => set_closed(context, member, false).await,
         End::Here(_) if way.at == id => restore(context, owner, member, stands, Moment(0), mended).await,
         End::Here(other) => {
-            let theirs = identity::member(&other.members, &identifier);
+            let same = identity::repair::part(&other.members, member);
+            let theirs = same.or_else(|| identity::member(&other.members, &identifier));
             let Some(theirs) = theirs.cloned() else { return Ok(()) };
             two(context, (id, member), (way.at, &theirs), &identifier, mended).await
         }

@@ -7,7 +7,9 @@ use super::way::{End, walk};
 use super::{Found, Mended, mend, mend_by};
 use crate::id::CustomerId;
 use crate::identity::merge::{Decided, Word, abort};
-use crate::identity::repair::{self, Repair, gave, given_up, keeps, knows, merged_again, split_again, unmerged};
+use crate::identity::repair::{
+    self, Repair, gave, given_up, keeps, knows, leads_back, merged_again, split_again, unmerged,
+};
 use crate::identity::{self, built_in};
 use crate::protocol::context::{Context, Stop};
 use crate::protocol::resolve::Asking;
@@ -235,11 +237,15 @@ pub(super) async fn merged(
             if given_back(context, (*owner, &of_owner), id, mended).await? {
                 return Ok(());
             }
+            // Who was erased since does not know any more what it gave.
+            if leads_back(&of_owner, id) && come_back(context, (id, record), *owner, mended).await? {
+                return Ok(());
+            }
         }
     }
     let ended = change(context, into, |survivor, now| {
         let survivor = survivor.cloned().unwrap_or_default();
-        if knows(&survivor, id) {
+        if knows(&survivor, id, &record.merged_by) {
             return (None, None);
         }
         let next = match abort(&survivor, &record.merged_by, now) {
@@ -268,6 +274,29 @@ pub(super) async fn merged(
         again(context, &survivor.tenant_id, [into, id], mended).await?;
     }
     Ok(())
+}
+
+/// Has a merged record be a customer again with what it was merged with.
+async fn come_back(
+    context: &Context<'_>,
+    (id, record): (CustomerId, &CustomerRecord),
+    owner: CustomerId,
+    mended: &mut Mended,
+) -> Result<bool, Stop> {
+    let found = Found {
+        repair: Repair::SplitRestored,
+        other: Some(owner),
+        members: &record.members,
+    };
+    let is_back = mend(context, id, &found, |present, _| {
+        let is_same = present.is_some_and(|present| present.into == record.into);
+        unmerged(present.filter(|_| is_same)?, &record.merged_by)
+    });
+    let is_back = is_back.await?;
+    if is_back {
+        mended.note(Repair::SplitRestored, id);
+    }
+    Ok(is_back)
 }
 
 /// Merges two whose merge was lost. What forbids it now is kept as a conflict.
