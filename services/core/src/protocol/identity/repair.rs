@@ -6,6 +6,7 @@
 //! change the same record, one of them meets a conflict and looks again.
 
 mod claim;
+mod closed;
 mod erased;
 mod member;
 mod past;
