@@ -80,7 +80,7 @@ async fn is_forgotten(world: &World, customer: &Customer, identifiers: [&Identif
         ends(&keys.gone_at) > ends(&journal.gone_at) && ends(&erasure.last_copy_gone_at) == ends(&keys.gone_at),
         "{erasure:?}"
     );
-    let kept = ends(&journal.gone_at) - ends(&erasure.began_at);
+    let kept = ends(&journal.gone_at) - ends(&erasure.finished_at);
     ensure!(
         kept == i64::try_from(Duration::from_hours(72).as_secs())?,
         "{erasure:?}"
