@@ -3,17 +3,19 @@
 use super::super::merge::{Merged, merge, recover};
 use super::super::record::{Next, change, load};
 use super::super::{Person, attempt};
+use super::claim::listed;
 use super::way::{End, walk};
 use super::{Found, Mended, mend, mend_by};
 use crate::id::CustomerId;
 use crate::identity::merge::{Decided, Word, abort};
 use crate::identity::repair::{
-    self, Repair, gave, given_up, keeps, knows, leads_back, merged_again, split_again, unmerged,
+    self, Repair, gave, given_up, is_unborn, keeps, knows, leads_back, merged_again, regained, split_again, unmerged,
 };
 use crate::identity::{self, built_in};
-use crate::protocol::context::{Context, Stop};
+use crate::keys;
+use crate::protocol::context::{Context, Loaded, Stop};
 use crate::protocol::resolve::Asking;
-use omnigate_proto::state::v1::{CustomerRecord, CustomerState, Membership, Verdict};
+use omnigate_proto::state::v1::{CustomerRecord, CustomerState, HomeRecord, Membership, Verdict};
 
 /// Looks at every former customer that a record consists of, or gave back. True when something was put right.
 pub(super) async fn former(
@@ -36,6 +38,52 @@ pub(super) async fn former(
         }
     }
     Ok(false)
+}
+
+/// Looks at who had an address before somebody got it: where their record is gone, it comes back with what they said until
+/// then, if that is still there.
+pub(super) async fn holder_before(
+    context: &Context<'_>,
+    tenant_id: &str,
+    member: &Membership,
+    mended: &mut Mended,
+) -> Result<(), Stop> {
+    let born = CustomerId::from_bytes(&member.home).filter(|_| member.from_ms > 0);
+    let Some(born) = born else { return Ok(()) };
+    let home: Loaded<HomeRecord> = context.record(born.shard(), keys::home(born), "home").await?;
+    let home = home.value.unwrap_or_default();
+    let is_erased = home
+        .wiped
+        .iter()
+        .any(|wiped| wiped.birth == member.birth && wiped.from_ms == 0);
+    if is_erased || !home.threads.iter().any(|thread| thread.birth == member.birth) {
+        return Ok(());
+    }
+    let before = Membership {
+        from_ms: 0,
+        to_ms: member.from_ms,
+        path: Vec::new(),
+        ..member.clone()
+    };
+    let found = Found {
+        repair: Repair::CustomerRestored,
+        other: None,
+        members: std::slice::from_ref(&before),
+    };
+    let is_back = change(context, born, |record, now| {
+        let gone = record.is_none_or(is_unborn).then_some(record);
+        let next = gone.and_then(|record| regained(record, tenant_id, born, &before, now));
+        let next = next.map(|next| {
+            let mut next = found.noted(next);
+            next.also.push(listed(tenant_id, born));
+            next
+        });
+        (next.is_some(), next)
+    });
+    if is_back.await? {
+        mended.note(Repair::CustomerRestored, born);
+    }
+    Ok(())
 }
 
 /// Looks at one whose old id the record holds: it has to lead here.
