@@ -335,6 +335,21 @@ pub fn knows(survivor: &CustomerRecord, id: CustomerId, transaction: &[u8]) -> b
     of_id.peek().is_none() || of_id.any(|step| step.transaction == transaction)
 }
 
+/// True for the record in which a thread was born that knows nothing of it any more: neither a part of it, nor a way to whoever
+/// got it.
+#[must_use]
+pub fn forgot(record: Option<&CustomerRecord>, born: &Membership) -> bool {
+    let Some(record) = record.filter(|record| !is_unborn(record)) else {
+        return true;
+    };
+    let knows_part = record.members.iter().any(|member| member.birth == born.birth);
+    let way = born
+        .identifier
+        .as_ref()
+        .and_then(|identifier| forward(record, identifier));
+    record.state() == CustomerState::Active && !knows_part && way.is_none()
+}
+
 /// The former customers whose records a record has to agree with: those that it consists of, and those it gave back.
 #[must_use]
 pub fn former(record: &CustomerRecord, id: CustomerId) -> (Vec<CustomerId>, Vec<CustomerId>) {

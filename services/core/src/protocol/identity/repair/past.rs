@@ -9,7 +9,7 @@ use super::{Found, Mended, mend, mend_by};
 use crate::id::CustomerId;
 use crate::identity::merge::{Decided, Word, abort};
 use crate::identity::repair::{
-    self, Repair, gave, given_up, is_unborn, keeps, knows, leads_back, merged_again, regained, split_again, unmerged,
+    self, Repair, forgot, gave, given_up, keeps, knows, leads_back, merged_again, regained, split_again, unmerged,
 };
 use crate::identity::{self, built_in};
 use crate::keys;
@@ -40,8 +40,8 @@ pub(super) async fn former(
     Ok(false)
 }
 
-/// Looks at who had an address before somebody got it: where their record is gone, it comes back with what they said until
-/// then, if that is still there.
+/// Looks at who had an address before somebody got it: where their record is gone, or was born anew, it gets back what they
+/// said until then, if that is still there.
 pub(super) async fn holder_before(
     context: &Context<'_>,
     tenant_id: &str,
@@ -71,8 +71,8 @@ pub(super) async fn holder_before(
         members: std::slice::from_ref(&before),
     };
     let is_back = change(context, born, |record, now| {
-        let gone = record.is_none_or(is_unborn).then_some(record);
-        let next = gone.and_then(|record| regained(record, tenant_id, born, &before, now));
+        let lost = forgot(record, member).then_some(record);
+        let next = lost.and_then(|record| regained(record, tenant_id, born, &before, now));
         let next = next.map(|next| {
             let mut next = found.noted(next);
             next.also.push(listed(tenant_id, born));
