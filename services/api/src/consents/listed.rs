@@ -84,9 +84,7 @@ impl Api {
             Some(get_suppression_request::Of::SuppressionId(id)) => problems::id("suppression_id", id)?,
             None => return Err(Problem::invalid("of", "must be an identifier or its hash")),
         };
-        let record = consent::listed(&self.context(), tenant_id, id).await;
-        let record = record.map_err(|error| problems::store(&error))?;
-        Ok((id, shown(id, &record, self.ports.clock.now()).collect()))
+        Ok((id, self.suppressions_under(tenant_id, id).await?))
     }
 
     /// What the list says of a canonical identifier.
@@ -95,16 +93,22 @@ impl Api {
         tenant_id: &str,
         identifier: &Identifier,
     ) -> Result<Vec<Suppression>, Problem> {
-        let id = consent::id(&self.context(), tenant_id, identifier).await;
-        let id = id.map_err(|stop| problems::stop(&stop))?;
+        let id = self.hashed(tenant_id, identifier).await?;
+        self.suppressions_under(tenant_id, id).await
+    }
+
+    async fn suppressions_under(&self, tenant_id: &str, id: SuppressionId) -> Result<Vec<Suppression>, Problem> {
         let record = consent::listed(&self.context(), tenant_id, id).await;
         let record = record.map_err(|error| problems::store(&error))?;
         Ok(shown(id, &record, self.ports.clock.now()).collect())
     }
 
     async fn suppression_id(&self, tenant_id: &str, given: &Identifier) -> Result<SuppressionId, Problem> {
-        let identifier = canonical_of(given, "identifier")?;
-        let id = consent::id(&self.context(), tenant_id, &identifier).await;
+        self.hashed(tenant_id, &canonical_of(given, "identifier")?).await
+    }
+
+    async fn hashed(&self, tenant_id: &str, identifier: &Identifier) -> Result<SuppressionId, Problem> {
+        let id = consent::id(&self.context(), tenant_id, identifier).await;
         id.map_err(|stop| problems::stop(&stop))
     }
 }

@@ -1,6 +1,7 @@
 //! What was said, through merges, splits and crashes.
 
 use super::*;
+use crate::meddled::Meddled;
 
 #[test]
 fn a_merge_creates_no_consent_and_a_split_loses_none() {
@@ -130,39 +131,6 @@ fn a_word_is_written_also_where_a_split_was_left_half_done() {
     }
 }
 
-/// A store beside which something else happens before one of its calls.
-struct Meddled<'a> {
-    world: &'a World,
-    calls: AtomicU64,
-    at: u64,
-    meddle: &'a (dyn Fn() + Sync),
-}
-
-impl Meddled<'_> {
-    fn call(&self) {
-        if self.calls.fetch_add(1, Ordering::Relaxed) == self.at {
-            (self.meddle)();
-        }
-    }
-}
-
-#[async_trait::async_trait]
-impl Store for Meddled<'_> {
-    async fn read(&self, shard: Shard, queries: Vec<Query>) -> Result<Vec<Answer>, StoreError> {
-        self.call();
-        self.world.store.read(shard, queries).await
-    }
-
-    async fn commit(&self, shard: Shard, commit: Commit) -> Result<Outcome, StoreError> {
-        self.call();
-        self.world.store.commit(shard, commit).await
-    }
-
-    async fn probe(&self) -> Result<(), StoreError> {
-        Ok(())
-    }
-}
-
 #[test]
 fn who_was_taken_apart_meanwhile_keeps_their_word() {
     let mut kept = 0;
@@ -178,17 +146,8 @@ fn who_was_taken_apart_meanwhile_keeps_their_word() {
             let said = now(refusals(&world.context(), "t", &named(ZALO), younger)).unwrap();
             *seen.lock().unwrap() = Some(said.iter().any(|(_, said)| said.refuses));
         };
-        let store = Meddled {
-            world: &world,
-            calls: AtomicU64::default(),
-            at,
-            meddle: &meddle,
-        };
-        let context = Context {
-            store: &store,
-            ..world.context()
-        };
-        now(set_refusal(&context, "t", older, &word(&world, false))).unwrap();
+        let store = Meddled::new(&world, at, &meddle);
+        now(set_refusal(&store.context(), "t", older, &word(&world, false))).unwrap();
         let said = now(refusals(&world.context(), "t", &named(ZALO), younger)).unwrap();
         let refuses = said.iter().any(|(_, said)| said.refuses);
         let seen = *seen.lock().unwrap();

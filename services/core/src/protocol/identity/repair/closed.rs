@@ -1,20 +1,18 @@
 //! Births that are closed: an identifier that was born anew while its claim was lost keeps what came under the other birth,
 //! and takes nothing more under it.
 
-use super::super::merge::{Merged, merge};
+use super::super::merge::Merged;
 use super::super::record::load;
-use super::super::{Person, recover};
+use super::super::recover;
 use super::member::{Holder, give_up, restore};
 use super::way::{End, walk};
-use super::{Found, Mended, mend};
+use super::{Found, Mended, mend, past};
 use crate::id::CustomerId;
 use crate::identifier;
-use crate::identity::merge::Word;
 use crate::identity::repair::{Repair, ended, part};
 use crate::identity::{CLOSED, built_in};
 use crate::keys;
 use crate::protocol::context::{Context, Loaded, Stop};
-use crate::protocol::resolve::Asking;
 use crate::time::Moment;
 use omnigate_proto::state::v1::{Claim, CustomerRecord, HomeRecord, Membership};
 use omnigate_proto::v1::Identifier;
@@ -65,22 +63,7 @@ pub(super) async fn born_twice(
     let stands: Loaded<Claim> = context.record(key.shard(), keys::claim(key), "claim").await?;
     restore(context, (kept, &record), keeps, &stands, Moment(0), mended).await?;
     set_closed(context, gives, true).await?;
-    let asking = Asking {
-        tenant_id: &record.tenant_id,
-        received_at: context.now(),
-        trace_id: "",
-        replaces: None,
-    };
-    let people = [Person::Customer(kept), Person::Customer(other)];
-    let merged = merge(
-        context,
-        &asking,
-        [&people[0], &people[1]],
-        Word::Strong,
-        &mut mended.outgoing,
-    )
-    .await?;
-    match merged {
+    match past::again(context, &record.tenant_id, [kept, other], mended).await? {
         Merged::One(_) => {
             mended.note(Repair::BornTwice, kept);
             let what = Found {

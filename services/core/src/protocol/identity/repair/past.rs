@@ -286,7 +286,9 @@ pub(super) async fn merged(
                 return Ok(());
             }
             // Who was erased since does not know any more what it gave.
-            if leads_back(&of_owner, id) && come_back(context, (id, record), *owner, mended).await? {
+            if leads_back(&of_owner, id)
+                && come_back(context, (id, record), (*owner, Repair::SplitRestored), mended).await?
+            {
                 return Ok(());
             }
         }
@@ -305,21 +307,12 @@ pub(super) async fn merged(
     let Some(survivor) = ended.await? else {
         return Ok(());
     };
-    let found = Found {
-        repair: Repair::MergeUndone,
-        other: Some(into),
-        members: &record.members,
-    };
-    let undone = mend(context, id, &found, |present, _| {
-        let is_same = present.is_some_and(|present| present.into == record.into);
-        unmerged(present.filter(|_| is_same)?, &record.merged_by)
-    });
-    if !undone.await? {
-        return Ok(());
-    }
-    mended.note(Repair::MergeUndone, id);
-    if survivor.state() == CustomerState::Active {
-        again(context, &survivor.tenant_id, [into, id], mended).await?;
+    let undone = come_back(context, (id, record), (into, Repair::MergeUndone), mended).await?;
+    if undone && survivor.state() == CustomerState::Active {
+        // What forbids it now is kept as a conflict.
+        if let Merged::One(id) = again(context, &survivor.tenant_id, [into, id], mended).await? {
+            mended.note(Repair::MergeRestored, id);
+        }
     }
     Ok(())
 }
@@ -328,12 +321,12 @@ pub(super) async fn merged(
 async fn come_back(
     context: &Context<'_>,
     (id, record): (CustomerId, &CustomerRecord),
-    owner: CustomerId,
+    (other, repair): (CustomerId, Repair),
     mended: &mut Mended,
 ) -> Result<bool, Stop> {
     let found = Found {
-        repair: Repair::SplitRestored,
-        other: Some(owner),
+        repair,
+        other: Some(other),
         members: &record.members,
     };
     let is_back = mend(context, id, &found, |present, _| {
@@ -342,18 +335,18 @@ async fn come_back(
     });
     let is_back = is_back.await?;
     if is_back {
-        mended.note(Repair::SplitRestored, id);
+        mended.note(repair, id);
     }
     Ok(is_back)
 }
 
-/// Merges two whose merge was lost. What forbids it now is kept as a conflict.
-async fn again(
+/// Merges two whose merge was lost, or who are one by what they hold. What forbids it is kept as a conflict.
+pub(super) async fn again(
     context: &Context<'_>,
     tenant_id: &str,
     [one, other]: [CustomerId; 2],
     mended: &mut Mended,
-) -> Result<(), Stop> {
+) -> Result<Merged, Stop> {
     let asking = Asking {
         tenant_id,
         received_at: context.now(),
@@ -361,18 +354,8 @@ async fn again(
         replaces: None,
     };
     let people = [Person::Customer(one), Person::Customer(other)];
-    let merged = merge(
-        context,
-        &asking,
-        [&people[0], &people[1]],
-        Word::Strong,
-        &mut mended.outgoing,
-    )
-    .await?;
-    if let Merged::One(id) = merged {
-        mended.note(Repair::MergeRestored, id);
-    }
-    Ok(())
+    let both = [&people[0], &people[1]];
+    merge(context, &asking, both, Word::Strong, &mut mended.outgoing).await
 }
 
 /// Looks at the records on a way, from one that leads on. True when something was put right.
