@@ -117,6 +117,10 @@ id!(
     SuppressionId, 16, "suppression", "sup_"
 );
 id!(
+    /// A campaign: its shard, 15 bytes of a hash of the request. The first eight bytes name it in the ledger.
+    CampaignId, 16, "campaign", "cmp_"
+);
+id!(
     /// Lease of a worker on a delivery: random.
     LeaseToken, 16, "lease", "lea_"
 );
