@@ -29,6 +29,7 @@ pub mod note;
 pub mod pace;
 pub mod partition;
 pub mod pieces;
+pub mod policy;
 pub mod port;
 pub mod protocol;
 pub mod replay;
