@@ -1,7 +1,10 @@
 //! Names of everything in the store, in one place. One letter for the kind keeps keys short; the shape keeps kinds apart.
 
+pub mod campaign;
+
+use crate::campaign::place::Handle;
 use crate::hourly::Hour;
-use crate::id::{CustomerId, EventId, IdentifierKey, MessageId, ParkedId, SuppressionId, hash};
+use crate::id::{CampaignId, CustomerId, EventId, IdentifierKey, MessageId, ParkedId, SuppressionId, hash};
 use crate::port::store::Key;
 use crate::time::Moment;
 use crate::timeline::{SPOT, Spot};
@@ -205,20 +208,31 @@ pub enum Timer {
     Conversations(CustomerId),
     /// A home has more on its timeline than its tenant keeps, or remembers places of what it had.
     Trim(CustomerId),
+    /// A campaign goes on by itself.
+    Campaign(CampaignId),
+    /// Recipients of a campaign wait in a bucket: its campaign, and its number in the shard.
+    Bucket(Handle, u16),
 }
 
 /// Member of [`timers`].
 #[must_use]
 pub fn timer_member(due: Moment, timer: Timer) -> Bytes {
+    let mut member = BytesMut::with_capacity(25);
+    member.put_slice(&due.to_key());
     let (kind, id) = match timer {
         Timer::Delivery(id) => (b'd', id.0),
         Timer::Pieces(home) => (b'p', home.0),
         Timer::Erasure(customer) => (b'e', customer.0),
         Timer::Conversations(home) => (b'v', home.0),
         Timer::Trim(home) => (b't', home.0),
+        Timer::Campaign(campaign) => (b'c', campaign.0),
+        Timer::Bucket(campaign, number) => {
+            member.put_u8(b'b');
+            member.put_slice(&campaign.0);
+            member.put_u16(number);
+            return member.freeze();
+        }
     };
-    let mut member = BytesMut::with_capacity(25);
-    member.put_slice(&due.to_key());
     member.put_u8(kind);
     member.put_slice(&id);
     member.freeze()
@@ -243,6 +257,12 @@ pub fn read_timer_member(member: &[u8]) -> Option<(Moment, Timer)> {
             Timer::Conversations(CustomerId::from_bytes(home)?),
         )),
         (b't', home) => Some((Moment::from_key(*due), Timer::Trim(CustomerId::from_bytes(home)?))),
+        (b'c', id) => Some((Moment::from_key(*due), Timer::Campaign(CampaignId::from_bytes(id)?))),
+        (b'b', id) => {
+            let (campaign, number) = id.split_first_chunk::<8>()?;
+            let number = u16::from_be_bytes(number.try_into().ok()?);
+            Some((Moment::from_key(*due), Timer::Bucket(Handle(*campaign), number)))
+        }
         _ => None,
     }
 }

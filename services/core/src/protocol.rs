@@ -6,6 +6,7 @@
 
 pub mod append;
 pub mod cache;
+pub mod campaign;
 pub mod confirm;
 pub mod consent;
 pub mod consumer_group;

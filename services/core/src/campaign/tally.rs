@@ -46,9 +46,10 @@ impl Cell {
         })
     }
 
-    /// Every place where somebody may be counted.
-    pub fn all() -> impl Iterator<Item = Self> {
-        (0..=u8::MAX).filter_map(Self::from_code)
+    /// Every place where a recipient of a campaign with so many steps may be counted.
+    pub fn all(steps: usize) -> impl Iterator<Item = Self> {
+        let cells = (0..=u8::MAX).filter_map(Self::from_code);
+        cells.filter(move |cell| usize::from(cell.step) < steps)
     }
 }
 
@@ -63,6 +64,13 @@ impl Moves {
             *self.0.entry(Cell::of(before)).or_default() -= 1;
         }
         *self.0.entry(Cell::of(after)).or_default() += 1;
+    }
+
+    /// How many more have not ended.
+    #[must_use]
+    pub fn open(&self) -> i64 {
+        let open = self.0.iter().filter(|(cell, _)| !cell.settled);
+        open.map(|(_, delta)| delta).sum()
     }
 
     /// What is to be added to which counter.
@@ -143,7 +151,7 @@ mod tests {
 
     #[test]
     fn every_cell_has_its_own_code() {
-        let all: Vec<Cell> = Cell::all().collect();
+        let all: Vec<Cell> = Cell::all(MAX_STEPS).collect();
         assert_eq!(all.len(), MAX_STEPS * 2 * 13);
         for cell in all {
             assert_eq!(Cell::from_code(cell.code()), Some(cell));

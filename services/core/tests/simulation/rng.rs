@@ -32,6 +32,7 @@ impl Rng {
         from[self.below(from.len())]
     }
 
+    #[allow(dead_code, reason = "not every simulation shuffles")]
     pub(crate) fn shuffle<T>(&mut self, things: &mut [T]) {
         for last in (1..things.len()).rev() {
             things.swap(last, self.below(last + 1));

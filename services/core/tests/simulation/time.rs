@@ -31,10 +31,12 @@ pub(crate) fn pause() -> impl Future<Output = ()> + Send {
     struct Pause(bool);
     impl Future for Pause {
         type Output = ();
-        fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
             if std::mem::replace(&mut self.0, true) {
                 Poll::Ready(())
             } else {
+                // Futures that are carried out side by side are looked at only where somebody says so.
+                context.waker().wake_by_ref();
                 Poll::Pending
             }
         }

@@ -52,7 +52,10 @@ fn went_on(mut row: RecipientRow, plan: &Plan, piece: u32, said: DeliveryState, 
             let reached = furthest(&row, said);
             settle(row, reached, RecipientReason::Unspecified)
         }
-        DeliveryState::Unknown | DeliveryState::Deferred if row.in_doubt && is_proven(&row, row.piece) => {
+        // What was to be repeated, or not any more, has arrived: whoever has it for that loses it.
+        DeliveryState::Unknown | DeliveryState::Planned | DeliveryState::Deferred | DeliveryState::Claimed
+            if row.in_doubt && is_proven(&row, row.piece) =>
+        {
             // How many pieces there are may have died with the worker: as many as are known.
             row.pieces = row.pieces.max(piece + 1);
             if next_piece(&row) < row.pieces {

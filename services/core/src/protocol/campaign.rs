@@ -1,0 +1,100 @@
+//! Campaigns over the store: a campaign stands in its own shard, its recipients in theirs, and a copy of its state and epoch
+//! in every shard is what claims expect there.
+//!
+//! Every commit that leaves a recipient waiting for something sets a timer of their bucket with it, so somebody looks again
+//! whatever becomes of the process, of hints and of answers.
+
+mod bucket;
+mod control;
+mod drive;
+mod look;
+mod plan;
+mod work;
+
+pub use bucket::{Recipient, recipients};
+pub use control::{Copied, control, open, spread, sums};
+pub use drive::{Driven, drive};
+pub use look::{Looked, look};
+pub use plan::{Members, Page, Planned, plan_page};
+pub use work::{Answer, Batch, Submission, Verdict, claim, heard, record, submit};
+
+use super::context::{Context, Loaded, Stop};
+use crate::campaign::life::{self, Command, Refused};
+use crate::campaign::plan::Plan;
+use crate::id::CampaignId;
+use crate::keys;
+use crate::port::store::StoreError;
+use crate::time::Moment;
+use omnigate_proto::state::v1::{CampaignRecord, ControlRecord};
+use omnigate_proto::v1::Campaign;
+
+/// A campaign as it stands. `None` when there is none.
+pub async fn get(context: &Context<'_>, id: CampaignId) -> Result<Loaded<CampaignRecord>, StoreError> {
+    context
+        .record(id.shard(), keys::campaign::campaign(id), "campaign")
+        .await
+}
+
+/// Changes the state of a campaign and copies it into every shard; the campaign as it stands then. Called again it goes on:
+/// what was changed without anybody knowing is copied all the same. `None` when there is no such campaign.
+pub async fn command(
+    context: &Context<'_>,
+    id: CampaignId,
+    command: Command<'_>,
+    environment: &str,
+    cause: &str,
+) -> Result<Option<Result<CampaignRecord, Refused>>, Stop> {
+    let place = (id.shard(), keys::campaign::campaign(id));
+    let mut refused = None;
+    let changed = context.change(
+        place,
+        "campaign",
+        |record: Option<&CampaignRecord>, now| match life::decide(record?, command, environment, (now, cause)) {
+            Ok(next) => {
+                refused = None;
+                next
+            }
+            Err(error) => {
+                refused = Some(error);
+                None
+            }
+        },
+    );
+    let Some(record) = changed.await? else { return Ok(None) };
+    if let Some(error) = refused {
+        return Ok(Some(Err(error)));
+    }
+    copy_everywhere(context, id, &record).await?;
+    Ok(Some(Ok(record)))
+}
+
+/// Copies a campaign's state into every shard, unless that is known to be done.
+async fn copy_everywhere(context: &Context<'_>, id: CampaignId, record: &CampaignRecord) -> Result<(), Stop> {
+    let epoch = record.campaign.as_ref().map_or(0, |campaign| campaign.epoch);
+    if record.copied_epoch >= epoch {
+        return Ok(());
+    }
+    spread(context, id, record).await?;
+    let place = (id.shard(), keys::campaign::campaign(id));
+    let decide = |record: Option<&CampaignRecord>, _| {
+        let record = record.filter(|record| record.copied_epoch < epoch)?;
+        Some(CampaignRecord {
+            copied_epoch: epoch,
+            ..record.clone()
+        })
+    };
+    context.change(place, "campaign", decide).await.map(drop)
+}
+
+/// What recipients are decided by.
+async fn plan_of(context: &Context<'_>, control: &ControlRecord) -> Result<Option<(Campaign, Plan)>, StoreError> {
+    let Some(id) = CampaignId::from_bytes(&control.campaign) else {
+        return Ok(None);
+    };
+    let record = get(context, id).await?.value.unwrap_or_default();
+    let send_until = Moment(record.send_until_ms);
+    Ok(record.campaign.map(|campaign| {
+        let plan = Plan::new(&campaign, send_until);
+        (campaign, plan)
+    }))
+}
