@@ -88,6 +88,7 @@ pub fn claim_of(before: Option<&Claim>, member: &Membership, owner: CustomerId, 
         home: member.home.clone(),
         erased_at_ms: before.map_or(0, |claim| claim.erased_at_ms).max(erased_at.0),
         identifier: member.identifier.clone(),
+        ..Claim::default()
     };
     (before != Some(&next)).then_some(next)
 }

@@ -39,7 +39,7 @@ pub(super) async fn check(
         return close(context, id, later, None, mended).await;
     }
     let key = identifier::key(&record.tenant_id, identifier);
-    let stands: Loaded<Claim> = context.record(key.shard(), keys::claim(key), "claim").await?;
+    let stands = context.claim(key).await?;
     let wiped = wiped(context, member).await?;
     match erased(member, stands.value.as_ref(), &wiped) {
         Erased::Nothing => claimed(context, (id, record), member, &stands, mended).await,
@@ -155,7 +155,7 @@ async fn reserved(
 ) -> Result<(), Stop> {
     let identifier = member.identifier.clone().unwrap_or_default();
     let key = identifier::key(&record.tenant_id, &identifier);
-    let stands: Loaded<Claim> = context.record(key.shard(), keys::claim(key), "claim").await?;
+    let stands = context.claim(key).await?;
     let token = stands.value.as_ref().and_then(|claim| Birth::from_bytes(&claim.birth));
     let Some(token) = token.filter(|token| member.birth != token.0.as_slice()) else {
         return Ok(());
