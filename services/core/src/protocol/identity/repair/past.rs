@@ -15,6 +15,7 @@ use crate::identity::{self, built_in};
 use crate::keys;
 use crate::protocol::context::{Context, Loaded, Stop};
 use crate::protocol::resolve::Asking;
+use bytes::Bytes;
 use omnigate_proto::state::v1::{CustomerRecord, CustomerState, HomeRecord, Membership, Verdict};
 
 /// Looks at every former customer that a record consists of, or gave back. True when something was put right.
@@ -63,27 +64,47 @@ pub(super) async fn holder_before(
         from_ms: 0,
         to_ms: member.from_ms,
         path: Vec::new(),
+        cut_from: Bytes::new(),
         ..member.clone()
+    };
+    let stands = load(context, born).await?;
+    let record = stands.value.as_ref();
+    if !forgot(record, born, member) || given_away(context, (born, record), &before).await? {
+        return Ok(());
+    }
+    let Some(next) = regained(record, tenant_id, born, &before, context.now()) else {
+        return Ok(());
     };
     let found = Found {
         repair: Repair::CustomerRestored,
         other: None,
         members: std::slice::from_ref(&before),
     };
-    let is_back = change(context, born, |record, now| {
-        let lost = forgot(record, member).then_some(record);
-        let next = lost.and_then(|record| regained(record, tenant_id, born, &before, now));
-        let next = next.map(|next| {
-            let mut next = found.noted(next);
-            next.also.push(listed(tenant_id, born));
-            next
-        });
-        (next.is_some(), next)
-    });
-    if is_back.await? {
-        mended.note(Repair::CustomerRestored, born);
+    let mut next = found.noted(next);
+    next.also.push(listed(tenant_id, born));
+    match next.write(context, born, stands.stamp).await? {
+        true => mended.note(Repair::CustomerRestored, born),
+        false => mended.contended = true,
     }
     Ok(())
+}
+
+/// True when a record gave a part back to somebody whom it consisted of.
+async fn given_away(
+    context: &Context<'_>,
+    (id, record): (CustomerId, Option<&CustomerRecord>),
+    of: &Membership,
+) -> Result<bool, Stop> {
+    let Some(record) = record else { return Ok(false) };
+    for other in repair::former(record, id).1 {
+        let way = walk(context, (&built_in(other), &other.to_bytes()), other).await?;
+        if let End::Here(holder) = &way.end
+            && repair::part(&holder.members, of).is_some()
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Looks at one whose old id the record holds: it has to lead here.
@@ -208,8 +229,9 @@ async fn rejoin(
     attempt(context, &merge, "", &mut 0, &mut mended.outgoing).await
 }
 
-/// Has a record give up what another one holds, or held when it was erased.
-async fn give(
+/// Has a record give up what another one holds, or held when it was erased. It is looked at again when that is decided: by
+/// now the other one may have come to this one, with what it held.
+pub(super) async fn give(
     context: &Context<'_>,
     id: CustomerId,
     parts: &[Membership],
