@@ -1,5 +1,7 @@
 //! What a failover lost, one story each: whoever repairs may die after any commit, and its answers may get lost.
 
+mod meanwhile;
+
 use crate::{World, now};
 use omnigate_core::id::CustomerId;
 use omnigate_core::identity::repair::{Repair, schedule};

@@ -4,7 +4,7 @@ use super::super::record::load;
 use super::super::recover;
 use super::closed::{born_twice, close, closed, set_closed};
 use super::way::{End, Way, walk};
-use super::{Found, Mended, claim, mend, mend_by, past};
+use super::{Found, Mended, claim, holder, mend, mend_by, past};
 use crate::id::{Birth, CustomerId};
 use crate::identifier;
 use crate::identity::repair::{Erased, Repair, ended, erased, given_up, is_same_part, keeps};
@@ -34,7 +34,7 @@ pub(super) async fn check(
     if !is_held(member) {
         return Ok(());
     }
-    past::holder_before(context, &record.tenant_id, member, mended).await?;
+    holder::before(context, &record.tenant_id, member, mended).await?;
     if let Some((_, later)) = identity::repair::doubled(record).filter(|(_, later)| is_same_part(later, member)) {
         return close(context, id, later, None, mended).await;
     }
