@@ -7,7 +7,7 @@ use omnigate_core::id::{Birth, CustomerId};
 use omnigate_core::identity::merge::Word;
 use omnigate_core::identity::split::What;
 use omnigate_core::identity::stored::{put_claim, put_customer};
-use omnigate_core::identity::{CLOSED, Named, built_in, member, pointed};
+use omnigate_core::identity::{Named, built_in, member, pointed};
 use omnigate_core::port::store::{Answer, Commit, Expect, Outcome, Query, Stamp, Store as _, Write};
 use omnigate_core::protocol::context::Loaded;
 use omnigate_core::protocol::identity::repair::{self, Mended};
@@ -143,32 +143,6 @@ fn put_home(id: CustomerId, home: &HomeRecord) -> Write {
         key: keys::home(id),
         value: home.encode_to_vec().into(),
     }
-}
-
-/// What came under a birth of which nothing tells but a thread is shown although its record has been merged since.
-#[test]
-fn a_thread_of_a_merged_record_is_remembered() {
-    let mut world = World::new(false);
-    let (mail, chat) = (named("email", "a@b.vn"), named("tg_chat", "1"));
-    let (older, younger) = (customer(&mut world, &mail), customer(&mut world, &chat));
-    let mut home = home_of(&world, younger);
-    home.threads.push(ThreadRecord {
-        peer: Some(chat.identifier.clone()),
-        birth: bytes::Bytes::from_static(&[5; 16]),
-        ..ThreadRecord::default()
-    });
-    set(&world, younger.shard(), put_home(younger, &home));
-    joins(&world, older, younger);
-    assert_eq!(state(&world, younger), CustomerState::Merged);
-    repaired(&world);
-    let record = record(&world, older);
-    let known = record
-        .members
-        .iter()
-        .find(|member| member.birth == [5; 16][..])
-        .unwrap();
-    assert_eq!((known.to_ms, &known.home), (CLOSED, &younger.to_bytes()));
-    assert_eq!(known.path.len(), 1, "it goes where its home goes");
 }
 
 /// An old id leads from record to record. Where the one it went on to was lost and begins again without it, it is somebody
