@@ -11,13 +11,14 @@ pub mod merge;
 pub mod reassign;
 pub mod repair;
 pub mod split;
+pub mod stored;
 pub mod veil;
 mod whereabouts;
 
 pub use claim::{Claimed, free, new_claim, pointed, read_claim};
 pub use membership::{
     Attach, CLOSED, MAX_MEMBERS, MAX_MERGED, attach, built_in, built_in_of, consists_of, has_room, is_held, member,
-    new_customer, own, whole,
+    new_customer, own,
 };
 pub use whereabouts::{Shown, Whereabouts, frozen, shown, verdict, whereabouts};
 

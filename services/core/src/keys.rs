@@ -113,10 +113,17 @@ pub fn customers(tenant_id: &str) -> Key {
     key(b'l', tenant_id.as_bytes())
 }
 
-/// Index of a shard: a tenant's identifiers that ever had a claim, by key. Repair finds by it what no customer knows of.
+/// Index of a shard: a tenant's identifiers that ever had a claim, by key; those of one bucket. Repair finds by it what no
+/// customer knows of. There are so many because Redis keeps small indexes in a sixth of the space of large ones.
 #[must_use]
-pub fn claims(tenant_id: &str) -> Key {
-    key(b'I', tenant_id.as_bytes())
+pub fn claims(bucket: u8, tenant_id: &str) -> Key {
+    key(b'I', &[&[bucket], tenant_id.as_bytes()].concat())
+}
+
+/// Bucket of [`claims`] that an identifier stands in: buckets have the order of keys, whose first byte is the shard.
+#[must_use]
+pub const fn claims_bucket(identifier: IdentifierKey) -> u8 {
+    identifier.0[1]
 }
 
 /// Record `state.v1.RepairRecord` of a group of shards, in shard 0.
@@ -325,6 +332,12 @@ pub fn gateway() -> Key {
 #[must_use]
 pub fn credential(account_id: &str) -> Key {
     key(b'z', account_id.as_bytes())
+}
+
+/// True for records that are stored smaller than they are, by [`crate::identity::stored`].
+#[must_use]
+pub fn is_packed(key: &Key) -> bool {
+    matches!(key.first(), Some(b'c' | b'i'))
 }
 
 /// True for records that hold secrets: whoever can read the store's files must not be able to use them.

@@ -10,6 +10,7 @@ use broker::FakeBroker;
 use bytes::Bytes;
 use omnigate_core::id::{CustomerId, EventId, hash};
 use omnigate_core::identifier;
+use omnigate_core::identity::stored::decode_claim;
 use omnigate_core::keyring::Keyring;
 use omnigate_core::keys;
 use omnigate_core::port::store::{Answer, Query, Store};
@@ -181,7 +182,10 @@ impl World {
 
     async fn home(&self, peer: &str) -> Option<(CustomerId, Claim)> {
         let key = identifier::key(TENANT, &chat(peer));
-        let claim: Claim = self.record(key.shard(), keys::claim(key)).await?;
+        let Some(Answer::Record(Some(found))) = self.read(key.shard(), Query::Record(keys::claim(key))).await else {
+            return None;
+        };
+        let claim = decode_claim(found.value).unwrap();
         Some((CustomerId::from_bytes(&claim.home)?, claim))
     }
 

@@ -65,6 +65,7 @@ pub fn new_claim(
         home: home.map(CustomerId::to_bytes).unwrap_or_default(),
         erased_at_ms: before.map_or(0, |claim| claim.erased_at_ms),
         identifier: Some(identifier.clone()),
+        ..Claim::default()
     }
 }
 

@@ -69,28 +69,6 @@ pub fn new_customer(tenant_id: &str, id: CustomerId, named: &Named, birth: Birth
     }
 }
 
-/// The record as a version wrote it that knew no built-in identifiers: they belong to every record that is not on its way
-/// into being.
-#[must_use]
-pub fn whole(mut record: CustomerRecord, id: CustomerId) -> CustomerRecord {
-    let itself = built_in(id);
-    let knows = record.epoch > 0
-        || record.state() == CustomerState::Prepared
-        || record.freeze.as_ref().is_some_and(|freeze| freeze.split)
-        || record
-            .members
-            .iter()
-            .any(|member| member.identifier.as_ref() == Some(&itself))
-        || record
-            .out
-            .iter()
-            .any(|forward| forward.identifier.as_ref() == Some(&itself));
-    if !knows {
-        record.members.insert(0, own(id, Moment(record.created_at_ms)));
-    }
-    record
-}
-
 fn membership(home: CustomerId, named: &Named, birth: Birth, now: Moment) -> Membership {
     Membership {
         identifier: Some(named.identifier.clone()),

@@ -88,6 +88,7 @@ pub fn claim_of(before: Option<&Claim>, member: &Membership, owner: CustomerId, 
         home: member.home.clone(),
         erased_at_ms: before.map_or(0, |claim| claim.erased_at_ms).max(erased_at.0),
         identifier: member.identifier.clone(),
+        ..Claim::default()
     };
     (before != Some(&next)).then_some(next)
 }
@@ -175,11 +176,12 @@ pub fn regained(
     Some(next)
 }
 
-/// The record with a part of which only the threads of its home tell: what came under it stays the customer's.
+/// The record with a part of which only the threads of a home tell, its own or that of somebody it consists of: what came
+/// under it stays the customer's, and goes where that one goes.
 #[must_use]
 pub fn remembered(
     record: &CustomerRecord,
-    id: CustomerId,
+    home: CustomerId,
     thread: &ThreadRecord,
     now: Moment,
 ) -> Option<CustomerRecord> {
@@ -187,20 +189,22 @@ pub fn remembered(
     if !is_unknown(record, thread) {
         return None;
     }
+    let itself = super::member(&record.members, &built_in(home));
     next.members.push(Membership {
         identifier: thread.peer.clone(),
         evidence: Evidence::Vouched.into(),
         provider_form: thread.peer_provider_form.clone(),
-        home: id.to_bytes(),
+        home: home.to_bytes(),
         birth: thread.birth.clone(),
         since_ms: now.0,
+        path: itself.map(|itself| itself.path.clone()).unwrap_or_default(),
         to_ms: CLOSED,
         ..Membership::default()
     });
     Some(next)
 }
 
-/// True for a thread of the record's home under a birth that the record never accepted, as far as it knows.
+/// True for a thread of a home under a birth that the record never accepted, as far as it knows.
 #[must_use]
 pub fn is_unknown(record: &CustomerRecord, thread: &ThreadRecord) -> bool {
     let known = |member: &Membership| member.birth == thread.birth;
@@ -335,19 +339,23 @@ pub fn knows(survivor: &CustomerRecord, id: CustomerId, transaction: &[u8]) -> b
     of_id.peek().is_none() || of_id.any(|step| step.transaction == transaction)
 }
 
-/// True for the record in which a thread was born that knows nothing of it any more: neither a part of it, nor a way to whoever
-/// got it.
+/// True for the record `id` in which a thread was born that knows nothing any more of what came before a later part of it: it
+/// has neither that, nor a way to whoever got it. Where it was cut here, a way leads to the later part, and says nothing.
 #[must_use]
-pub fn forgot(record: Option<&CustomerRecord>, born: &Membership) -> bool {
+pub fn forgot(record: Option<&CustomerRecord>, id: CustomerId, later: &Membership) -> bool {
     let Some(record) = record.filter(|record| !is_unborn(record)) else {
         return true;
     };
-    let knows_part = record.members.iter().any(|member| member.birth == born.birth);
-    let way = born
-        .identifier
-        .as_ref()
-        .and_then(|identifier| forward(record, identifier));
-    record.state() == CustomerState::Active && !knows_part && way.is_none()
+    if record.state() != CustomerState::Active {
+        return false;
+    }
+    let mut known = record.members.iter().filter(|member| member.birth == later.birth);
+    if later.cut_from == id.to_bytes() {
+        return known.all(|member| member.from_ms >= later.from_ms);
+    }
+    let identifier = later.identifier.as_ref();
+    let way = identifier.and_then(|identifier| forward(record, identifier));
+    known.next().is_none() && way.is_none()
 }
 
 /// The former customers whose records a record has to agree with: those that it consists of, and those it gave back.

@@ -128,6 +128,7 @@ fn parted(
             for member in &mut leaving {
                 member.path.clear();
                 member.from_ms = now.0;
+                member.cut_from = split.owner.to_bytes();
             }
         }
     }

@@ -4,7 +4,8 @@ use super::cache::Cache;
 use super::outbox::Outbox;
 use super::resolve::{expect_record, put};
 use crate::conversation::AccountRules;
-use crate::id::CustomerId;
+use crate::id::{CustomerId, IdentifierKey};
+use crate::identity::stored;
 use crate::keyring::Keyring;
 use crate::keys::{self, Timer};
 use crate::port::store::{
@@ -16,7 +17,7 @@ use crate::tenant::TenantRules;
 use crate::time::Moment;
 use crate::timeline::stored::Stored;
 use bytes::Bytes;
-use omnigate_proto::state::v1::HomeRecord;
+use omnigate_proto::state::v1::{Claim, CustomerRecord, HomeRecord};
 use std::sync::Arc;
 
 /// Why a protocol did not finish. Nothing is lost: calling it again goes on.
@@ -74,24 +75,45 @@ pub struct Loaded<T> {
 }
 
 impl<T: prost::Message + Default> Loaded<T> {
-    /// Decodes a record.
+    /// Decodes a record that is stored as it is.
     pub fn decode(record: Option<Versioned>, what: &str) -> Result<Self, StoreError> {
-        match record {
-            None => Ok(Self {
-                stamp: None,
-                value: None,
-            }),
-            Some(versioned) => Ok(Self {
-                stamp: Some(versioned.stamp),
-                value: Some(
-                    T::decode(versioned.value).map_err(|error| StoreError::Corrupt(format!("{what}: {error}")))?,
-                ),
-            }),
-        }
+        Self::read(record, what, |value| T::decode(value))
+    }
+}
+
+impl Loaded<CustomerRecord> {
+    /// Decodes a customer's record.
+    pub fn customer(record: Option<Versioned>, id: CustomerId) -> Result<Self, StoreError> {
+        Self::read(record, "customer", |value| stored::decode_customer(id, value))
+    }
+}
+
+impl Loaded<Claim> {
+    /// Decodes a claim.
+    pub fn claim(record: Option<Versioned>) -> Result<Self, StoreError> {
+        Self::read(record, "claim", stored::decode_claim)
     }
 }
 
 impl<T> Loaded<T> {
+    fn read(
+        record: Option<Versioned>,
+        what: &str,
+        decode: impl FnOnce(Bytes) -> Result<T, prost::DecodeError>,
+    ) -> Result<Self, StoreError> {
+        let Some(versioned) = record else {
+            return Ok(Self {
+                stamp: None,
+                value: None,
+            });
+        };
+        let value = decode(versioned.value).map_err(|error| StoreError::Corrupt(format!("{what}: {error}")))?;
+        Ok(Self {
+            stamp: Some(versioned.stamp),
+            value: Some(value),
+        })
+    }
+
     /// The same, to be shared without copying.
     #[must_use]
     pub fn shared(self) -> Loaded<Arc<T>> {
@@ -109,7 +131,7 @@ impl Context<'_> {
         self.clock.now()
     }
 
-    /// Reads one record.
+    /// Reads one record that is stored as it is.
     pub async fn record<T: prost::Message + Default>(
         &self,
         shard: Shard,
@@ -120,7 +142,16 @@ impl Context<'_> {
         Loaded::decode(as_record(answers.into_iter().next())?, what)
     }
 
-    /// Decides about one record and writes what follows, if anything does; gives the record as it stands then.
+    /// Reads the claim of an identifier.
+    pub async fn claim(&self, key: IdentifierKey) -> Result<Loaded<Claim>, StoreError> {
+        let answers = self
+            .store
+            .read(key.shard(), vec![Query::Record(keys::claim(key))])
+            .await?;
+        Loaded::claim(as_record(answers.into_iter().next())?)
+    }
+
+    /// Decides about one record that is stored as it is, and writes what follows, if anything does; gives the record as it stands then.
     pub(super) async fn change<T: prost::Message + Default>(
         &self,
         (shard, key): (Shard, Bytes),

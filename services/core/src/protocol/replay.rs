@@ -9,7 +9,7 @@ use crate::replay::Found;
 use crate::shard::Shard;
 use crate::time::Moment;
 use futures_util::future::try_join_all;
-use omnigate_proto::state::v1::{Claim, ErasedRecord};
+use omnigate_proto::state::v1::ErasedRecord;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Where it is written a second time that an identifier was erased: in another shard than its claim, so that a shard that
@@ -82,9 +82,7 @@ async fn erased_at(
                 true => Loaded::<ErasedRecord>::decode(record, "erased")?
                     .value
                     .map(|record| record.erased_at_ms),
-                false => Loaded::<Claim>::decode(record, "claim")?
-                    .value
-                    .map(|claim| claim.erased_at_ms),
+                false => Loaded::claim(record)?.value.map(|claim| claim.erased_at_ms),
             };
             let known = erased.entry(*identifier).or_default();
             *known = (*known).max(Moment(at.unwrap_or_default()));

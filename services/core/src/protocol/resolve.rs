@@ -10,6 +10,7 @@ use crate::customer_event::Happened;
 use crate::id::{Birth, CustomerId, IdentifierKey};
 use crate::identifier;
 use crate::identity::log::{self, Note};
+use crate::identity::stored::{nobody, put_claim, put_customer};
 use crate::identity::{self, Attach, Claimed, Named, built_in};
 use crate::keys;
 use crate::port::store::{Expect, Query, StoreError, Write};
@@ -105,8 +106,7 @@ pub(in crate::protocol) fn is_owned(context: &Context<'_>, tenant_id: &str, name
 
 /// The present claim of an identifier; changes nothing.
 pub async fn claimed(context: &Context<'_>, key: IdentifierKey) -> Result<Option<Claim>, StoreError> {
-    let loaded: Loaded<Claim> = context.record(key.shard(), keys::claim(key), "claim").await?;
-    Ok(loaded.value)
+    Ok(context.claim(key).await?.value)
 }
 
 struct Steps<'a, 'c> {
@@ -120,9 +120,7 @@ struct Steps<'a, 'c> {
 
 impl Steps<'_, '_> {
     async fn read(&self) -> Result<Loaded<Claim>, StoreError> {
-        self.context
-            .record(self.key.shard(), keys::claim(self.key), "claim")
-            .await
+        self.context.claim(self.key).await
     }
 
     /// Reserves a free identifier: for the preferred customer, or together with a new one.
@@ -154,7 +152,7 @@ impl Steps<'_, '_> {
         let next = identity::new_claim(claim.value.as_ref(), &self.named.identifier, id, birth, Some(id));
         let mut write = vec![
             noted,
-            put(keys::customer(id), &customer),
+            put_customer(id, &customer),
             put(keys::home(id), &home),
             Write::Insert {
                 key: keys::customers(self.asking.tenant_id),
@@ -222,11 +220,11 @@ impl Steps<'_, '_> {
             ];
             let mut answers = self.context.store.read(shard, queries).await?.into_iter();
             let record = super::context::as_record(answers.next())?;
-            let record: Loaded<CustomerRecord> = Loaded::decode(record, "customer")?;
+            let record = Loaded::customer(record, customer)?;
             let home = super::context::as_record(answers.next())?;
             let home: Loaded<HomeRecord> = Loaded::decode(home, "home")?;
             let now = self.context.now();
-            let before = identity::whole(record.value.unwrap_or_default(), customer);
+            let before = record.value.unwrap_or_else(|| nobody(customer));
             let (accepted, next) =
                 match identity::attach(&before, customer, self.named, birth, self.asking.replaces, now) {
                     Attach::Accepted(None) => return Ok(Some(true)),
@@ -241,7 +239,7 @@ impl Steps<'_, '_> {
             if accepted {
                 write.push(self.note(&mut next, customer, IdentityEventKind::Attached, birth, now));
             }
-            write.push(put(keys::customer(customer), &next));
+            write.push(put_customer(customer, &next));
             let mut outgoing = Vec::new();
             if accepted {
                 let mut numbered = home.value.unwrap_or_default();
@@ -266,13 +264,9 @@ impl Steps<'_, '_> {
         next: Claim,
         mut write: Vec<Write>,
     ) -> Result<Loaded<Claim>, Stop> {
-        write.push(put(keys::claim(self.key), &next));
+        write.push(put_claim(self.key, &next));
         if before.stamp.is_none() {
-            write.push(Write::Insert {
-                key: keys::claims(self.asking.tenant_id),
-                member: self.key.to_bytes(),
-                value: Bytes::new(),
-            });
+            write.push(listed_claim(self.asking.tenant_id, self.key));
         }
         let expect = vec![expect_record(keys::claim(self.key), before.stamp)];
         match self.context.commit(self.key.shard(), expect, write).await? {
@@ -281,7 +275,7 @@ impl Steps<'_, '_> {
                 value: Some(next),
             }),
             Ended::Conflict(found) => match found_record(&found, 0) {
-                Some(record) => Ok(Loaded::decode(record, "claim")?),
+                Some(record) => Ok(Loaded::claim(record)?),
                 None => Ok(self.read().await?),
             },
             Ended::Unknown => Ok(self.read().await?),
@@ -348,11 +342,21 @@ pub(super) fn insert_outgoing(outgoing: &Outgoing) -> Write {
     }
 }
 
-/// Puts a record.
+/// Puts a record that is stored as it is.
 pub(super) fn put(key: Bytes, record: &impl prost::Message) -> Write {
+    debug_assert!(!keys::is_packed(&key), "{key:?} is stored smaller than it is");
     Write::Put {
         key,
         value: record.encode_to_vec().into(),
+    }
+}
+
+/// Lists an identifier that has a claim.
+pub(super) fn listed_claim(tenant_id: &str, key: IdentifierKey) -> Write {
+    Write::Insert {
+        key: keys::claims(keys::claims_bucket(key), tenant_id),
+        member: key.to_bytes(),
+        value: Bytes::new(),
     }
 }
 

@@ -111,7 +111,7 @@ impl Breakage {
         (Self::RepairedAgainAndAgain, None),
         (Self::LastPageLeftOut, None),
         (Self::ClaimsLeftOut, None),
-        (Self::LostMergeNotEnded, Some(10)),
+        (Self::LostMergeNotEnded, Some(8)),
         (Self::FormerLeftOut, None),
         (Self::BirthLeftOpen, None),
     ];

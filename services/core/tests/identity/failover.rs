@@ -16,6 +16,8 @@ use crate::store::Sim;
 use crate::told::TENANT;
 use crate::world::{CALM, MOST_STEPS, Work, alone, announce};
 use judgement::judge;
+use omnigate_core::id::{Birth, CustomerId};
+use omnigate_core::identifier::text;
 use omnigate_core::identity::repair::schedule;
 use omnigate_core::keys::{self, Timer};
 use omnigate_core::port::store::Query;
@@ -89,7 +91,70 @@ fn run(seed: u64, scenario: Scenario, breakage: Breakage, verbose: bool) -> Resu
             alone(sweep(Worker::start(&sim, "sweep", usize::MAX)))?;
         }
     }
+    if verbose {
+        dump(&sim);
+    }
     judge(&sim, scenario)
+}
+
+/// Says what stands in the store: claims, and the records of customers.
+fn dump(sim: &Sim) {
+    let oracle = sim.oracle();
+    let id = |bytes: &[u8]| {
+        CustomerId::from_bytes(bytes)
+            .map(|id| id.to_string())
+            .unwrap_or_default()
+    };
+    let birth = |bytes: &[u8]| {
+        Birth::from_bytes(bytes)
+            .map(|birth| birth.to_string())
+            .unwrap_or_default()
+    };
+    for claim in oracle.claims.values() {
+        let (customer, home) = (id(&claim.customer), id(&claim.home));
+        let name = claim.identifier.as_ref().map(text).unwrap_or_default();
+        let erased = claim.erased_at_ms;
+        println!(
+            "claim {name} {} {customer}, home {home}, erased {erased}",
+            birth(&claim.birth)
+        );
+    }
+    for (customer, record) in &oracle.customers {
+        println!("{customer} {:?} into {:?}", record.state(), id(&record.into));
+        for member in &record.members {
+            let name = member.identifier.as_ref().map(text).unwrap_or_default();
+            let (birth, home) = (birth(&member.birth), id(&member.home));
+            let (path, tags) = (member.path.len(), member.tags.len());
+            println!(
+                "  {name} {birth} of {home}, {} to {}, {path} merges, {tags} splits, retired {}",
+                member.from_ms, member.to_ms, member.retired
+            );
+        }
+        for way in &record.out {
+            println!(
+                "  {} went to {}",
+                way.identifier.as_ref().map(text).unwrap_or_default(),
+                id(&way.customer)
+            );
+        }
+    }
+    for (customer, home) in &oracle.homes {
+        for thread in &home.threads {
+            let name = thread.peer.as_ref().map(text).unwrap_or_default();
+            println!("home {customer}: {name} {}", birth(&thread.birth));
+        }
+        for wiped in &home.wiped {
+            println!(
+                "home {customer}: erased {} from {} to {}",
+                birth(&wiped.birth),
+                wiped.from_ms,
+                wiped.to_ms
+            );
+        }
+        for closed in &home.closed_births {
+            println!("home {customer}: closed {}", birth(closed));
+        }
+    }
 }
 
 /// Loses the last of what was written to one shard, or to a third of them as when one master of three is lost.
@@ -277,13 +342,16 @@ fn watched(scenario: usize, seed: u64, breakage: Breakage) -> Result<(), String>
 fn failovers_are_repaired() {
     let failovers = number("OMNIGATE_SIM_FAILOVERS").unwrap_or(FAILOVERS);
     let first = number("OMNIGATE_SIM_FIRST").unwrap_or(0);
+    let mut bad = 0;
     for scenario in 0..SCENARIOS.len() {
         for seed in first..first + failovers {
             if let Err(complaint) = watched(scenario, seed, Breakage::None) {
-                panic!("OMNIGATE_SIM_SCENARIO={scenario} OMNIGATE_SIM_SEED={seed}: {complaint}");
+                println!("OMNIGATE_SIM_SCENARIO={scenario} OMNIGATE_SIM_SEED={seed}: {complaint}");
+                bad += 1;
             }
         }
     }
+    assert_eq!(bad, 0, "failovers that are not repaired");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use omnigate_core::id::{CustomerId, EventId, IdentifierKey};
 use omnigate_core::identifier::text;
+use omnigate_core::identity::stored::{decode_claim, decode_customer};
 use omnigate_core::identity::{built_in, is_held, member, verdict};
 use omnigate_core::keyring::Keyring;
 use omnigate_core::port::store::{Commit, Write};
@@ -119,12 +120,12 @@ impl Oracle {
             match write {
                 Write::Put { key, value } if key[0] == b'c' => {
                     let id = CustomerId::from_bytes(&key[1..]).unwrap();
-                    let record = CustomerRecord::decode(value.clone()).unwrap();
+                    let record = decode_customer(id, value.clone()).unwrap();
                     self.note_customer(id, record);
                     changed = true;
                 }
                 Write::Put { key, value } if key[0] == b'i' => {
-                    let claim = Claim::decode(value.clone()).unwrap();
+                    let claim = decode_claim(value.clone()).unwrap();
                     self.claims.insert(IdentifierKey::from_bytes(&key[1..]).unwrap(), claim);
                 }
                 Write::Put { key, value } if key[0] == b'h' => {

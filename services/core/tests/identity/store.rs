@@ -7,11 +7,12 @@ use crate::rng::Rng;
 use crate::time::{SimClock, pause};
 use crate::told::TENANT;
 use omnigate_core::id::CustomerId;
+use omnigate_core::identity::stored::{decode_claim, decode_customer, encode_claim, encode_customer};
 use omnigate_core::identity::veil::veiled;
 use omnigate_core::port::store::{Answer, Commit, Expect, Outcome, Query, Store, StoreError, Write};
 use omnigate_core::port::{Clock, Entropy};
 use omnigate_core::shard::Shard;
-use omnigate_proto::state::v1::{Claim, CustomerRecord, CustomerState, Freeze, HomeRecord, Verdict};
+use omnigate_proto::state::v1::{CustomerRecord, CustomerState, Freeze, HomeRecord, Verdict};
 use omnigate_proto::v1::Identifier;
 use omnigate_store::memory::MemoryStore;
 use prost::Message as _;
@@ -121,6 +122,7 @@ impl Store for SimStore {
 
     async fn commit(&self, shard: Shard, mut commit: Commit) -> Result<Outcome, StoreError> {
         assert!(commit.falsifies_itself(), "sent twice it would write twice: {commit:?}");
+        commit.write.iter().for_each(comes_back);
         pause().await;
         if self.is_left_out(&commit) || self.is_left_out_of_sweep(&commit) {
             return Ok(Outcome::Committed);
@@ -151,13 +153,28 @@ impl Store for SimStore {
     }
 }
 
+/// What is stored smaller than it is comes back, and is stored so wherever it is written.
+fn comes_back(write: &Write) {
+    let Write::Put { key, value } = write else { return };
+    let again = match key[0] {
+        b'c' => {
+            let id = CustomerId::from_bytes(&key[1..]).unwrap();
+            encode_customer(id, &decode_customer(id, value.clone()).unwrap())
+        }
+        b'i' => encode_claim(&decode_claim(value.clone()).unwrap()),
+        _ => return,
+    };
+    assert_eq!(again, value, "a record is stored larger than it must be");
+}
+
 /// What a commit writes, for people.
 fn outline(commit: &Commit) -> String {
     let mut parts = Vec::new();
     for write in &commit.write {
         match write {
             Write::Put { key, value } if key[0] == b'c' => {
-                let record = CustomerRecord::decode(value.clone()).unwrap();
+                let id = CustomerId::from_bytes(&key[1..]).unwrap();
+                let record = decode_customer(id, value.clone()).unwrap();
                 let members: Vec<_> = record
                     .members
                     .iter()
@@ -169,7 +186,6 @@ fn outline(commit: &Commit) -> String {
                     })
                     .map(Option::unwrap_or_default)
                     .collect();
-                let id = CustomerId::from_bytes(&key[1..]).unwrap();
                 parts.push(format!("{id} {:?} {members:?}", record.state()));
             }
             Write::Put { key, .. } => parts.push(format!("put {}", char::from(key[0]))),
@@ -183,6 +199,7 @@ fn outline(commit: &Commit) -> String {
 
 /// A customer's record that a commit writes, with what stood there before.
 pub(crate) struct Change {
+    pub id: CustomerId,
     pub before: CustomerRecord,
     pub after: CustomerRecord,
 }
@@ -214,8 +231,9 @@ impl SimStore {
             Write::Put { key, value } if key[0] == b'c' => {
                 let id = CustomerId::from_bytes(&key[1..]).unwrap();
                 Some(Change {
+                    id,
                     before: self.sim.oracle().customers.get(&id).cloned().unwrap_or_default(),
-                    after: CustomerRecord::decode(value.clone()).unwrap(),
+                    after: decode_customer(id, value.clone()).unwrap(),
                 })
             }
             _ => None,
@@ -226,10 +244,11 @@ impl SimStore {
         for write in &commit.write {
             if let Write::Put { key, value } = write
                 && key[0] == b'c'
-                && let Some(freeze) = CustomerRecord::decode(value.clone()).unwrap().freeze
             {
                 let id = CustomerId::from_bytes(&key[1..]).unwrap();
-                *self.froze.lock().unwrap() = Some((id, freeze));
+                if let Some(freeze) = decode_customer(id, value.clone()).unwrap().freeze {
+                    *self.froze.lock().unwrap() = Some((id, freeze));
+                }
             }
         }
     }
@@ -264,7 +283,7 @@ impl SimStore {
         if breakage == Breakage::ClaimUnguarded {
             let takes = commit.write.iter().any(|write| {
                 matches!(write, Write::Put { key, value } if key[0] == b'i'
-                    && !Claim::decode(value.clone()).unwrap().customer.is_empty())
+                    && !decode_claim(value.clone()).unwrap().customer.is_empty())
             });
             if takes {
                 commit
@@ -280,14 +299,14 @@ impl SimStore {
                     let change = change.as_ref().unwrap();
                     let mut record = change.after.clone();
                     self.weaken_customer(change, &mut record);
-                    *value = record.encode_to_vec().into();
+                    *value = encode_customer(change.id, &record);
                 }
                 b'i' if breakage == Breakage::HomeFollowsTheClaim => {
-                    let mut claim = Claim::decode(value.clone()).unwrap();
+                    let mut claim = decode_claim(value.clone()).unwrap();
                     if !claim.home.is_empty() {
                         claim.home = claim.customer.clone();
                     }
-                    *value = claim.encode_to_vec().into();
+                    *value = encode_claim(&claim);
                 }
                 b'h' if breakage == Breakage::NothingMarkedErased => {
                     let mut home = HomeRecord::decode(value.clone()).unwrap();
@@ -363,18 +382,18 @@ impl SimStore {
             match key[0] {
                 b'c' => {
                     let id = CustomerId::from_bytes(&key[1..]).unwrap();
-                    let mut record = CustomerRecord::decode(found.value.clone()).unwrap();
+                    let mut record = decode_customer(id, found.value.clone()).unwrap();
                     self.distort_customer(&kinds, id, &mut record);
-                    found.value = record.encode_to_vec().into();
+                    found.value = encode_customer(id, &record);
                 }
                 b'i' => {
-                    let mut claim = Claim::decode(found.value.clone()).unwrap();
+                    let mut claim = decode_claim(found.value.clone()).unwrap();
                     match self.sim.breakage {
                         Breakage::AppendedAtTheOwner if !claim.home.is_empty() => claim.home = claim.customer.clone(),
                         Breakage::ErasureTimeIgnored => claim.erased_at_ms = 0,
                         _ => continue,
                     }
-                    found.value = claim.encode_to_vec().into();
+                    found.value = encode_claim(&claim);
                 }
                 _ => {}
             }

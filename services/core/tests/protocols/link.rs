@@ -5,10 +5,8 @@ use omnigate_core::account::{Account, AdapterRef, Limits, Settings};
 use omnigate_core::append::Arrival;
 use omnigate_core::event::normalise;
 use omnigate_core::identifier;
-use omnigate_core::keys;
 use omnigate_core::protocol::append::apply;
 use omnigate_core::time::Moment;
-use omnigate_proto::state::v1::Claim;
 use omnigate_proto::v1::{Event, Evidence, Identifier, IdentifierEvidence, Message, ProfileUpdate, event::Kind};
 use prost::Message as _;
 
@@ -71,7 +69,7 @@ pub(crate) fn arrival(event: Event) -> Arrival {
 
 fn owner(world: &World, text: &str) -> Vec<u8> {
     let key = identifier::key("t", &named(text));
-    let claim = now(world.context().record::<Claim>(key.shard(), keys::claim(key), "claim")).unwrap();
+    let claim = now(world.context().claim(key)).unwrap();
     claim.value.unwrap().home.to_vec()
 }
 
@@ -133,7 +131,7 @@ fn what_a_tenant_blocks_brings_nobody_together_and_who_writes_from_it_is_somebod
     told(&world, message("b", "psid/page/2", &["phone//+8419001234"], "2"));
     assert_ne!(owner(&world, "zalo_uid/oa/1"), owner(&world, "psid/page/2"));
     let key = identifier::key("t", &named("phone//+8419001234"));
-    let claim = now(world.context().record::<Claim>(key.shard(), keys::claim(key), "claim")).unwrap();
+    let claim = now(world.context().claim(key)).unwrap();
     assert!(claim.value.is_none(), "it is nobody's");
     told(&world, message("sms", "phone//+8419001234", &[], "3"));
     let hotline = owner(&world, "phone//+8419001234");

@@ -5,7 +5,7 @@ use omnigate_core::protocol::append::apply;
 use omnigate_core::protocol::park::{self, Unfit, park_event};
 use omnigate_core::shard::Shard;
 use omnigate_core::{identifier, keys};
-use omnigate_proto::state::v1::{Claim, HomeRecord, ParkedKeyRecord, Stamped};
+use omnigate_proto::state::v1::{HomeRecord, ParkedKeyRecord, Stamped};
 use omnigate_proto::v1::Event;
 use prost::Message as _;
 
@@ -38,10 +38,7 @@ fn listed(world: &World) -> Vec<String> {
 fn gap(world: &World) -> bool {
     let peer = message("bot", "tg_chat/bot/1", &[], "1").peer.unwrap();
     let key = identifier::key("t", &peer);
-    let claim = now(world.context().record::<Claim>(key.shard(), keys::claim(key), "claim"))
-        .unwrap()
-        .value
-        .unwrap();
+    let claim = now(world.context().claim(key)).unwrap().value.unwrap();
     let home = omnigate_core::id::CustomerId::from_bytes(&claim.home).unwrap();
     let record = now(world
         .context()

@@ -1,5 +1,7 @@
 //! What a failover lost, one story each: whoever repairs may die after any commit, and its answers may get lost.
 
+mod meanwhile;
+
 use crate::{World, now};
 use omnigate_core::id::CustomerId;
 use omnigate_core::identity::repair::{Repair, schedule};
@@ -99,6 +101,28 @@ fn sweep(world: &World) -> Result<Vec<Repair>, Stop> {
             Piece::Ended => return Ok(mended.repairs),
             Piece::More => {}
             Piece::Lost => standing = now(progress(&context, 0))?,
+        }
+    }
+}
+
+/// How many customers and identifiers a sweep looks at that finds nothing, so many in a piece, each piece by another process.
+fn looked_at(world: &World, at_once: u32) -> (u64, u64) {
+    let context = world.context();
+    let shards: Vec<Shard> = Shard::all().collect();
+    let group = Group {
+        number: 0,
+        shards: &shards,
+        tenants: &["t".to_owned()],
+    };
+    let mut mended = Mended::default();
+    let mut standing = now(progress(&context, 0)).unwrap();
+    let begun = schedule::begun(standing.value.as_ref(), &[], context.now());
+    assert!(now(keep(&context, 0, &mut standing, begun)).unwrap());
+    loop {
+        let mut standing = now(progress(&context, 0)).unwrap();
+        if now(piece(&context, group, &mut standing, at_once, &mut mended)).unwrap() == Piece::Ended {
+            assert_eq!(mended.repairs, []);
+            return (mended.customers, mended.identifiers);
         }
     }
 }
@@ -271,4 +295,30 @@ fn a_look_at_one_customer_is_enough_for_what_is_wrong_with_it() {
     now(identity::repair::customer(&world.context(), id, &mut mended)).unwrap();
     assert_eq!(mended.repairs, [Repair::ClaimRestored]);
     assert_eq!(leads_to(&world, &phone), Some(id));
+}
+
+#[test]
+fn a_sweep_looks_at_every_identifier_once_however_many_it_takes_at_once() {
+    let mut world = World::new(false);
+    // About three of a shard, which lie in as many buckets, and in one shard forty.
+    let one = identifier::key("t", &named("phone", "+84900000000").identifier).shard();
+    let all = (0..20_000).map(|number| named("phone", &format!("+849{number:08}")));
+    let (mut others, mut of_one) = (0, 0);
+    let made = all.filter(|named| {
+        let is_of_one = identifier::key("t", &named.identifier).shard() == one;
+        let (count, most) = if is_of_one {
+            (&mut of_one, 40)
+        } else {
+            (&mut others, 700)
+        };
+        *count += 1;
+        *count <= most
+    });
+    let made: Vec<Named> = made.collect();
+    for named in &made {
+        customer(&mut world, named);
+    }
+    for at_once in [1, 7, 1_000] {
+        assert_eq!(looked_at(&world, at_once), (740, 740), "{at_once} at once");
+    }
 }

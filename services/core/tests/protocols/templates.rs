@@ -3,11 +3,9 @@
 use crate::{World, link, now};
 use omnigate_core::id::CustomerId;
 use omnigate_core::identifier;
-use omnigate_core::keys;
 use omnigate_core::protocol::append::apply;
 use omnigate_core::protocol::send::{NotAccepted, Target, thread_of_customer};
 use omnigate_core::protocol::templates;
-use omnigate_proto::state::v1::Claim;
 use omnigate_proto::v1::{Identifier, ProviderTemplate, ProviderTemplateState};
 
 fn template(id: &str, state: ProviderTemplateState) -> ProviderTemplate {
@@ -73,7 +71,7 @@ fn a_message_to_a_customer_goes_to_a_thread_that_is_known_before() {
             value: "+84912000111".into(),
         },
     );
-    let claim = now(world.context().record::<Claim>(key.shard(), keys::claim(key), "claim")).unwrap();
+    let claim = now(world.context().claim(key)).unwrap();
     let customer = CustomerId::from_bytes(&claim.value.unwrap().customer).unwrap();
     let account_of = |tenant: &str, account: Option<&str>| {
         let found = now(thread_of_customer(&world.context(), tenant, customer, account));

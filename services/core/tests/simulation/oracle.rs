@@ -5,6 +5,7 @@ use bytes::Bytes;
 use omnigate_core::append::Arrival;
 use omnigate_core::id::{CustomerId, EventId, IdentifierKey};
 use omnigate_core::identifier;
+use omnigate_core::identity::stored::{decode_claim, decode_customer};
 use omnigate_core::keyring::Keyring;
 use omnigate_core::port::store::{Commit, Write};
 use omnigate_core::shard::Shard;
@@ -136,12 +137,12 @@ impl Oracle {
         match key[0] {
             b'i' => self.claim(
                 IdentifierKey::from_bytes(&key[1..]).unwrap(),
-                Claim::decode(value.clone()).unwrap(),
+                decode_claim(value.clone()).unwrap(),
             ),
-            b'c' => self.customer(
-                CustomerId::from_bytes(&key[1..]).unwrap(),
-                CustomerRecord::decode(value.clone()).unwrap(),
-            ),
+            b'c' => {
+                let id = CustomerId::from_bytes(&key[1..]).unwrap();
+                self.customer(id, decode_customer(id, value.clone()).unwrap());
+            }
             b'h' => {
                 let id = CustomerId::from_bytes(&key[1..]).unwrap();
                 let home = HomeRecord::decode(value.clone()).unwrap();

@@ -6,11 +6,12 @@ use crate::outline::outline;
 use crate::rng::Rng;
 use crate::time::{SimClock, pause};
 use omnigate_core::id::CustomerId;
+use omnigate_core::identity::stored::{decode_claim, decode_customer, encode_claim, encode_customer};
 use omnigate_core::port::store::{Answer, Commit, Expect, Outcome, Query, Stamp, Store, StoreError, Write};
 use omnigate_core::port::{Clock, Entropy};
 use omnigate_core::shard::Shard;
 use omnigate_core::timeline::Place;
-use omnigate_proto::state::v1::{Claim, CustomerRecord, HomeRecord};
+use omnigate_proto::state::v1::HomeRecord;
 use omnigate_store::memory::MemoryStore;
 use prost::Message as _;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -155,7 +156,8 @@ impl SimStore {
             if let Write::Put { key, value } = write
                 && key[0] == b'c'
             {
-                self.0.oracle().refused |= !CustomerRecord::decode(value.clone()).unwrap().rejected.is_empty();
+                let id = CustomerId::from_bytes(&key[1..]).unwrap();
+                self.0.oracle().refused |= !decode_customer(id, value.clone()).unwrap().rejected.is_empty();
             }
         }
     }
@@ -164,7 +166,7 @@ impl SimStore {
     fn weaken(&self, commit: &mut Commit) {
         let breakage = self.0.breakage;
         let claim = commit.write.iter().find_map(|write| match write {
-            Write::Put { key, value } if key[0] == b'i' => Claim::decode(value.clone()).ok(),
+            Write::Put { key, value } if key[0] == b'i' => decode_claim(value.clone()).ok(),
             _ => None,
         });
         let claim = claim.as_ref();
@@ -206,9 +208,9 @@ impl SimStore {
         for (query, answer) in queries.iter().zip(answers) {
             match (self.0.breakage, query, answer) {
                 (Breakage::OwnerBeforeAccepted, Query::Record(key), Answer::Record(Some(record))) if key[0] == b'i' => {
-                    let mut claim = Claim::decode(record.value.clone()).unwrap();
+                    let mut claim = decode_claim(record.value.clone()).unwrap();
                     claim.home = claim.customer.clone();
-                    record.value = claim.encode_to_vec().into();
+                    record.value = encode_claim(&claim);
                 }
                 (Breakage::StaleEntries, Query::Range { key, .. }, Answer::Range(members)) if key[0] == b't' => {
                     let home = CustomerId::from_bytes(&key[1..]).unwrap();
@@ -265,7 +267,8 @@ fn rewrite_customers(commit: &mut Commit, breakage: Breakage) {
         if let Write::Put { key, value } = write
             && key[0] == b'c'
         {
-            let mut record = CustomerRecord::decode(value.clone()).unwrap();
+            let id = CustomerId::from_bytes(&key[1..]).unwrap();
+            let mut record = decode_customer(id, value.clone()).unwrap();
             if breakage == Breakage::RejectionForgotten {
                 record.rejected.clear();
             } else {
@@ -273,7 +276,7 @@ fn rewrite_customers(commit: &mut Commit, breakage: Breakage) {
                     member.retired = false;
                 }
             }
-            *value = record.encode_to_vec().into();
+            *value = encode_customer(id, &record);
         }
     }
 }

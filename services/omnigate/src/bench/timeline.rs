@@ -93,7 +93,7 @@ fn lines(measured: &Measured) -> Vec<Line> {
     let mut lines = Vec::new();
     if measured.message_bytes > 0.0 {
         lines.push(Line::new("stored message", measured.message_bytes, "bytes").below(400.5));
-        lines.push(Line::new("customer with 3 identifiers", measured.customer_bytes, "bytes").below(1024.5));
+        lines.push(Line::new("customer with 3 identifiers", measured.customer_bytes, "bytes").below(3000.5));
     }
     let shortest = measured.pages.first();
     for pages in &measured.pages {

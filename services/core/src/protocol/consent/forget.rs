@@ -5,12 +5,13 @@ use crate::consent::suppression::{cause, holds, suppress};
 use crate::id::{CustomerId, IdentifierKey, SuppressionId};
 use crate::identifier;
 use crate::identity;
+use crate::identity::stored::put_claim;
 use crate::keys;
 use crate::port::store::{Expect, Query, Shape, Stamp, Write};
 use crate::protocol::context::{Context, Ended, Loaded, MAX_TRIES, Stop, as_record};
-use crate::protocol::resolve::{expect_record, put};
+use crate::protocol::resolve::expect_record;
 use crate::time::Moment;
-use omnigate_proto::state::v1::{Claim, ConsentRecord, NumberRecord, SuppressionCause, SuppressionRecord};
+use omnigate_proto::state::v1::{ConsentRecord, NumberRecord, SuppressionCause, SuppressionRecord};
 use omnigate_proto::v1::{Identifier, SuppressionReason};
 
 /// Source of what erasure puts on the list.
@@ -36,7 +37,7 @@ pub(in crate::protocol) async fn forget(
             Query::Record(keys::number(key)),
         ];
         let mut answers = context.store.read(key.shard(), queries).await?.into_iter();
-        let claim: Loaded<Claim> = Loaded::decode(as_record(answers.next())?, "claim")?;
+        let claim = Loaded::claim(as_record(answers.next())?)?;
         let consent: Loaded<ConsentRecord> = Loaded::decode(as_record(answers.next())?, "consent")?;
         let listed: Loaded<SuppressionRecord> = Loaded::decode(as_record(answers.next())?, "suppression")?;
         let Some(owned) = claim.value.filter(|claim| claim.birth == birth) else {
@@ -45,7 +46,7 @@ pub(in crate::protocol) async fn forget(
         let about: Loaded<NumberRecord> = Loaded::decode(as_record(answers.next())?, "number")?;
         let now = context.now();
         let freed = identity::free(erased_at.max(Moment(owned.erased_at_ms)));
-        let mut write = vec![put(keys::claim(key), &freed)];
+        let mut write = vec![put_claim(key, &freed)];
         write.extend(forgotten(key, consent.stamp));
         write.extend(about.stamp.map(|_| Write::Delete {
             shape: Shape::Record,

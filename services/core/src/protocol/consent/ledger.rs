@@ -9,7 +9,7 @@ use crate::protocol::context::{Context, Ended, Loaded, MAX_TRIES, Stop, as_field
 use crate::protocol::resolve::{expect_record, put};
 use crate::time::Moment;
 use bytes::Bytes;
-use omnigate_proto::state::v1::{Claim, ConsentFact, ConsentRecord};
+use omnigate_proto::state::v1::{ConsentFact, ConsentRecord};
 use omnigate_proto::v1::Identifier;
 use prost::Message as _;
 use std::ops::Bound;
@@ -56,7 +56,7 @@ async fn record_while(
         let mut answers = context.store.read(key.shard(), queries).await?.into_iter();
         let before: Loaded<ConsentRecord> = Loaded::decode(as_record(answers.next())?, "consent")?;
         let known = as_fields(answers.next())?;
-        let claim: Loaded<Claim> = Loaded::decode(as_record(answers.next())?, "claim")?;
+        let claim = Loaded::claim(as_record(answers.next())?)?;
         let has_gone = |birth: &[u8]| claim.value.as_ref().is_some_and(|claim| claim.birth != birth);
         if birth.is_some_and(has_gone) {
             return Ok(());

@@ -10,7 +10,7 @@ use crate::protocol::identity::wait;
 use crate::protocol::read;
 use crate::protocol::resolve::{expect_record, put};
 use futures_util::future::try_join_all;
-use omnigate_proto::state::v1::{CustomerRecord, CustomerState, RefusalRecord};
+use omnigate_proto::state::v1::{CustomerState, RefusalRecord};
 use omnigate_proto::v1::Identifier;
 use std::collections::BTreeMap;
 
@@ -74,7 +74,7 @@ async fn set_of(context: &Context<'_>, id: CustomerId, owner: CustomerId, word: 
     for _ in 0..MAX_TRIES {
         let queries = vec![Query::Record(keys::customer(id)), Query::Record(keys::refusal(id))];
         let mut answers = context.store.read(id.shard(), queries).await?.into_iter();
-        let customer: Loaded<CustomerRecord> = Loaded::decode(as_record(answers.next())?, "customer")?;
+        let customer = Loaded::customer(as_record(answers.next())?, id)?;
         let before: Loaded<RefusalRecord> = Loaded::decode(as_record(answers.next())?, WHAT)?;
         let record = customer.value.unwrap_or_default();
         // A split gives a record back: it is frozen before that is decided, and then it is somebody else.

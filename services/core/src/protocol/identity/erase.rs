@@ -18,14 +18,14 @@ use crate::identity::{CLOSED, built_in, built_in_of, consists_of, is_held};
 use crate::keys::{self, Timer};
 use crate::port::store::Write;
 use crate::protocol::consent;
-use crate::protocol::context::{Context, Loaded, MAX_TRIES, Stop};
+use crate::protocol::context::{Context, MAX_TRIES, Stop};
 use crate::protocol::details;
 use crate::protocol::entries::Interval;
 use crate::protocol::park;
 use crate::protocol::replay;
 use crate::time::Moment;
 use bytes::Bytes;
-use omnigate_proto::state::v1::{Claim, CustomerRecord, CustomerState, Erasure, Membership};
+use omnigate_proto::state::v1::{CustomerRecord, CustomerState, Erasure, Membership};
 use omnigate_proto::v1::{Identifier, IdentityEventKind};
 use std::time::Duration;
 use wipe::wipe;
@@ -254,7 +254,7 @@ async fn unpark(context: &Context<'_>, tenant_id: &str, record: &CustomerRecord)
         }
         // Whoever has it since keeps what waits of theirs.
         let key = identifier::key(tenant_id, identifier);
-        let claim: Loaded<Claim> = context.record(key.shard(), keys::claim(key), "claim").await?;
+        let claim = context.claim(key).await?;
         let erased = Moment(claim.value.map_or(0, |claim| claim.erased_at_ms));
         let to = interval.to.unwrap_or(erased);
         theirs.push((
@@ -282,7 +282,7 @@ pub(super) async fn clear(
 ) -> Result<(), Stop> {
     let key = identifier::key(tenant_id, identifier);
     context.cache.forget_owner(key);
-    let claim: Loaded<Claim> = context.record(key.shard(), keys::claim(key), "claim").await?;
+    let claim = context.claim(key).await?;
     if claim.value.is_none_or(|claim| claim.birth != birth) {
         return Ok(());
     }

@@ -3,10 +3,8 @@
 use crate::append::{HomeState, ThreadKey, append};
 use crate::customer_event::Happened;
 use crate::id::{CustomerId, TransactionId};
-use crate::identity::{
-    self,
-    log::{self, Note},
-};
+use crate::identity::log::{self, Note};
+use crate::identity::stored::{nobody, put_customer};
 use crate::keys;
 use crate::note;
 use crate::port::store::{Expect, Query, Stamp, StoreError, Write};
@@ -22,11 +20,9 @@ use std::collections::BTreeMap;
 
 /// A customer's record as it stands.
 pub async fn load(context: &Context<'_>, id: CustomerId) -> Result<Loaded<CustomerRecord>, StoreError> {
-    let loaded: Loaded<CustomerRecord> = context.record(id.shard(), keys::customer(id), "customer").await?;
-    Ok(Loaded {
-        stamp: loaded.stamp,
-        value: loaded.value.map(|record| identity::whole(record, id)),
-    })
+    let query = vec![Query::Record(keys::customer(id))];
+    let answers = context.store.read(id.shard(), query).await?;
+    Loaded::customer(as_record(answers.into_iter().next())?, id)
 }
 
 /// What a decision makes of a record.
@@ -51,7 +47,7 @@ impl Next {
         if let Some(note) = self.note {
             write.push(log::note(&mut self.record, id, note, now));
         }
-        write.push(put(keys::customer(id), &self.record));
+        write.push(put_customer(id, &self.record));
         (self.record, write)
     }
 
@@ -201,8 +197,8 @@ pub(super) async fn change_and_tell<T>(
         let queries = vec![Query::Record(keys::home(id)), Query::Record(keys::customer(id))];
         let mut answers = context.store.read(id.shard(), queries).await?.into_iter();
         let home: Loaded<HomeRecord> = Loaded::decode(as_record(answers.next())?, "home")?;
-        let record: Loaded<CustomerRecord> = Loaded::decode(as_record(answers.next())?, "customer")?;
-        let before = identity::whole(record.value.unwrap_or_default(), id);
+        let record = Loaded::customer(as_record(answers.next())?, id)?;
+        let before = record.value.unwrap_or_else(|| nobody(id));
         let now = context.now();
         let news = decide(&before, now);
         let Some(next) = news.next else { return Ok(news.answer) };

@@ -8,6 +8,7 @@
 mod claim;
 mod closed;
 mod erased;
+mod holder;
 mod member;
 mod past;
 mod sweep;

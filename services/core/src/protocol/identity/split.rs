@@ -9,17 +9,18 @@ use crate::identifier;
 use crate::identity::log::Note;
 use crate::identity::merge::Freezing;
 use crate::identity::split::{self as decide, Split, What};
+use crate::identity::stored::put_claim;
 use crate::identity::{self, built_in, built_in_of, is_held};
 use crate::keys;
 use crate::port::store::Write;
 use crate::protocol::consent;
-use crate::protocol::context::{Context, Loaded, MAX_TRIES, Stop};
+use crate::protocol::context::{Context, MAX_TRIES, Stop};
 use crate::protocol::conversation;
 use crate::protocol::outbox::Outgoing;
-use crate::protocol::resolve::{expect_record, put};
+use crate::protocol::resolve::expect_record;
 use crate::time::Moment;
 use bytes::Bytes;
-use omnigate_proto::state::v1::{Claim, CustomerRecord, Membership, Verdict};
+use omnigate_proto::state::v1::{CustomerRecord, Membership, Verdict};
 use omnigate_proto::v1::{Identifier, IdentityChangeKind, IdentityEventKind};
 
 /// A command to take a customer apart.
@@ -253,13 +254,13 @@ async fn point(
 ) -> Result<(), Stop> {
     let key = identifier::key(tenant_id, identifier);
     context.cache.forget_owner(key);
-    let loaded: Loaded<Claim> = context.record(key.shard(), keys::claim(key), "claim").await?;
+    let loaded = context.claim(key).await?;
     if let Some(claim) = loaded.value
         && claim.birth == birth
         && claim.customer != to.to_bytes()
     {
         let expect = vec![expect_record(keys::claim(key), loaded.stamp)];
-        let write = vec![put(keys::claim(key), &identity::pointed(&claim, to))];
+        let write = vec![put_claim(key, &identity::pointed(&claim, to))];
         // The way is only shortened: without it the old one leads there too.
         context.commit(key.shard(), expect, write).await?;
     }

@@ -3,6 +3,7 @@
 use crate::breakage::Breakage;
 use crate::store::SimStore;
 use omnigate_core::id::CustomerId;
+use omnigate_core::identity::stored::{decode_claim, encode_claim};
 use omnigate_core::identity::{CLOSED, member};
 use omnigate_core::port::store::{Answer, Commit, Query, Write};
 use omnigate_proto::state::v1::{Claim, CustomerState, HomeRecord};
@@ -31,9 +32,9 @@ impl SimStore {
                 },
                 (Query::Record(key), Answer::Record(Some(found))) => match (broken, key[0]) {
                     (Breakage::ErasedRestored, b'i') => {
-                        let mut claim = Claim::decode(found.value.clone()).unwrap();
+                        let mut claim = decode_claim(found.value.clone()).unwrap();
                         claim.erased_at_ms = 0;
-                        found.value = claim.encode_to_vec().into();
+                        found.value = encode_claim(&claim);
                     }
                     (Breakage::ErasedRestored, b'h') => {
                         let mut home = HomeRecord::decode(found.value.clone()).unwrap();
@@ -41,9 +42,9 @@ impl SimStore {
                         found.value = home.encode_to_vec().into();
                     }
                     (Breakage::RepairedAgainAndAgain, b'i') => {
-                        let mut claim = Claim::decode(found.value.clone()).unwrap();
+                        let mut claim = decode_claim(found.value.clone()).unwrap();
                         claim.home.clear();
-                        found.value = claim.encode_to_vec().into();
+                        found.value = encode_claim(&claim);
                     }
                     _ => {}
                 },
@@ -89,12 +90,12 @@ impl SimStore {
         for write in &mut commit.write {
             let Write::Put { key, value } = write else { continue };
             if broken == Breakage::RepairedToTheYounger && key[0] == b'i' {
-                let mut claim = Claim::decode(value.clone()).unwrap();
+                let mut claim = decode_claim(value.clone()).unwrap();
                 if let Some((id, birth, home)) = self.youngest(&claim) {
                     claim.customer = id.to_bytes();
                     (claim.birth, claim.home) = (birth, home);
                 }
-                *value = claim.encode_to_vec().into();
+                *value = encode_claim(&claim);
             }
         }
     }

@@ -10,11 +10,12 @@ use super::{Found, Mended};
 use crate::id::{CustomerId, IdentifierKey};
 use crate::identifier;
 use crate::identity::repair::{Erased, Repair, claim_of, erased, is_unborn, part, regained};
+use crate::identity::stored::put_claim;
 use crate::identity::{CLOSED, built_in, is_held};
 use crate::keys;
 use crate::port::store::Write;
 use crate::protocol::context::{Context, Ended, Loaded, Stop};
-use crate::protocol::resolve::{expect_record, put};
+use crate::protocol::resolve::{expect_record, listed_claim};
 use crate::time::Moment;
 use bytes::Bytes;
 use omnigate_proto::state::v1::{Claim, CustomerRecord, CustomerState, Membership, Wiped};
@@ -28,7 +29,7 @@ pub async fn identifier(
     mended: &mut Mended,
 ) -> Result<(), Stop> {
     mended.identifiers += 1;
-    let stands: Loaded<Claim> = context.record(key.shard(), keys::claim(key), "claim").await?;
+    let stands = context.claim(key).await?;
     let Some(claim) = stands.value.as_ref().filter(|claim| !claim.home.is_empty()) else {
         return Ok(());
     };
@@ -139,7 +140,7 @@ async fn bear(
     };
     let mut next = found.noted(record);
     let claim = claim_of(stands.value.as_ref(), &since, id, erased_at).unwrap_or_default();
-    next.also.extend([listed(tenant_id, id), put(keys::claim(key), &claim)]);
+    next.also.extend([listed(tenant_id, id), put_claim(key, &claim)]);
     let expect = vec![expect_record(keys::claim(key), stands.stamp)];
     let (_, write) = next.writes(id, now);
     context.cache.forget_owner(key);
@@ -226,14 +227,7 @@ pub(super) async fn write(
     };
     let key = identifier::key(tenant_id, &member.identifier.clone().unwrap_or_default());
     context.cache.forget_owner(key);
-    let write = vec![
-        put(keys::claim(key), &next),
-        Write::Insert {
-            key: keys::claims(tenant_id),
-            member: key.to_bytes(),
-            value: Bytes::new(),
-        },
-    ];
+    let write = vec![put_claim(key, &next), listed_claim(tenant_id, key)];
     let expect = vec![expect_record(keys::claim(key), stands.stamp)];
     let ended = context.commit(key.shard(), expect, write).await?;
     Ok(Some(matches!(ended, Ended::Committed(_))))

@@ -12,9 +12,9 @@ use crate::identifier;
 use crate::identity::repair::{Repair, ended, part};
 use crate::identity::{CLOSED, built_in};
 use crate::keys;
-use crate::protocol::context::{Context, Loaded, Stop};
+use crate::protocol::context::{Context, Stop};
 use crate::time::Moment;
-use omnigate_proto::state::v1::{Claim, CustomerRecord, HomeRecord, Membership};
+use omnigate_proto::state::v1::{CustomerRecord, HomeRecord, Membership};
 use omnigate_proto::v1::Identifier;
 
 /// Looks at a member that only keeps what came under its token.
@@ -25,7 +25,7 @@ pub(super) async fn closed(
     mended: &mut Mended,
 ) -> Result<(), Stop> {
     let key = identifier::key(&record.tenant_id, identifier);
-    let claim: Loaded<Claim> = context.record(key.shard(), keys::claim(key), "claim").await?;
+    let claim = context.claim(key).await?;
     let claimed = claim.value.filter(|claim| claim.birth == member.birth);
     let (whose, from) = match &claimed {
         // Somebody may hold a later part of the same thread, or this very one again.
@@ -60,7 +60,7 @@ pub(super) async fn born_twice(
 ) -> Result<(), Stop> {
     let record = load(context, kept).await?.value.unwrap_or_default();
     let key = identifier::key(&record.tenant_id, identifier);
-    let stands: Loaded<Claim> = context.record(key.shard(), keys::claim(key), "claim").await?;
+    let stands = context.claim(key).await?;
     restore(context, (kept, &record), keeps, &stands, Moment(0), mended).await?;
     set_closed(context, gives, true).await?;
     match past::again(context, &record.tenant_id, [kept, other], mended).await? {

@@ -9,12 +9,14 @@ use crate::id::{Birth, CustomerId, IdentifierKey};
 use crate::identifier;
 use crate::identity::repair::Repair;
 use crate::identity::split::What;
+use crate::identity::stored::put_claim;
 use crate::identity::veil::{is_veiled, veil};
 use crate::identity::{self, CLOSED, built_in_of, is_held};
 use crate::keys;
 use crate::protocol::consent;
-use crate::protocol::context::{Context, Loaded, Stop};
+use crate::protocol::context::{Context, Ended, Loaded, MAX_TRIES, Stop};
 use crate::protocol::details;
+use crate::protocol::resolve::expect_record;
 use crate::time::Moment;
 use omnigate_proto::state::v1::{Claim, CustomerRecord, CustomerState, Erasure, HomeRecord, Membership};
 use omnigate_proto::v1::Identifier;
@@ -153,7 +155,7 @@ async fn claim(
     let Some(key): Option<IdentifierKey> = key else {
         return Ok(());
     };
-    let stands: Loaded<Claim> = context.record(key.shard(), keys::claim(key), "claim").await?;
+    let stands = context.claim(key).await?;
     let stands = stands.value.unwrap_or_default();
     if stands.birth == member.birth {
         let identifier = stands.identifier.clone().unwrap_or(identifier);
@@ -173,20 +175,32 @@ async fn claim(
         };
         wipe(context, &record.tenant_id, &before).await?;
     }
-    let known = |claim: Option<&Claim>, _| {
-        let before = claim.cloned().unwrap_or_default();
-        let next = if before.customer.is_empty() {
-            identity::free(erased_at)
-        } else {
-            before.clone()
-        };
-        (before.erased_at_ms < erased_at.0).then(|| Claim {
-            erased_at_ms: erased_at.0,
-            ..next
-        })
-    };
-    context.change((key.shard(), keys::claim(key)), "claim", known).await?;
+    know(context, key, erased_at).await?;
     context.cache.forget_owner(key);
     mended.note(Repair::ErasedAgain, id);
     Ok(())
+}
+
+/// Writes in a claim, whosever it is, that nothing older than an erasure takes effect.
+async fn know(context: &Context<'_>, key: IdentifierKey, erased_at: Moment) -> Result<(), Stop> {
+    for _ in 0..MAX_TRIES {
+        let stands = context.claim(key).await?;
+        let before = stands.value.unwrap_or_default();
+        if before.erased_at_ms >= erased_at.0 {
+            return Ok(());
+        }
+        let next = if before.customer.is_empty() {
+            identity::free(erased_at)
+        } else {
+            Claim {
+                erased_at_ms: erased_at.0,
+                ..before
+            }
+        };
+        let expect = vec![expect_record(keys::claim(key), stands.stamp)];
+        if let Ended::Committed(_) = context.commit(key.shard(), expect, vec![put_claim(key, &next)]).await? {
+            return Ok(());
+        }
+    }
+    Err(Stop::Contended(MAX_TRIES))
 }

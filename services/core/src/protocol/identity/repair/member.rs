@@ -4,7 +4,7 @@ use super::super::record::load;
 use super::super::recover;
 use super::closed::{born_twice, close, closed, set_closed};
 use super::way::{End, Way, walk};
-use super::{Found, Mended, claim, mend, past};
+use super::{Found, Mended, claim, holder, mend, mend_by, past};
 use crate::id::{Birth, CustomerId};
 use crate::identifier;
 use crate::identity::repair::{Erased, Repair, ended, erased, given_up, is_same_part, keeps};
@@ -12,7 +12,7 @@ use crate::identity::{self, Attach, CLOSED, Named, attach, built_in_of, is_held}
 use crate::keys;
 use crate::protocol::context::{Context, Loaded, Stop};
 use crate::time::Moment;
-use omnigate_proto::state::v1::{Claim, CustomerRecord, HomeRecord, Membership, Wiped};
+use omnigate_proto::state::v1::{Claim, CustomerRecord, CustomerState, HomeRecord, Membership, Wiped};
 use omnigate_proto::v1::{Evidence, Identifier};
 
 /// A record that holds an identifier, with what it holds.
@@ -34,12 +34,12 @@ pub(super) async fn check(
     if !is_held(member) {
         return Ok(());
     }
-    past::holder_before(context, &record.tenant_id, member, mended).await?;
+    holder::before(context, &record.tenant_id, member, mended).await?;
     if let Some((_, later)) = identity::repair::doubled(record).filter(|(_, later)| is_same_part(later, member)) {
         return close(context, id, later, None, mended).await;
     }
     let key = identifier::key(&record.tenant_id, identifier);
-    let stands: Loaded<Claim> = context.record(key.shard(), keys::claim(key), "claim").await?;
+    let stands = context.claim(key).await?;
     let wiped = wiped(context, member).await?;
     match erased(member, stands.value.as_ref(), &wiped) {
         Erased::Nothing => claimed(context, (id, record), member, &stands, mended).await,
@@ -155,7 +155,7 @@ async fn reserved(
 ) -> Result<(), Stop> {
     let identifier = member.identifier.clone().unwrap_or_default();
     let key = identifier::key(&record.tenant_id, &identifier);
-    let stands: Loaded<Claim> = context.record(key.shard(), keys::claim(key), "claim").await?;
+    let stands = context.claim(key).await?;
     let token = stands.value.as_ref().and_then(|claim| Birth::from_bytes(&claim.birth));
     let Some(token) = token.filter(|token| member.birth != token.0.as_slice()) else {
         return Ok(());
@@ -264,19 +264,21 @@ async fn held_twice(
         return give_up(context, id, part, to, mended).await;
     };
     recover(context, id).await?;
-    let what = held_twice_with(to, part);
-    if mend(context, id, &what, |record, _| ended(record?, part, moment)).await? {
+    let what = Found {
+        repair: Repair::HeldTwice,
+        other: Some(to),
+        members: std::slice::from_ref(part),
+    };
+    // Both were read a while ago: by now the one may have come to the other, with what it held.
+    let cut = mend_by(context, (id, to), &what, |record, holder, _| {
+        let is_held = holder.state() == CustomerState::Active;
+        let later = identity::repair::part(&holder.members, later.1).filter(|_| is_held);
+        later.and_then(|_| ended(record?, part, moment))
+    });
+    if cut.await? {
         mended.note(Repair::HeldTwice, id);
     }
     Ok(())
-}
-
-const fn held_twice_with(other: CustomerId, part: &Membership) -> Found<'_> {
-    Found {
-        repair: Repair::HeldTwice,
-        other: Some(other),
-        members: std::slice::from_ref(part),
-    }
 }
 
 /// Takes a part out of a record that another one has.
@@ -287,13 +289,6 @@ pub(super) async fn give_up(
     to: CustomerId,
     mended: &mut Mended,
 ) -> Result<(), Stop> {
-    recover(context, id).await?;
-    let what = held_twice_with(to, part);
-    let given = mend(context, id, &what, |record, _| {
-        given_up(record?, id, std::slice::from_ref(part), Some(to))
-    });
-    if given.await? {
-        mended.note(Repair::HeldTwice, id);
-    }
-    Ok(())
+    let part = std::slice::from_ref(part);
+    past::give(context, id, part, to, Repair::HeldTwice, mended).await
 }

@@ -3,19 +3,17 @@
 use super::super::merge::{Merged, merge, recover};
 use super::super::record::{Next, change, load};
 use super::super::{Person, attempt};
-use super::claim::listed;
 use super::way::{End, walk};
 use super::{Found, Mended, mend, mend_by};
 use crate::id::CustomerId;
 use crate::identity::merge::{Decided, Word, abort};
 use crate::identity::repair::{
-    self, Repair, forgot, gave, given_up, keeps, knows, leads_back, merged_again, regained, split_again, unmerged,
+    self, Repair, gave, given_up, is_unborn, keeps, knows, leads_back, merged_again, split_again, unmerged,
 };
 use crate::identity::{self, built_in};
-use crate::keys;
-use crate::protocol::context::{Context, Loaded, Stop};
+use crate::protocol::context::{Context, Stop};
 use crate::protocol::resolve::Asking;
-use omnigate_proto::state::v1::{CustomerRecord, CustomerState, HomeRecord, Membership, Verdict};
+use omnigate_proto::state::v1::{CustomerRecord, CustomerState, Membership, Verdict};
 
 /// Looks at every former customer that a record consists of, or gave back. True when something was put right.
 pub(super) async fn former(
@@ -38,52 +36,6 @@ pub(super) async fn former(
         }
     }
     Ok(false)
-}
-
-/// Looks at who had an address before somebody got it: where their record is gone, or was born anew, it gets back what they
-/// said until then, if that is still there.
-pub(super) async fn holder_before(
-    context: &Context<'_>,
-    tenant_id: &str,
-    member: &Membership,
-    mended: &mut Mended,
-) -> Result<(), Stop> {
-    let born = CustomerId::from_bytes(&member.home).filter(|_| member.from_ms > 0);
-    let Some(born) = born else { return Ok(()) };
-    let home: Loaded<HomeRecord> = context.record(born.shard(), keys::home(born), "home").await?;
-    let home = home.value.unwrap_or_default();
-    let is_erased = home
-        .wiped
-        .iter()
-        .any(|wiped| wiped.birth == member.birth && wiped.from_ms == 0);
-    if is_erased || !home.threads.iter().any(|thread| thread.birth == member.birth) {
-        return Ok(());
-    }
-    let before = Membership {
-        from_ms: 0,
-        to_ms: member.from_ms,
-        path: Vec::new(),
-        ..member.clone()
-    };
-    let found = Found {
-        repair: Repair::CustomerRestored,
-        other: None,
-        members: std::slice::from_ref(&before),
-    };
-    let is_back = change(context, born, |record, now| {
-        let lost = forgot(record, member).then_some(record);
-        let next = lost.and_then(|record| regained(record, tenant_id, born, &before, now));
-        let next = next.map(|next| {
-            let mut next = found.noted(next);
-            next.also.push(listed(tenant_id, born));
-            next
-        });
-        (next.is_some(), next)
-    });
-    if is_back.await? {
-        mended.note(Repair::CustomerRestored, born);
-    }
-    Ok(())
 }
 
 /// Looks at one whose old id the record holds: it has to lead here.
@@ -208,8 +160,9 @@ async fn rejoin(
     attempt(context, &merge, "", &mut 0, &mut mended.outgoing).await
 }
 
-/// Has a record give up what another one holds, or held when it was erased.
-async fn give(
+/// Has a record give up what another one holds, or held when it was erased. It is looked at again when that is decided: by
+/// now the other one may have come to this one, with what it held.
+pub(super) async fn give(
     context: &Context<'_>,
     id: CustomerId,
     parts: &[Membership],
@@ -293,6 +246,17 @@ pub(super) async fn merged(
             }
         }
     }
+    // Whoever it went on to from there may be the one that lost it.
+    if let End::Lost(owner) = &way.end
+        && ![id, into].contains(&way.at)
+    {
+        let owner = owner.as_ref().filter(|owner| !is_unborn(owner));
+        return match owner.map(CustomerRecord::state) {
+            None | Some(CustomerState::Active) => undone(context, (id, record), (way.at, owner), mended).await,
+            // One that was erased, or merged, may not know any more what it gave.
+            Some(_) => Ok(()),
+        };
+    }
     let ended = change(context, into, |survivor, now| {
         let survivor = survivor.cloned().unwrap_or_default();
         if knows(&survivor, id, &record.merged_by) {
@@ -307,12 +271,24 @@ pub(super) async fn merged(
     let Some(survivor) = ended.await? else {
         return Ok(());
     };
-    let undone = come_back(context, (id, record), (into, Repair::MergeUndone), mended).await?;
-    if undone && survivor.state() == CustomerState::Active {
-        // What forbids it now is kept as a conflict.
-        if let Merged::One(id) = again(context, &survivor.tenant_id, [into, id], mended).await? {
-            mended.note(Repair::MergeRestored, id);
-        }
+    let survivor = Some(&survivor).filter(|survivor| survivor.state() == CustomerState::Active);
+    undone(context, (id, record), (into, survivor), mended).await
+}
+
+/// Has a record be a customer again whose merge somebody lost, and merges it anew with that one, if that is a customer.
+async fn undone(
+    context: &Context<'_>,
+    (id, record): (CustomerId, &CustomerRecord),
+    (by, survivor): (CustomerId, Option<&CustomerRecord>),
+    mended: &mut Mended,
+) -> Result<(), Stop> {
+    let is_back = come_back(context, (id, record), (by, Repair::MergeUndone), mended).await?;
+    let Some(survivor) = survivor.filter(|_| is_back) else {
+        return Ok(());
+    };
+    // What forbids it now is kept as a conflict.
+    if let Merged::One(id) = again(context, &survivor.tenant_id, [by, id], mended).await? {
+        mended.note(Repair::MergeRestored, id);
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use super::{Mended, customer, identifier};
 use crate::id::{CustomerId, IdentifierKey};
 use crate::identity::repair::schedule::{self, Sweep};
 use crate::keys;
-use crate::port::store::{Query, StoreError};
+use crate::port::store::{Key, Query, StoreError};
 use crate::protocol::context::{Context, Ended, Loaded, Stop, as_range};
 use crate::protocol::lease::COMMON;
 use crate::protocol::resolve::{expect_record, put};
@@ -106,28 +106,58 @@ pub async fn piece(
     })
 }
 
+/// The most buckets of identifiers that one read asks for.
+const MOST_BUCKETS: u8 = 64;
+
 /// The next customers or identifiers, and whether there may be more.
 async fn page(context: &Context<'_>, sweep: &Sweep, at_once: u32) -> Result<(Vec<Bytes>, bool), StoreError> {
-    let key = if sweep.in_claims {
-        keys::claims(&sweep.tenant_id)
+    let mut members = if sweep.in_claims {
+        identifiers(context, sweep, at_once).await?
     } else {
-        keys::customers(&sweep.tenant_id)
+        read(context, sweep, vec![keys::customers(&sweep.tenant_id)], at_once).await?
     };
-    let from = if sweep.after.is_empty() {
-        Bound::Unbounded
-    } else {
-        Bound::Excluded(sweep.after.clone())
+    let at_once = usize::try_from(at_once).unwrap_or(usize::MAX);
+    let is_full = members.len() >= at_once;
+    members.truncate(at_once);
+    Ok((members, is_full))
+}
+
+/// The next identifiers, in order, and perhaps some that come behind them: first the bucket where the sweep stands is read,
+/// then ever more at once for as long as they have little in them.
+async fn identifiers(context: &Context<'_>, sweep: &Sweep, at_once: u32) -> Result<Vec<Bytes>, StoreError> {
+    let enough = usize::try_from(at_once).unwrap_or(usize::MAX);
+    let mut next = Some(IdentifierKey::from_bytes(&sweep.after).map_or(0, keys::claims_bucket));
+    let mut count: u8 = 1;
+    let mut members = Vec::new();
+    while let Some(first) = next.filter(|_| members.len() < enough) {
+        let last = first.saturating_add(count - 1);
+        let buckets = (first..=last).map(|bucket| keys::claims(bucket, &sweep.tenant_id));
+        members.extend(read(context, sweep, buckets.collect(), at_once).await?);
+        next = last.checked_add(1);
+        count = count.saturating_mul(4).min(MOST_BUCKETS);
+    }
+    Ok(members)
+}
+
+/// The first members of each of these indexes behind where the sweep stands.
+async fn read(context: &Context<'_>, sweep: &Sweep, indexes: Vec<Key>, at_once: u32) -> Result<Vec<Bytes>, StoreError> {
+    let from = match sweep.after.is_empty() {
+        true => Bound::Unbounded,
+        false => Bound::Excluded(sweep.after.clone()),
     };
-    let query = Query::Range {
+    let query = |key| Query::Range {
         key,
-        from,
+        from: from.clone(),
         to: Bound::Unbounded,
         limit: at_once,
         reverse: false,
     };
-    let members = as_range(context.store.read(sweep.shard, vec![query]).await?.into_iter().next())?;
-    let is_full = u32::try_from(members.len()).is_ok_and(|count| count == at_once);
-    Ok((members.into_iter().map(|(member, _)| member).collect(), is_full))
+    let queries = indexes.into_iter().map(query).collect();
+    let mut members = Vec::new();
+    for answer in context.store.read(sweep.shard, queries).await? {
+        members.extend(as_range(Some(answer))?.into_iter().map(|(member, _)| member));
+    }
+    Ok(members)
 }
 
 async fn look(context: &Context<'_>, sweep: &Sweep, member: &Bytes, mended: &mut Mended) -> Result<(), Stop> {

@@ -6,7 +6,7 @@ use crate::identifier;
 use crate::identity::repair::{Repair, is_unknown, remembered};
 use crate::keys;
 use crate::protocol::context::{Context, Loaded, Stop};
-use omnigate_proto::state::v1::{Claim, CustomerRecord, HomeRecord};
+use omnigate_proto::state::v1::{CustomerRecord, HomeRecord};
 
 /// Looks for a thread that was written to under a birth of which neither its record nor a claim tells: both were lost, and
 /// the identifier was born anew before anybody looked. True when one was found.
@@ -26,7 +26,7 @@ pub(super) async fn unknown(
     {
         let peer = thread.peer.clone().unwrap_or_default();
         let key = identifier::key(&record.tenant_id, &peer);
-        let claim: Loaded<Claim> = context.record(key.shard(), keys::claim(key), "claim").await?;
+        let claim = context.claim(key).await?;
         let claim = claim.value.unwrap_or_default();
         // One that is claimed is looked at from there.
         if claim.birth == thread.birth || claim.home.is_empty() {
