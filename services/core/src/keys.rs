@@ -1,5 +1,9 @@
 //! Names of everything in the store, in one place. One letter for the kind keeps keys short; the shape keeps kinds apart.
 
+mod template;
+
+pub use template::{template, template_mark, template_version, tenant_templates};
+
 use crate::hourly::Hour;
 use crate::id::{CustomerId, EventId, IdentifierKey, MessageId, ParkedId, SuppressionId, hash};
 use crate::port::store::Key;
