@@ -321,7 +321,7 @@ mod tests {
             ("{{ name | safe }}", "1:11 there is no filter \"safe\""),
             ("{{ range(5) }}", "1:4 there are no functions"),
             ("{{ name.upper() }}", "1:8 there are no functions"),
-            ("{{ name is defined }}", "1:4 there are no tests"),
+            ("{{ name is defined }}", "1:12 there are no tests"),
             ("{% set name = 'x' %}", "1:8 \"name\" is a variable of the template"),
             (
                 "{% if total %}{% set x = 1 %}{% endif %}{{ x }}",
