@@ -51,10 +51,6 @@ section! {
 section! {
     /// What holds for one tenant; without a word here, what holds for all.
     pub struct Tenant {
-        /// What stays on its timelines.
-        pub timeline: TenantTimeline,
-        /// Who is who.
-        pub identity: TenantIdentity,
         /// Language of whom nothing else is known, BCP 47.
         pub locale: Option<String>,
         /// IANA time zone of whom nothing else is known.
@@ -62,6 +58,10 @@ section! {
         /// Identifiers that templates may be sent to for a test, as `type/scope/value` or `type/value`, such as
         /// `phone/+84912345678`. At most 100.
         pub test_recipients: Vec<String> = Vec::new(),
+        /// What stays on its timelines.
+        pub timeline: TenantTimeline,
+        /// Who is who.
+        pub identity: TenantIdentity,
     }
 }
 
