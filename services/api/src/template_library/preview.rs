@@ -201,3 +201,41 @@ fn segments(rendered: &Rendered, outlet: &Outlet) -> SmsPreview {
         text: plan.text,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use omnigate_core::account::{AdapterRef, Limits, Settings};
+
+    fn outlet(settings: &[(&str, &str)]) -> Outlet {
+        let settings = settings
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).into()));
+        Outlet::of(&Account {
+            id: "brand".to_owned(),
+            tenant_id: "t".to_owned(),
+            channel: "sms".to_owned(),
+            provider: "smpp".to_owned(),
+            display_name: String::new(),
+            adapter: AdapterRef::Builtin,
+            app_id: "brand".to_owned(),
+            settings: Settings(settings.collect()),
+            limits: Limits::default(),
+        })
+    }
+
+    #[test]
+    fn a_text_is_counted_as_its_account_sends_it() {
+        let said = outlet(&[
+            ("cost_per_segment", "850 VND"),
+            ("opt_out_line", "Từ chối soạn TC gửi 199"),
+        ]);
+        let plan = said.plan("Giảm 50%", Purpose::Marketing);
+        assert_eq!(plan.text, "[QC] Giảm 50%\nTừ chối soạn TC gửi 199");
+        assert_eq!(plan.cost.map(|cost| cost.to_string()).as_deref(), Some("850 VND"));
+        assert_eq!(said.plan("Đã gửi", Purpose::Service).text, "Đã gửi");
+        let unlabelled = outlet(&[("label", ""), ("cost_per_segment", "cheap")]);
+        let plan = unlabelled.plan("Giảm 50%", Purpose::Marketing);
+        assert_eq!((plan.text.as_str(), plan.cost), ("Giảm 50%", None));
+    }
+}

@@ -1,15 +1,16 @@
 //! A template made ready, and what it says to somebody.
 
 mod content;
+mod refusal;
 
 use super::filters::{ESCAPED, SETTING, environment};
 use super::syntax::{Place, look};
-use super::value::{self, NotAValue, Setting, example};
+use super::value::{self, Setting, example};
 use super::wording::Wording;
 use super::{MAX_TEXT, locale};
 use crate::event;
 use crate::id::hash;
-use crate::sms::segment::{Plan, TooLong};
+use crate::sms::segment::Plan;
 use crate::time::Moment;
 use content::content;
 pub(super) use content::sources;
@@ -20,6 +21,8 @@ use omnigate_proto::v1::attribute_value::Kind;
 use omnigate_proto::v1::template_variable::WhenMissing;
 use omnigate_proto::v1::{AttributeValue, Customer, Message, TemplateDefinition, TemplateVariable, TemplateVariant};
 use prost::Message as _;
+pub use refusal::Refusal;
+pub(super) use refusal::{Failed, Fault};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -45,64 +48,6 @@ pub struct Recipient<'a> {
     pub values: &'a BTreeMap<String, String>,
 }
 
-/// Why a template says nothing to somebody. None of the texts holds a value.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum Refusal {
-    /// A value that is required is not known, or empty.
-    #[error("{0:?} is required and not known")]
-    MissingData(String),
-    /// A value is not of its variable's type.
-    #[error("{variable:?} {problem}")]
-    InvalidData {
-        /// Name of the variable.
-        variable: String,
-        /// What is wrong.
-        problem: NotAValue,
-    },
-    /// There is nothing in a language that they read.
-    #[error("the template has nothing for channel {channel:?} in {locale:?} or the tenant's language")]
-    NoVariant {
-        /// Kind of channel.
-        channel: String,
-        /// Their language.
-        locale: String,
-    },
-    /// The text takes more SMS segments than allowed.
-    #[error(transparent)]
-    TooLong(#[from] TooLong),
-    /// It cannot be worked out for them.
-    #[error("{field}: {problem}")]
-    NotRendered {
-        /// Field of the definition, with the line.
-        field: String,
-        /// What happened.
-        problem: &'static str,
-    },
-}
-
-impl Refusal {
-    /// Its name, for programs.
-    #[must_use]
-    pub const fn reason(&self) -> &'static str {
-        match self {
-            Self::MissingData(_) => "MISSING_DATA",
-            Self::InvalidData { .. } => "INVALID_DATA",
-            Self::NoVariant { .. } => "NO_VARIANT",
-            Self::TooLong(_) => "TOO_LONG",
-            Self::NotRendered { .. } => "NOT_RENDERED",
-        }
-    }
-
-    /// The variable that it is about; empty when about none.
-    #[must_use]
-    pub fn variable(&self) -> &str {
-        match self {
-            Self::MissingData(variable) | Self::InvalidData { variable, .. } => variable,
-            Self::NoVariant { .. } | Self::TooLong(_) | Self::NotRendered { .. } => "",
-        }
-    }
-}
-
 /// What a template says to somebody.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Rendered {
@@ -114,43 +59,6 @@ pub struct Rendered {
     pub hash: [u8; 32],
     /// Its SMS segments, without what an account adds; only on `sms`.
     pub plan: Option<Plan>,
-}
-
-/// A place where a text failed, and why in the engine's words, which may hold values.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Fault {
-    pub(super) field: String,
-    pub(super) place: Place,
-    pub(super) problem: &'static str,
-    pub(super) detail: String,
-}
-
-/// A refusal that is due to somebody's data, or a fault of the text.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Failed {
-    Refused(Refusal),
-    Fault(Fault),
-}
-
-impl From<Refusal> for Failed {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
-    }
-}
-
-impl From<Failed> for Refusal {
-    fn from(failed: Failed) -> Self {
-        match failed {
-            Failed::Refused(refusal) => refusal,
-            Failed::Fault(fault) => Self::NotRendered {
-                field: match fault.place.line {
-                    0 => fault.field,
-                    line => format!("{}, line {line}", fault.field),
-                },
-                problem: fault.problem,
-            },
-        }
-    }
 }
 
 /// A text of a variant.
@@ -370,12 +278,6 @@ impl Rendering<'_> {
         rendered.map_err(|error| fault(&error))?;
         // What was written came from texts.
         Ok(String::from_utf8_lossy(&text.0).into_owned())
-    }
-}
-
-impl From<Fault> for Failed {
-    fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
     }
 }
 

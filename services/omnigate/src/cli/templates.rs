@@ -55,6 +55,8 @@ pub enum Templates {
     )]
     Update(UpdateTemplate),
     /// Shows a version of a template, or the newest.
+    // `--version` is the template's here.
+    #[command(disable_version_flag = true)]
     #[command(after_help = "Example: omnigate templates get tpl_…\n         \
         omnigate templates get tpl_… --version 2 --output json > order.json")]
     Get {
@@ -64,7 +66,7 @@ pub enum Templates {
         /// Template id.
         template: String,
         /// Which version; without it the newest.
-        #[arg(long = "version", value_name = "NUMBER", id = "number")]
+        #[arg(long, value_name = "NUMBER")]
         version: Option<u32>,
     },
     /// Lists templates, the oldest first.
@@ -86,6 +88,7 @@ pub enum Templates {
     /// Shows what a template says: every variant, with its SMS segments; sends nothing.
     ///
     /// The cost of an SMS is shown where an account is named whose settings have `cost_per_segment`.
+    #[command(disable_version_flag = true)]
     #[command(
         after_help = "Example: omnigate templates preview tpl_… --customer phone/+84912345678\n         \
         omnigate templates preview order.toml --value name=Lan --value total=1250000 --account sms-shop\n         \
@@ -93,6 +96,7 @@ pub enum Templates {
     )]
     Preview(PreviewTemplate),
     /// Sends a template to one of the tenant's test recipients (`tenants.<id>.test_recipients` of the configuration).
+    #[command(disable_version_flag = true)]
     #[command(
         after_help = "Example: omnigate templates test tpl_… --to phone/+84912345678 --account sms-shop --samples\n         \
         omnigate templates test tpl_… --to phone/+84912345678 --account sms-shop --value name=Lan"
@@ -173,7 +177,7 @@ pub struct PreviewTemplate {
     /// Template id, or a file with a template that is not stored; `-` for standard input.
     pub template: String,
     /// Which version of a stored one; without it the newest.
-    #[arg(long = "version", value_name = "NUMBER", id = "number")]
+    #[arg(long, value_name = "NUMBER")]
     pub version: Option<u32>,
     /// Customer to take values and language from: an id, or an identifier.
     #[arg(long)]
@@ -198,7 +202,7 @@ pub struct TestTemplate {
     /// Template id.
     pub template: String,
     /// Which version; without it the newest.
-    #[arg(long = "version", value_name = "NUMBER", id = "number")]
+    #[arg(long, value_name = "NUMBER")]
     pub version: Option<u32>,
     /// Test recipient, `type/scope/value` or `type/value`.
     #[arg(long)]

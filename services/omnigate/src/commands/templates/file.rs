@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn what_is_misspelt_is_named() {
         for (text, named) in [
-            ("display_nam = \"x\"", "display_nam"),
+            ("title = \"x\"", "title"),
             ("purpose = \"advertising\"", "PURPOSE_ADVERTISING"),
             ("{ \"variants\": 5 }", "invalid type"),
             ("purpose = ", "line 1"),
