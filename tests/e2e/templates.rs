@@ -213,6 +213,23 @@ fn words(message: Option<&Message>) -> &str {
     }
 }
 
+async fn lives_in_hue(world: &World, customer_id: String) -> anyhow::Result<()> {
+    let city = AttributeChange {
+        name: "city".to_owned(),
+        value: Some(AttributeValue {
+            kind: Some(Value::Text("Huế".to_owned())),
+        }),
+    };
+    let known = UpdateCustomerRequest {
+        customer_id,
+        set_attributes: vec![city],
+        request_id: "templates-city".to_owned(),
+        ..UpdateCustomerRequest::default()
+    };
+    world.connection.customers().update_customer(known).await?;
+    Ok(())
+}
+
 async fn what_it_says_to_a_customer_is_shown(world: &World, template: &Template) -> anyhow::Result<()> {
     let peer = at_kiosk("mẫu");
     says(world, &peer, &[], "chào").await?;
@@ -234,19 +251,7 @@ async fn what_it_says_to_a_customer_is_shown(world: &World, template: &Template)
         (refusal.reason.as_str(), refusal.variable.as_str()) == ("MISSING_DATA", "city"),
         "{refusal:?}"
     );
-    let city = AttributeChange {
-        name: "city".to_owned(),
-        value: Some(AttributeValue {
-            kind: Some(Value::Text("Huế".to_owned())),
-        }),
-    };
-    let known = UpdateCustomerRequest {
-        customer_id: customer.customer_id,
-        set_attributes: vec![city],
-        request_id: "templates-city".to_owned(),
-        ..UpdateCustomerRequest::default()
-    };
-    world.connection.customers().update_customer(known).await?;
+    lives_in_hue(world, customer.customer_id).await?;
     let shown = preview(world, asked.clone()).await?;
     let said: Vec<&str> = shown
         .variants

@@ -555,6 +555,34 @@ fn source() -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
 }
 
+/// Filters as they are called.
+const CALLS: &[&str] = &[
+    "abs",
+    "capitalize",
+    "date",
+    "date('%d.%m')",
+    "default('x')",
+    "length",
+    "lower",
+    "money",
+    "money('USD')",
+    "money('VND', style='code')",
+    "number",
+    "number(3)",
+    "phone",
+    "replace('a', 'bb')",
+    "round",
+    "round(3)",
+    "time",
+    "title",
+    "trim",
+    "truncate(3)",
+    "upper",
+    "urlencode",
+    "weekday",
+    "without_accents",
+];
+
 /// A template of expressions that mostly can be worked out.
 fn expression() -> impl Strategy<Value = String> {
     let leaf = prop::sample::select(vec![
@@ -584,32 +612,7 @@ fn expression() -> impl Strategy<Value = String> {
         let operator = prop::sample::select(vec![
             "+", "-", "*", "/", "//", "%", "**", "~", "==", "<", "and", "or", "in",
         ]);
-        let filter = prop::sample::select(vec![
-            "abs",
-            "capitalize",
-            "date",
-            "date('%d.%m')",
-            "default('x')",
-            "length",
-            "lower",
-            "money",
-            "money('USD')",
-            "money('VND', style='code')",
-            "number",
-            "number(3)",
-            "phone",
-            "replace('a', 'bb')",
-            "round",
-            "round(3)",
-            "time",
-            "title",
-            "trim",
-            "truncate(3)",
-            "upper",
-            "urlencode",
-            "weekday",
-            "without_accents",
-        ]);
+        let filter = prop::sample::select(CALLS);
         prop_oneof![
             (inner.clone(), operator, inner.clone())
                 .prop_map(|(left, operator, right)| format!("({left} {operator} {right})")),
