@@ -27,6 +27,7 @@ mod sealed;
 mod shares;
 mod sms;
 mod speedsms;
+mod templates;
 mod trim;
 mod twilio;
 mod zalo;
@@ -127,6 +128,7 @@ impl World {
         kiosk.configure(&mut keys);
         keys.insert("customers.attributes.city.kind".to_owned(), "text".to_owned());
         trim::configure(&mut keys);
+        templates::configure(&mut keys);
         let python = external::free_address().await?;
         for (key, value) in [
             ("channel", "kiosk"),
@@ -191,6 +193,7 @@ impl World {
         privacy::scenes(self).await?;
         conversations::scenes(self).await?;
         details::scenes(self).await?;
+        templates::scenes(self).await?;
         replay::the_journal_is_driven_again(self).await?;
         sealed::nobody_reads_the_broker_without_the_store(self).await?;
         trim::scenes(self).await?;

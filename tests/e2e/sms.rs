@@ -20,7 +20,7 @@ use omnigate_tests::wait;
 use tokio::net::TcpListener;
 
 /// The account.
-const SMS: &str = "sms";
+pub(crate) const SMS: &str = "sms";
 /// What people write to.
 const SHORT_CODE: &str = "8088";
 
@@ -47,6 +47,7 @@ pub(crate) fn configure(keys: &mut Keys, front: &Front) {
     set("settings.password", &account.password);
     set("settings.sender", "SHOP");
     set("settings.throttle_pause_ms", "100");
+    set("settings.cost_per_segment", "850 VND");
 }
 
 pub(crate) async fn scenes(world: &World) -> anyhow::Result<()> {

@@ -23,6 +23,7 @@ struct Reader {
     customer: String,
     message: String,
     conversation: String,
+    template: String,
     /// What an administrator's consent at Zalo comes back with.
     code: String,
 }
@@ -35,6 +36,8 @@ async fn every_command_of_the_readme_works() {
     let zalo = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let zalo = Zalo::start(zalo, zalo::Options::default()).unwrap();
     official_account(&mut keys, &zalo);
+    let recipients = "tenants.default.test_recipients".to_owned();
+    keys.insert(recipients, "tg_chat/shop/42".to_owned());
     keys.insert(
         "event_webhooks.crm.url".to_owned(),
         "http://127.0.0.1:9/omnigate".to_owned(),
@@ -58,10 +61,11 @@ async fn every_command_of_the_readme_works() {
         customer,
         message: String::new(),
         conversation: String::new(),
+        template: String::new(),
         code: zalo.authorize(None),
     };
-    reader.prepare().unwrap();
     let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    reader.prepare(&readme).unwrap();
     for command in commands(&readme) {
         reader
             .run(&command)
@@ -111,7 +115,12 @@ fn commands(readme: &str) -> Vec<String> {
 
 impl Reader {
     /// The files that the README speaks of.
-    fn prepare(&self) -> anyhow::Result<()> {
+    fn prepare(&self, readme: &str) -> anyhow::Result<()> {
+        let template = readme
+            .split("```toml\n")
+            .find(|block| block.starts_with("display_name"));
+        let template = template.and_then(|block| block.split("```").next());
+        std::fs::write(self.folder.join("order.toml"), template.context("no template")?)?;
         let configuration = "[accounts.shop]\nchannel = \"telegram\"\nsettings.bot_token = \"1:AAAAAAAAAAAAAAAAAAAAAAAA\"\n\
              settings.api_url = \"http://127.0.0.1:1\"\n";
         std::fs::write(self.folder.join("omnigate.toml"), configuration)?;
@@ -136,6 +145,7 @@ impl Reader {
             .replace("cus_…", &self.customer)
             .replace("msg_…", &self.message)
             .replace("cnv_…", &self.conversation)
+            .replace("tpl_…", &self.template)
             .replace("--code CODE", &format!("--code '{}'", self.code))
             .replace("127.0.0.1:7480", &self.gateway.addresses["listen.webhooks"])
             .replace("127.0.0.1:7400", &self.gateway.addresses["listen.api"])
@@ -162,6 +172,10 @@ impl Reader {
         if command.starts_with("omnigate send") {
             ensure_said(&said, "SENT")?;
             self.message = said.split_whitespace().next().unwrap_or_default().to_owned();
+        }
+        if command.starts_with("omnigate templates create") {
+            let first = said.split_whitespace().find(|word| word.starts_with("tpl_"));
+            self.template = first.context("no template is made")?.to_owned();
         }
         if command.starts_with("omnigate conversations list") {
             let first = said.split_whitespace().find(|word| word.starts_with("cnv_"));

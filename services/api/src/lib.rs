@@ -19,6 +19,7 @@ mod replay;
 mod resume;
 mod settings;
 mod streams;
+mod template_library;
 mod templates;
 mod timeline;
 mod watched;

@@ -10,7 +10,7 @@ use omnigate_core::time::Moment;
 use omnigate_core::{event, identifier};
 use omnigate_proto::v1::send_message_request::Target;
 use omnigate_proto::v1::{
-    CancelMessageRequest, CancelMessageResponse, Evidence, ExplainMessageRequest, ExplainMessageResponse,
+    CancelMessageRequest, CancelMessageResponse, Delivery, Evidence, ExplainMessageRequest, ExplainMessageResponse,
     GetMessageRequest, GetMessageResponse, SendMessageRequest, SendMessageResponse,
 };
 use omnigate_rpc::error::Problem;
@@ -34,23 +34,12 @@ impl MessageService for Api {
         request: Request<SendMessageRequest>,
     ) -> Result<Response<SendMessageResponse>, Status> {
         let tenant_id = problems::tenant(&request)?;
+        let asked = request.into_inner();
         let trace = trace::next(trace::current());
-        let mut request = self.checked(tenant_id, request.into_inner(), &trace)?;
-        if let Err(problem) = self.check_templates(&mut request).await {
-            // What was accepted before stays accepted: asking again gives the same answer.
-            let known = send::is_known(&self.context(), &request).await;
-            if !known.map_err(|stop| problems::stop(&stop))? {
-                return Err(problem.into());
-            }
-        }
-        let accepted = send::accept(&self.context(), &request)
-            .await
-            .map_err(|error| problems::not_accepted(&error))?;
-        let delivery = accepted.record.delivery.clone();
-        let is_due = request.send_at <= self.ports.clock.now();
-        let ready = is_due.then_some(accepted.record);
-        self.announcer.tell(accepted.outgoing, ready).await;
-        Ok(Response::new(SendMessageResponse { delivery }))
+        let delivery = self.accept(self.checked(tenant_id, asked, &trace)?).await?;
+        Ok(Response::new(SendMessageResponse {
+            delivery: Some(delivery),
+        }))
     }
 
     async fn get_message(&self, request: Request<GetMessageRequest>) -> Result<Response<GetMessageResponse>, Status> {
@@ -116,8 +105,27 @@ fn message_id(text: &str) -> Result<MessageId, Problem> {
 }
 
 impl Api {
+    /// Accepts a message that was checked, and tells others.
+    pub(crate) async fn accept(&self, mut request: send::Request) -> Result<Delivery, Problem> {
+        if let Err(problem) = self.check_templates(&mut request).await {
+            // What was accepted before stays accepted: asking again gives the same answer.
+            let known = send::is_known(&self.context(), &request).await;
+            if !known.map_err(|stop| problems::stop(&stop))? {
+                return Err(problem);
+            }
+        }
+        let accepted = send::accept(&self.context(), &request)
+            .await
+            .map_err(|error| problems::not_accepted(&error))?;
+        let delivery = accepted.record.delivery.clone().unwrap_or_default();
+        let is_due = request.send_at <= self.ports.clock.now();
+        let ready = is_due.then_some(accepted.record);
+        self.announcer.tell(accepted.outgoing, ready).await;
+        Ok(delivery)
+    }
+
     /// A request that keeps the contract, or what is wrong with it.
-    fn checked(
+    pub(crate) fn checked(
         &self,
         tenant_id: String,
         mut asked: SendMessageRequest,

@@ -100,7 +100,8 @@ impl Api {
         Ok(self.note(asked.tenant_id, found.id).await?.entry)
     }
 
-    async fn decided(&self, asked: &Asked<'_>) -> Result<Option<CommandRecord>, Problem> {
+    /// What was decided on under a request id before.
+    pub(crate) async fn decided(&self, asked: &Asked<'_>) -> Result<Option<CommandRecord>, Problem> {
         let stands = known(&self.context(), asked.tenant_id, &asked.request_id, asked.body_hash).await;
         stands.map_err(|refused| problems::not_done(&refused))
     }

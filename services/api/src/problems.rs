@@ -5,6 +5,7 @@ use omnigate_core::id::NotAnId;
 use omnigate_core::port::store::StoreError;
 use omnigate_core::protocol::{
     Stop, conversation, credential::NotTaken, details::NotChanged, identity::NotDone, send::NotAccepted,
+    template_library::NotMade,
 };
 use omnigate_rpc::auth::Caller;
 use omnigate_rpc::error::Problem;
@@ -102,6 +103,18 @@ pub(crate) fn not_changed(refused: &NotChanged) -> Problem {
         NotChanged::Changed => Problem::aborted("ETAG_MISMATCH", text),
         NotChanged::TooMany(_) => Problem::failed_precondition("TOO_MANY_DETAILS", text),
         NotChanged::Stop(reason) => stop(reason),
+    }
+}
+
+/// A template was not made or changed.
+pub(crate) fn not_made(refused: &NotMade) -> Problem {
+    let text = refused.to_string();
+    match refused {
+        NotMade::NoSuchTemplate => Problem::not_found("TEMPLATE_NOT_FOUND", text),
+        NotMade::Changed => Problem::aborted("ETAG_MISMATCH", text),
+        NotMade::Archived => Problem::failed_precondition("TEMPLATE_ARCHIVED", text),
+        NotMade::TooManyVersions => Problem::failed_precondition("TOO_MANY_VERSIONS", text),
+        NotMade::Stop(reason) => stop(reason),
     }
 }
 

@@ -5,7 +5,7 @@
 //! times are whole milliseconds to it, which the check keeps apart from numbers.
 
 mod check;
-mod names;
+pub(crate) mod names;
 mod subject;
 mod types;
 

@@ -3,6 +3,8 @@
 //! Every id that names something in the store carries the shard it lives in. Texts are a prefix and lower-case base 32
 //! that sorts like the bytes.
 
+mod template;
+
 use crate::{shard::Shard, time::Moment};
 use data_encoding::{Encoding, HEXLOWER, Specification};
 use sha2::{Digest, Sha256};
@@ -119,6 +121,10 @@ id!(
 id!(
     /// A campaign: its shard, 15 bytes of a hash of the request. The first eight bytes name it in the ledger.
     CampaignId, 16, "campaign", "cmp_"
+);
+id!(
+    /// A template of ours: its shard, 6 bytes of the time it was made in milliseconds, 9 random bytes.
+    TemplateId, 16, "template", "tpl_"
 );
 id!(
     /// Lease of a worker on a delivery: random.

@@ -186,6 +186,22 @@ pub fn text(identifier: &Identifier) -> String {
     format!("{}/{}/{}", identifier.r#type, identifier.scope, identifier.value)
 }
 
+/// Back from [`text`], also from `type/value`; `None` for anything else. Nothing is made canonical.
+#[must_use]
+pub fn read_text(text: &str) -> Option<Identifier> {
+    let parts: Vec<&str> = text.splitn(3, '/').collect();
+    let (kind, scope, value) = match parts.as_slice() {
+        [kind, value] => (*kind, "", *value),
+        [kind, scope, value] => (*kind, *scope, *value),
+        _ => return None,
+    };
+    Some(Identifier {
+        r#type: kind.to_owned(),
+        scope: scope.to_owned(),
+        value: value.to_owned(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -206,6 +222,18 @@ mod tests {
         );
         assert_eq!(canonical(&of("phone", "0912345678")), Err(NotAnIdentifier::Phone));
         assert_eq!(canonical(&of("phone", "+0912345678")), Err(NotAnIdentifier::Phone));
+    }
+
+    #[test]
+    fn written_identifiers_are_read_with_and_without_scope() {
+        let named = of("phone", "+84912345678");
+        assert_eq!(read_text(&text(&named)), Some(named.clone()));
+        assert_eq!(read_text("phone/+84912345678"), Some(named));
+        assert_eq!(
+            read_text("tg_chat/shop/a/b").map(|read| read.value).as_deref(),
+            Some("a/b")
+        );
+        assert_eq!(read_text("phone"), None);
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! Names of everything in the store, in one place. One letter for the kind keeps keys short; the shape keeps kinds apart.
 
 pub mod campaign;
+mod template;
+
+pub use template::{template, template_mark, template_version, tenant_templates};
 
 use crate::campaign::place::Handle;
 use crate::hourly::Hour;

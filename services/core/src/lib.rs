@@ -36,6 +36,7 @@ pub mod replay;
 pub mod retention;
 pub mod shard;
 pub mod sms;
+pub mod template;
 pub mod template_check;
 pub mod tenant;
 pub mod time;

@@ -36,6 +36,7 @@ pub mod reseal;
 pub mod resolve;
 pub mod send;
 pub mod submit;
+pub mod template_library;
 pub mod templates;
 pub mod trim;
 mod walk;

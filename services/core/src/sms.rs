@@ -12,3 +12,7 @@ pub mod segment;
 pub mod sender;
 pub mod unaccent;
 pub mod vietnam;
+
+/// Label that stands before advertising unless the account says otherwise. Decree 91/2020: advertising begins with `[QC]` or
+/// `[AD]`.
+pub const ADVERTISING_LABEL: &str = "[QC]";

@@ -67,6 +67,23 @@ impl Unfit {
 
 /// Checks a reference against the account's templates.
 pub fn check(templates: &ProviderTemplates, wanted: &TemplateRef) -> Result<(), Unfit> {
+    parameters(usable(templates, wanted)?, wanted)
+}
+
+/// The same where the values are not known yet: whether the parameters are those that the template has.
+pub fn check_names(templates: &ProviderTemplates, wanted: &TemplateRef) -> Result<(), Unfit> {
+    let template = usable(templates, wanted)?;
+    known_names(template, wanted)?;
+    let missing = |name: &str| !wanted.parameters.contains_key(name);
+    let required = template.parameters.iter().filter(|parameter| parameter.required);
+    match required.map(|parameter| &parameter.name).find(|name| missing(name)) {
+        Some(name) => Err(Unfit::Missing(name.clone())),
+        None => Ok(()),
+    }
+}
+
+/// The template that a reference stands for, when it can be used.
+fn usable<'a>(templates: &'a ProviderTemplates, wanted: &TemplateRef) -> Result<&'a ProviderTemplate, Unfit> {
     let named = templates.templates.iter();
     let named: Vec<&ProviderTemplate> = named
         .filter(|template| template.template_id == wanted.template_id)
@@ -102,13 +119,13 @@ pub fn check(templates: &ProviderTemplates, wanted: &TemplateRef) -> Result<(), 
         ProviderTemplateState::Rejected => Some("rejected by the provider"),
         ProviderTemplateState::Disabled => Some("disabled"),
     };
-    if let Some(state) = state {
-        return Err(Unfit::NotApproved(wanted.template_id.clone(), state));
+    match state {
+        Some(state) => Err(Unfit::NotApproved(wanted.template_id.clone(), state)),
+        None => Ok(template),
     }
-    parameters(template, wanted)
 }
 
-fn parameters(template: &ProviderTemplate, wanted: &TemplateRef) -> Result<(), Unfit> {
+fn known_names(template: &ProviderTemplate, wanted: &TemplateRef) -> Result<(), Unfit> {
     let known = |name: &str| template.parameters.iter().any(|parameter| parameter.name == name);
     if let Some(strange) = wanted.parameters.keys().find(|name| !known(name)) {
         let names: Vec<&str> = template.parameters.iter().map(|one| one.name.as_str()).collect();
@@ -121,6 +138,11 @@ fn parameters(template: &ProviderTemplate, wanted: &TemplateRef) -> Result<(), U
             },
         });
     }
+    Ok(())
+}
+
+fn parameters(template: &ProviderTemplate, wanted: &TemplateRef) -> Result<(), Unfit> {
+    known_names(template, wanted)?;
     for parameter in &template.parameters {
         let name = || parameter.name.clone();
         let Some(value) = wanted.parameters.get(&parameter.name) else {
@@ -203,6 +225,30 @@ mod tests {
             let refused = checked(id, parameters).unwrap_err();
             assert!(refused.contains(words), "{refused}");
         }
+    }
+
+    #[test]
+    fn names_are_checked_before_values_are_known() {
+        let copied = templates(ProviderTemplateState::Approved);
+        let checked = |names: &[&str]| {
+            let wanted = TemplateRef {
+                template_id: "300001".to_owned(),
+                parameters: names.iter().map(|name| ((*name).to_owned(), String::new())).collect(),
+                ..TemplateRef::default()
+            };
+            check_names(&copied, &wanted)
+        };
+        assert_eq!(checked(&["code"]), Ok(()));
+        assert_eq!(checked(&["note"]), Err(Unfit::Missing("code".to_owned())));
+        assert!(matches!(checked(&["code", "kode"]), Err(Unfit::Strange { .. })));
+        let rejected = check_names(
+            &templates(ProviderTemplateState::Rejected),
+            &TemplateRef {
+                template_id: "300001".to_owned(),
+                ..TemplateRef::default()
+            },
+        );
+        assert!(matches!(rejected, Err(Unfit::NotApproved(..))));
     }
 
     #[test]

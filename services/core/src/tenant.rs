@@ -2,7 +2,8 @@
 
 use crate::identifier::blocked::Blocked;
 use crate::retention::Limits;
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// What holds for one tenant.
@@ -14,6 +15,12 @@ pub struct Rules {
     pub reassigned_after: Option<Duration>,
     /// Identifiers that bring nobody together.
     pub blocked: Blocked,
+    /// Language of whom nothing else is known, BCP 47.
+    pub locale: Cow<'static, str>,
+    /// Time zone of whom nothing else is known, by its IANA name.
+    pub time_zone: Cow<'static, str>,
+    /// Who may be sent tests: canonical identifiers, as [`crate::identifier::text`] writes them.
+    pub test_recipients: BTreeSet<String>,
 }
 
 impl Rules {
@@ -22,6 +29,9 @@ impl Rules {
         timeline: Limits::NONE,
         reassigned_after: Some(Duration::from_secs(90 * 24 * 3600)),
         blocked: Blocked::NONE,
+        locale: Cow::Borrowed("vi"),
+        time_zone: Cow::Borrowed("Asia/Ho_Chi_Minh"),
+        test_recipients: BTreeSet::new(),
     };
 }
 

@@ -27,7 +27,7 @@ pub(crate) async fn run(bench: &Bench) -> anyhow::Result<u8> {
     let _telemetry = telemetry::init(&Log { format: None, level })?;
     match bench {
         Bench::Inbound(arguments) if arguments.channel.is_some() => deliveries::run(arguments).await?,
-        Bench::Inbound(arguments) => inbound::run(arguments).await?,
+        Bench::Inbound(arguments) => Box::pin(inbound::run(arguments)).await?,
         Bench::Outbound(arguments) => outbound::run(arguments).await?,
         Bench::Timeline(arguments) => timeline::run(arguments).await?,
     }

@@ -6,6 +6,7 @@ mod consent;
 mod conversations;
 mod customers;
 mod replay;
+mod templates;
 mod webhooks;
 
 pub use accounts::{Accounts, Authorize};
@@ -20,6 +21,9 @@ pub use customers::{
     SplitCustomer, UpdateCustomer,
 };
 pub use replay::Replay;
+pub use templates::{
+    ArchiveTemplate, CreateTemplate, Filling, PreviewTemplate, Templates, TestTemplate, UpdateTemplate,
+};
 pub use webhooks::Webhooks;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -86,6 +90,9 @@ pub enum Command {
     /// Conversations: what has to be done for customers.
     #[command(subcommand)]
     Conversations(Conversations),
+    /// Templates: what campaigns say, by language and channel.
+    #[command(subcommand)]
+    Templates(Templates),
     /// Channel accounts.
     #[command(subcommand)]
     Accounts(Accounts),

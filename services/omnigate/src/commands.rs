@@ -15,6 +15,7 @@ pub mod replay;
 pub mod send;
 pub mod serve;
 pub mod sms_segments;
+pub mod templates;
 mod timeline;
 pub mod webhooks;
 
@@ -31,6 +32,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Customers(arguments) => customers::run(&arguments).await,
         Command::Consent(arguments) => consent::run(&arguments).await,
         Command::Conversations(arguments) => conversations::run(&arguments).await,
+        Command::Templates(arguments) => templates::run(&arguments).await,
         Command::Accounts(arguments) => accounts::run(&arguments).await,
         Command::Parked(arguments) => parked::run(&arguments).await,
         Command::Replay(arguments) => replay::run(&arguments).await,

@@ -112,6 +112,8 @@ clients! {
     accounts: account_service_client::AccountServiceClient,
     /// Consents.
     consents: consent_service_client::ConsentServiceClient,
+    /// Templates of ours.
+    templates: template_service_client::TemplateServiceClient,
     /// Parked items.
     parked: parked_service_client::ParkedServiceClient,
     /// Replays of the journal.

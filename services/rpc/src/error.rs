@@ -223,6 +223,14 @@ pub fn reason(status: &Status) -> Option<String> {
     (info.domain == DOMAIN).then_some(info.reason)
 }
 
+/// The fields that a status calls wrong, with what is wrong about each.
+#[must_use]
+pub fn violations(status: &Status) -> Vec<(String, String)> {
+    let details = status.get_details_bad_request().into_iter();
+    let violations = details.flat_map(|details| details.field_violations);
+    violations.map(|wrong| (wrong.field, wrong.description)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -235,8 +243,9 @@ mod tests {
             (Code::InvalidArgument, "page_size: must not be negative")
         );
         assert_eq!(reason(&status).as_deref(), Some("FIELD_INVALID"));
-        let violations = status.get_details_bad_request().unwrap().field_violations;
-        assert_eq!((violations[0].field.as_str(), violations.len()), ("page_size", 1));
+        let wrong = ("page_size".to_owned(), "must not be negative".to_owned());
+        assert_eq!(violations(&status), [wrong]);
+        assert_eq!(violations(&Status::not_found("x")), []);
     }
 
     #[test]

@@ -50,6 +50,10 @@ section! {
         pub data_dir: PathBuf = PathBuf::from("./omnigate-data"),
         /// Tenant of everything that names none.
         pub tenant: String = "default".to_owned(),
+        /// Language of people of whom nothing else is known, BCP 47: templates fall back to it.
+        pub locale: String = "vi".to_owned(),
+        /// IANA time zone of people of whom nothing else is known.
+        pub time_zone: String = "Asia/Ho_Chi_Minh".to_owned(),
         /// The broker.
         pub broker: Broker,
         /// The store.

@@ -6,6 +6,7 @@ use omnigate_core::{
     account::Settings,
     port::adapter::Invalid,
     sms::{
+        ADVERTISING_LABEL,
         opt_out::{Asked, NotAWord, Words},
         phone::{self, Number},
         price::Price,
@@ -38,8 +39,6 @@ const SHARED: &[&str] = &[
 ];
 
 const DEFAULT_REGION: &str = "VN";
-/// Decree 91/2020: advertising begins with `[QC]` or `[AD]`.
-const DEFAULT_LABEL: &str = "[QC]";
 const DEFAULT_TOPIC: &str = "marketing";
 const DEFAULT_MAX_SEGMENTS: usize = 10;
 /// Decree 91/2020: a refusal is confirmed once and at once, without advertising, and the confirmation says when the
@@ -176,7 +175,7 @@ impl TextSettings {
                 .map(|(name, text)| Ok((operator(name)?, sender("senders", text)?)))
                 .collect::<Result<_, Invalid>>()?,
             unaccented: written.unaccented.unwrap_or(false),
-            label: Some(bounded("label", written.label)?.unwrap_or_else(|| DEFAULT_LABEL.to_owned()))
+            label: Some(bounded("label", written.label)?.unwrap_or_else(|| ADVERTISING_LABEL.to_owned()))
                 .filter(|label| !label.is_empty()),
             opt_out_line: bounded("opt_out_line", written.opt_out_line)?.filter(|line| !line.is_empty()),
             words,

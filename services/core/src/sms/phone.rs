@@ -185,6 +185,15 @@ impl Number {
         national.map_or_else(|_| self.significant().to_owned(), digits)
     }
 
+    /// As it is written inside the country, such as `0912 345 678`.
+    #[must_use]
+    pub fn national(&self) -> String {
+        let library = &*PHONE_NUMBER_UTIL;
+        let number = library.parse(&self.e164, None);
+        let written = number.map(|number| library.format(&number, PhoneNumberFormat::National).into_owned());
+        written.unwrap_or_else(|_| self.e164.clone())
+    }
+
     /// Country calling code, such as 84.
     #[must_use]
     pub const fn country_code(&self) -> u16 {

@@ -36,8 +36,17 @@ pub fn unaccent(text: &str) -> Unaccented {
 /// A text as it is compared: without accents, in capitals. "Hủy", "HỦY" and "huy" are one.
 #[must_use]
 pub fn fold(text: &str) -> String {
-    let letters = text.nfd().filter(|c| !is_combining_mark(*c)).map(without_stroke);
-    letters.flat_map(char::to_uppercase).collect()
+    bare(text).flat_map(char::to_uppercase).collect()
+}
+
+/// A text without the accents of its letters; everything else stays as it is.
+#[must_use]
+pub fn without_accents(text: &str) -> String {
+    bare(text).collect()
+}
+
+fn bare(text: &str) -> impl Iterator<Item = char> {
+    text.nfd().filter(|c| !is_combining_mark(*c)).map(without_stroke)
 }
 
 impl Unaccented {

@@ -24,6 +24,7 @@ mod replay;
 mod reseal;
 mod sealed_messages;
 mod stories;
+mod template_library;
 mod templates;
 mod trim;
 mod wishes;

@@ -1,7 +1,8 @@
 //! The connection of a command to a running gateway.
 
 use crate::cli::Remote;
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
+use omnigate_core::identifier;
 use omnigate_core::port::Entropy as _;
 use omnigate_core::time::Moment;
 use omnigate_proto::v1::Identifier;
@@ -35,16 +36,8 @@ pub fn moment(flag: &str, text: &str) -> anyhow::Result<Moment> {
 
 /// Reads `type/scope/value` or `type/value`.
 pub fn identifier(text: &str) -> anyhow::Result<Identifier> {
-    let parts: Vec<&str> = text.splitn(3, '/').collect();
-    let (kind, scope, value) = match parts.as_slice() {
-        [kind, value] => (*kind, "", *value),
-        [kind, scope, value] => (*kind, *scope, *value),
-        _ => bail!("{text:?} is no identifier: write type/scope/value or type/value, such as phone/+84912345678"),
-    };
-    Ok(Identifier {
-        r#type: kind.to_owned(),
-        scope: scope.to_owned(),
-        value: value.to_owned(),
+    identifier::read_text(text).with_context(|| {
+        format!("{text:?} is no identifier: write type/scope/value or type/value, such as phone/+84912345678")
     })
 }
 

@@ -1,15 +1,20 @@
 //! What holds for all tenants and for single ones.
 
 use super::{Config, node::Source, section::section, validate};
+use omnigate_core::identifier;
 use omnigate_core::identifier::blocked::{Blocked, MAX_BLOCKED, own_address, pattern};
 use omnigate_core::retention::Limits;
+use omnigate_core::template::{self, locale};
 use omnigate_core::tenant::{Rules, TenantRules};
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Longest time that something is kept or waited for, in days: a hundred years.
 const MAX_DAYS: u32 = 36_525;
+/// Most test recipients of a tenant.
+const MAX_TEST_RECIPIENTS: usize = 100;
 
 /// Values by type of identifier.
 type Lists = BTreeMap<String, Vec<String>>;
@@ -46,6 +51,13 @@ section! {
 section! {
     /// What holds for one tenant; without a word here, what holds for all.
     pub struct Tenant {
+        /// Language of whom nothing else is known, BCP 47.
+        pub locale: Option<String>,
+        /// IANA time zone of whom nothing else is known.
+        pub time_zone: Option<String>,
+        /// Identifiers that templates may be sent to for a test, as `type/scope/value` or `type/value`, such as
+        /// `phone/+84912345678`. At most 100.
+        pub test_recipients: Vec<String> = Vec::new(),
         /// What stays on its timelines.
         pub timeline: TenantTimeline,
         /// Who is who.
@@ -94,6 +106,9 @@ impl Config {
                 },
                 reassigned_after: days(identity.unwrap_or(self.identity.reassignment_days)),
                 blocked: self.blocked(id, tenant),
+                locale: own(tenant, |tenant| &tenant.locale, &self.locale),
+                time_zone: own(tenant, |tenant| &tenant.time_zone, &self.time_zone),
+                test_recipients: tenant.into_iter().flat_map(test_recipients).collect(),
             }
         };
         let of_accounts = self.accounts.values().map(|account| self.tenant_of(account));
@@ -136,6 +151,19 @@ impl Config {
     }
 }
 
+/// What is said for a tenant, else what holds for all.
+fn own(tenant: Option<&Tenant>, said: impl Fn(&Tenant) -> &Option<String>, all: &str) -> Cow<'static, str> {
+    let said = tenant.and_then(|tenant| said(tenant).clone());
+    Cow::Owned(said.unwrap_or_else(|| all.to_owned()))
+}
+
+/// A tenant's test recipients, in canonical form; what is none was told when the configuration was read.
+fn test_recipients(tenant: &Tenant) -> impl Iterator<Item = String> {
+    let read = tenant.test_recipients.iter();
+    read.filter_map(|text| identifier::canonical(&identifier::read_text(text)?).ok())
+        .map(|recipient| identifier::text(&recipient))
+}
+
 /// Blocks the numbers and addresses in an account's settings: they are the company's own.
 fn block_own(blocked: &mut Blocked, value: &Value) {
     match value {
@@ -176,7 +204,14 @@ pub(super) fn validate(config: &Config, source: &Source<'_>) {
         within(source, &format!("{key}.identity.reassignment_days"), silence);
         let lists = (&tenant.identity.blocked, &tenant.identity.blocked_patterns);
         blocked_lists(source, &format!("{key}.identity"), lists);
+        people(
+            source,
+            &format!("{key}."),
+            (tenant.locale.as_deref(), tenant.time_zone.as_deref()),
+        );
+        recipients(source, &format!("{key}.test_recipients"), &tenant.test_recipients);
     }
+    people(source, "", (Some(&config.locale), Some(&config.time_zone)));
     let lists = (&config.identity.blocked, &config.identity.blocked_patterns);
     blocked_lists(source, "identity", lists);
     within(source, "timeline.max_age_days", Some(config.timeline.max_age_days));
@@ -185,6 +220,34 @@ pub(super) fn validate(config: &Config, source: &Source<'_>) {
         "identity.reassignment_days",
         Some(config.identity.reassignment_days),
     );
+}
+
+/// Language and time zone of people of whom nothing else is known.
+fn people(source: &Source<'_>, before: &str, (locale, time_zone): (Option<&str>, Option<&str>)) {
+    if locale.is_some_and(|tag| !locale::is_tag(tag)) {
+        source.wrong(&format!("{before}locale"), "must be a language tag such as vi or en-GB");
+    }
+    if time_zone.is_some_and(|name| template::zone(name).is_none()) {
+        source.wrong(
+            &format!("{before}time_zone"),
+            "must be an IANA time zone such as Asia/Ho_Chi_Minh",
+        );
+    }
+}
+
+fn recipients(source: &Source<'_>, key: &str, written: &[String]) {
+    if written.len() > MAX_TEST_RECIPIENTS {
+        source.wrong(key, format!("must be at most {MAX_TEST_RECIPIENTS}"));
+    }
+    for (place, text) in written.iter().enumerate() {
+        let problem = match identifier::read_text(text) {
+            None => Some("must be type/scope/value or type/value, such as phone/+84912345678".to_owned()),
+            Some(read) => identifier::canonical(&read).err().map(|problem| problem.to_string()),
+        };
+        problem
+            .into_iter()
+            .for_each(|problem| source.wrong(&format!("{key}.{place}"), problem));
+    }
 }
 
 fn within(source: &Source<'_>, key: &str, days: Option<u32>) {

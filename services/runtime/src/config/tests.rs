@@ -354,6 +354,8 @@ fn sample(key: &str, kind: &str) -> toml::Value {
         ("event_webhooks.<id>.events", _) => "[\"entry_added\"]",
         ("log.level", _) => "\"debug\"",
         ("tenant", _) => "\"a\"",
+        ("time_zone" | "tenants.<id>.time_zone", _) => "\"Asia/Tokyo\"",
+        ("tenants.<id>.test_recipients", _) => "[\"phone/+84912345678\"]",
         ("tokens.0.account" | "accounts.<id>.app" | "accounts.<id>.channel" | "apps.<id>.channel", _) => "\"a\"",
         ("tokens.0.scopes", _) => "[\"read\"]",
         (_, "a list of texts") => "[\"text\"]",

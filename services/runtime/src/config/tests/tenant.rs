@@ -62,3 +62,33 @@ fn identifiers_that_bring_nobody_together_are_named_by_value_and_pattern() {
         "{said}"
     );
 }
+
+#[test]
+fn language_zone_and_test_recipients_are_a_tenants_own_or_those_of_all() {
+    let nothing = loaded("", &[]).tenant_rules();
+    assert_eq!(
+        (&*nothing.all.locale, &*nothing.all.time_zone),
+        ("vi", "Asia/Ho_Chi_Minh")
+    );
+    let text = "locale = \"en\"\n[accounts.shop]\nchannel = \"telegram\"\ntenant = \"brief\"\n\
+                [tenants.brief]\ntime_zone = \"Europe/Berlin\"\n\
+                test_recipients = [\"phone/+84 912 345 678\", \"tg_chat/shop/42\"]";
+    let rules = loaded(text, &[]).tenant_rules();
+    let (all, brief) = (rules.of("default"), rules.of("brief"));
+    assert_eq!((&*all.locale, &*all.time_zone), ("en", "Asia/Ho_Chi_Minh"));
+    assert!(all.test_recipients.is_empty(), "nobody");
+    assert_eq!((&*brief.locale, &*brief.time_zone), ("en", "Europe/Berlin"));
+    let wanted = ["phone//+84912345678", "tg_chat/shop/42"];
+    assert!(brief.test_recipients.iter().map(String::as_str).eq(wanted));
+    let wrong = "locale = \"tiếng Việt\"\n[tenants.default]\ntime_zone = \"Hanoi\"\n\
+                 test_recipients = [\"0912345678\", \"phone/0912345678\"]";
+    let said = problems(wrong, &[]);
+    for wanted in [
+        "locale: must be a language tag",
+        "tenants.default.time_zone: must be an IANA time zone",
+        "tenants.default.test_recipients.0: must be type/scope/value",
+        "tenants.default.test_recipients.1: a phone number must be in E.164 form",
+    ] {
+        assert!(said.contains(wanted), "{said}");
+    }
+}
