@@ -117,6 +117,10 @@ id!(
     SuppressionId, 16, "suppression", "sup_"
 );
 id!(
+    /// An audience: the shard of its tenant's audiences, 15 bytes of a hash of the request that made it.
+    AudienceId, 16, "audience", "aud_"
+);
+id!(
     /// Lease of a worker on a delivery: random.
     LeaseToken, 16, "lease", "lea_"
 );

@@ -1,7 +1,13 @@
 //! Names of everything in the store, in one place. One letter for the kind keeps keys short; the shape keeps kinds apart.
 
+mod audience;
+
+pub use audience::{
+    audience, audience_part, audiences, import, import_problems, members_of, problem_member, read_problem_member,
+};
+
 use crate::hourly::Hour;
-use crate::id::{CustomerId, EventId, IdentifierKey, MessageId, ParkedId, SuppressionId, hash};
+use crate::id::{AudienceId, CustomerId, EventId, IdentifierKey, MessageId, ParkedId, SuppressionId, hash};
 use crate::port::store::Key;
 use crate::time::Moment;
 use crate::timeline::{SPOT, Spot};
@@ -205,6 +211,8 @@ pub enum Timer {
     Conversations(CustomerId),
     /// A home has more on its timeline than its tenant keeps, or remembers places of what it had.
     Trim(CustomerId),
+    /// An audience is being deleted.
+    Audience(AudienceId),
 }
 
 /// Member of [`timers`].
@@ -216,6 +224,7 @@ pub fn timer_member(due: Moment, timer: Timer) -> Bytes {
         Timer::Erasure(customer) => (b'e', customer.0),
         Timer::Conversations(home) => (b'v', home.0),
         Timer::Trim(home) => (b't', home.0),
+        Timer::Audience(audience) => (b'a', audience.0),
     };
     let mut member = BytesMut::with_capacity(25);
     member.put_slice(&due.to_key());
@@ -243,6 +252,7 @@ pub fn read_timer_member(member: &[u8]) -> Option<(Moment, Timer)> {
             Timer::Conversations(CustomerId::from_bytes(home)?),
         )),
         (b't', home) => Some((Moment::from_key(*due), Timer::Trim(CustomerId::from_bytes(home)?))),
+        (b'a', id) => Some((Moment::from_key(*due), Timer::Audience(AudienceId::from_bytes(id)?))),
         _ => None,
     }
 }

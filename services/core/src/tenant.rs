@@ -14,6 +14,8 @@ pub struct Rules {
     pub reassigned_after: Option<Duration>,
     /// Identifiers that bring nobody together.
     pub blocked: Blocked,
+    /// Region whose national phone numbers are read in imports, such as `VN`; `None` where they must be international.
+    pub region: Option<String>,
 }
 
 impl Rules {
@@ -22,6 +24,7 @@ impl Rules {
         timeline: Limits::NONE,
         reassigned_after: Some(Duration::from_secs(90 * 24 * 3600)),
         blocked: Blocked::NONE,
+        region: None,
     };
 }
 

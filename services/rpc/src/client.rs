@@ -112,6 +112,8 @@ clients! {
     accounts: account_service_client::AccountServiceClient,
     /// Consents.
     consents: consent_service_client::ConsentServiceClient,
+    /// Audiences.
+    audiences: audience_service_client::AudienceServiceClient,
     /// Parked items.
     parked: parked_service_client::ParkedServiceClient,
     /// Replays of the journal.

@@ -341,6 +341,7 @@ fn api(
         .event_webhook(Arc::clone(&api))
         .account(Arc::clone(&api))
         .consent(Arc::clone(&api))
+        .audience(Arc::clone(&api))
         .replay(Arc::clone(&api))
         .parked(api);
     inside.serve("api", listener, services, Phase::Intake);

@@ -24,6 +24,7 @@ pub(crate) struct Method {
 const ADAPTER: Access = Access::Scope(Scope::Adapter);
 const READ: Access = Access::Scope(Scope::Read);
 const SEND: Access = Access::Scope(Scope::Send);
+const CAMPAIGN: Access = Access::Scope(Scope::Campaign);
 const ADMIN: Access = Access::Scope(Scope::Admin);
 const INTERNAL: Access = Access::Scope(Scope::Internal);
 
@@ -70,6 +71,15 @@ const METHODS: &[(&str, Access)] = &[
     ("/omnigate.v1.ConsentService/Unsuppress", ADMIN),
     ("/omnigate.v1.ConsentService/GetSuppression", READ),
     ("/omnigate.v1.ConsentService/ListSuppressions", READ),
+    ("/omnigate.v1.AudienceService/CreateAudience", CAMPAIGN),
+    ("/omnigate.v1.AudienceService/GetAudience", READ),
+    ("/omnigate.v1.AudienceService/ListAudiences", READ),
+    ("/omnigate.v1.AudienceService/UpdateAudience", CAMPAIGN),
+    ("/omnigate.v1.AudienceService/DeleteAudience", CAMPAIGN),
+    ("/omnigate.v1.AudienceService/ImportAudience", CAMPAIGN),
+    ("/omnigate.v1.AudienceService/GetImport", READ),
+    ("/omnigate.v1.AudienceService/ListMembers", READ),
+    ("/omnigate.v1.AudienceService/PreviewAudience", READ),
     ("/omnigate.v1.TimelineService/ListEntries", READ),
     ("/omnigate.v1.TimelineService/GetEntry", READ),
     ("/omnigate.v1.TimelineService/Watch", READ),

@@ -60,6 +60,8 @@ services! {
     account: account_service_server::AccountService by AccountServiceServer,
     /// Consents.
     consent: consent_service_server::ConsentService by ConsentServiceServer,
+    /// Audiences.
+    audience: audience_service_server::AudienceService by AudienceServiceServer,
     /// Parked items.
     parked: parked_service_server::ParkedService by ParkedServiceServer,
     /// Replays of the journal.

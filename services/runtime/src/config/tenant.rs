@@ -3,6 +3,7 @@
 use super::{Config, node::Source, section::section, validate};
 use omnigate_core::identifier::blocked::{Blocked, MAX_BLOCKED, own_address, pattern};
 use omnigate_core::retention::Limits;
+use omnigate_core::sms::phone::is_region;
 use omnigate_core::tenant::{Rules, TenantRules};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,6 +30,9 @@ section! {
 section! {
     /// Who is who.
     pub struct Identity {
+        /// Region whose national phone numbers are read in imports, two letters of ISO 3166 such as `VN`; without it they must
+        /// begin with + and a country code.
+        pub region: String,
         /// Days of silence after which a phone number that somebody new is known by is taken to have been given to somebody
         /// else: nobody is merged by it, advertising to it waits for a person's decision. 0 for never.
         pub reassignment_days: u32 = 90,
@@ -66,6 +70,8 @@ section! {
 section! {
     /// Who is who among the tenant's customers.
     pub struct TenantIdentity {
+        /// Region whose national phone numbers are read in imports.
+        pub region: Option<String>,
         /// Days of silence after which a phone number is taken to have been given to somebody else; 0 for never.
         pub reassignment_days: Option<u32>,
         /// Whether mailboxes that more than one person reads bring nobody together.
@@ -94,6 +100,11 @@ impl Config {
                 },
                 reassigned_after: days(identity.unwrap_or(self.identity.reassignment_days)),
                 blocked: self.blocked(id, tenant),
+                region: tenant
+                    .and_then(|tenant| tenant.identity.region.as_ref())
+                    .or(Some(&self.identity.region))
+                    .filter(|region| !region.is_empty())
+                    .cloned(),
             }
         };
         let of_accounts = self.accounts.values().map(|account| self.tenant_of(account));
@@ -176,7 +187,9 @@ pub(super) fn validate(config: &Config, source: &Source<'_>) {
         within(source, &format!("{key}.identity.reassignment_days"), silence);
         let lists = (&tenant.identity.blocked, &tenant.identity.blocked_patterns);
         blocked_lists(source, &format!("{key}.identity"), lists);
+        region(source, &format!("{key}.identity.region"), tenant.identity.region.as_deref());
     }
+    region(source, "identity.region", Some(&config.identity.region));
     let lists = (&config.identity.blocked, &config.identity.blocked_patterns);
     blocked_lists(source, "identity", lists);
     within(source, "timeline.max_age_days", Some(config.timeline.max_age_days));
@@ -185,6 +198,14 @@ pub(super) fn validate(config: &Config, source: &Source<'_>) {
         "identity.reassignment_days",
         Some(config.identity.reassignment_days),
     );
+}
+
+fn region(source: &Source<'_>, key: &str, region: Option<&str>) {
+    if let Some(region) = region.filter(|region| !region.is_empty())
+        && !is_region(region)
+    {
+        source.wrong(key, "must be two letters of ISO 3166, such as VN");
+    }
 }
 
 fn within(source: &Source<'_>, key: &str, days: Option<u32>) {

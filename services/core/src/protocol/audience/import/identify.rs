@@ -1,0 +1,486 @@
+//! Finds the customer of each row, and makes those that are new: in bulk where nothing is known, one by one elsewhere.
+
+use super::Session;
+use crate::audience::member;
+use crate::audience::row::{Problem, Reason, Row};
+use crate::id::{CustomerId, IdentifierKey};
+use crate::identifier;
+use crate::identity::{Claimed, Named, built_in, has_room, read_claim};
+use crate::keys;
+use crate::port::store::{Query, StoreError, Write};
+use crate::protocol::audience::NotDone;
+use crate::protocol::context::{Context, Ended, Loaded, MAX_TRIES, Stop, as_record};
+use crate::protocol::identity::{self, find, load};
+use crate::protocol::outbox::Outgoing;
+use crate::protocol::resolve::{Asking, born, claimed, expect_record, owner, put};
+use crate::shard::Shard;
+use futures_util::future::join_all;
+use omnigate_proto::state::v1::{AudiencePartRecord, Claim, CustomerState, Membership};
+use prost::Message as _;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+/// Rows that are looked at one by one, at once.
+const AT_ONCE: usize = 256;
+
+/// What became of a row.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Identified {
+    /// Its customer was born in the list.
+    Enrolled,
+    /// It is this customer's.
+    As(CustomerId),
+}
+
+type Answer = Result<Identified, Problem>;
+
+/// The customer of each row. Rows that share an identifier come one after the other.
+pub(super) async fn identify<'r>(
+    context: &Context<'_>,
+    session: &mut Session,
+    rows: &'r [Row],
+    outgoing: &mut Vec<Outgoing>,
+) -> Result<Vec<(&'r Row, Answer)>, NotDone> {
+    let mut lines = lines(&session.tenant_id, rows);
+    let mut identified = Vec::with_capacity(rows.len());
+    while !lines.is_empty() {
+        let round: Vec<&Row> = lines.iter_mut().filter_map(VecDeque::pop_front).collect();
+        lines.retain(|line| !line.is_empty());
+        identified.extend(identify_round(context, session, &round, outgoing).await?);
+    }
+    Ok(identified)
+}
+
+/// Rows in lines such that no identifier stands in two of them.
+fn lines<'r>(tenant_id: &str, rows: &'r [Row]) -> Vec<VecDeque<&'r Row>> {
+    // Which line a line was joined to; a row begins its own.
+    let mut joined: Vec<usize> = (0..rows.len()).collect();
+    let mut by_key: HashMap<IdentifierKey, usize> = HashMap::with_capacity(rows.len());
+    for (place, row) in rows.iter().enumerate() {
+        for (_, named) in &row.identifiers {
+            let other = *by_key
+                .entry(identifier::key(tenant_id, &named.identifier))
+                .or_insert(place);
+            let (one, other) = (line_of(&mut joined, place), line_of(&mut joined, other));
+            joined[one.max(other)] = one.min(other);
+        }
+    }
+    let mut lines: BTreeMap<usize, VecDeque<&Row>> = BTreeMap::new();
+    for (place, row) in rows.iter().enumerate() {
+        lines.entry(line_of(&mut joined, place)).or_default().push_back(row);
+    }
+    lines.into_values().collect()
+}
+
+fn line_of(joined: &mut [usize], place: usize) -> usize {
+    let mut line = place;
+    while joined[line] != line {
+        joined[line] = joined[joined[line]];
+        line = joined[line];
+    }
+    line
+}
+
+/// A row with the claims of its identifiers.
+struct Asked<'r> {
+    row: &'r Row,
+    claims: Vec<Loaded<Claim>>,
+}
+
+impl Asked<'_> {
+    fn lead(&self) -> &Named {
+        &self.row.identifiers[0].1
+    }
+
+    /// True where nobody has any of the identifiers, nor another form of one that is looked for.
+    fn is_nobodys(&self, asking: &Asking<'_>) -> bool {
+        let is_free = |claim: &Loaded<Claim>| {
+            matches!(read_claim(claim.value.as_ref(), asking.received_at), Claimed::Free)
+        };
+        let has_variants = |(_, named): &(usize, Named)| !identifier::variants(&named.identifier).is_empty();
+        self.claims.iter().all(is_free) && !self.row.identifiers.iter().any(has_variants)
+    }
+}
+
+async fn identify_round<'r>(
+    context: &Context<'_>,
+    session: &mut Session,
+    rows: &[&'r Row],
+    outgoing: &mut Vec<Outgoing>,
+) -> Result<Vec<(&'r Row, Answer)>, NotDone> {
+    let asked = ask(context, session, rows).await?;
+    let asking = session.asking();
+    let (new, mut known): (Vec<Asked<'r>>, Vec<Asked<'r>>) =
+        asked.into_iter().partition(|asked| asked.is_nobodys(&asking));
+    let mut identified = Vec::with_capacity(rows.len());
+    for birth in bear(context, session, new, outgoing).await? {
+        match birth {
+            (asked, Some(_)) if asked.row.identifiers.len() == 1 => {
+                identified.push((asked.row, Ok(Identified::Enrolled)));
+            }
+            // Further identifiers, or somebody else was faster.
+            (asked, _) => known.push(asked),
+        }
+    }
+    let asking = session.asking();
+    let merges = session.record().merge_customers;
+    for some in known.chunks(AT_ONCE) {
+        let settled = join_all(some.iter().map(|asked| settle(context, &asking, asked, merges))).await;
+        for (asked, settled) in some.iter().zip(settled) {
+            let (answer, told) = settled;
+            outgoing.extend(told);
+            identified.push((asked.row, answer?.map(Identified::As)));
+        }
+    }
+    Ok(identified)
+}
+
+/// Reads the claims of all rows, with the parts of the list that are not known yet: once in each shard.
+async fn ask<'r>(context: &Context<'_>, session: &mut Session, rows: &[&'r Row]) -> Result<Vec<Asked<'r>>, StoreError> {
+    let mut places: BTreeMap<Shard, Vec<(usize, IdentifierKey)>> = BTreeMap::new();
+    for (place, row) in rows.iter().enumerate() {
+        for (_, named) in &row.identifiers {
+            let key = identifier::key(&session.tenant_id, &named.identifier);
+            places.entry(key.shard()).or_default().push((place, key));
+        }
+    }
+    let part = keys::audience_part(session.audience);
+    let reads = places.iter().map(|(shard, places)| {
+        let mut queries = vec![Query::Record(part.clone())];
+        queries.extend(places.iter().map(|(_, key)| Query::Record(keys::claim(*key))));
+        context.store.read(*shard, queries)
+    });
+    let mut claims: Vec<HashMap<IdentifierKey, Loaded<Claim>>> = rows.iter().map(|_| HashMap::new()).collect();
+    let answers = join_all(reads).await;
+    for ((shard, places), answers) in places.iter().zip(answers) {
+        let mut answers = answers?.into_iter();
+        let part = Loaded::decode(as_record(answers.next())?, "audience part")?;
+        session.parts.insert(*shard, part);
+        for ((place, key), answer) in places.iter().zip(answers) {
+            claims[*place].insert(*key, Loaded::decode(as_record(Some(answer))?, "claim")?);
+        }
+    }
+    let tenant_id = &session.tenant_id;
+    let asked = rows.iter().zip(claims).map(|(row, mut claims)| Asked {
+        row,
+        claims: row
+            .identifiers
+            .iter()
+            .map(|(_, named)| {
+                let key = identifier::key(tenant_id, &named.identifier);
+                claims.remove(&key).unwrap_or(Loaded {
+                    stamp: None,
+                    value: None,
+                })
+            })
+            .collect(),
+    });
+    Ok(asked.collect())
+}
+
+/// Rows whose customer is new: who was born, or `None` where somebody else was faster.
+async fn bear<'r>(
+    context: &Context<'_>,
+    session: &mut Session,
+    new: Vec<Asked<'r>>,
+    outgoing: &mut Vec<Outgoing>,
+) -> Result<Vec<(Asked<'r>, Option<CustomerId>)>, NotDone> {
+    let mut by_shard: BTreeMap<Shard, Vec<Asked<'r>>> = BTreeMap::new();
+    for asked in new {
+        let key = identifier::key(&session.tenant_id, &asked.lead().identifier);
+        by_shard.entry(key.shard()).or_default().push(asked);
+    }
+    let shared = &*session;
+    let births = by_shard.into_iter().map(|(shard, asked)| bear_in_shard(context, shared, shard, asked));
+    let mut all = Vec::new();
+    for births in join_all(births).await {
+        let births = births?;
+        outgoing.extend(births.outgoing);
+        session.parts.insert(births.shard, births.part);
+        all.extend(births.all);
+    }
+    Ok(all)
+}
+
+struct Births<'r> {
+    shard: Shard,
+    part: Loaded<AudiencePartRecord>,
+    all: Vec<(Asked<'r>, Option<CustomerId>)>,
+    outgoing: Vec<Outgoing>,
+}
+
+/// Claim, customer, home and member of all new rows of a shard in one commit.
+async fn bear_in_shard<'r>(
+    context: &Context<'_>,
+    session: &Session,
+    shard: Shard,
+    asked: Vec<Asked<'r>>,
+) -> Result<Births<'r>, NotDone> {
+    let none = Loaded {
+        stamp: None,
+        value: None,
+    };
+    let part = session.parts.get(&shard).cloned().unwrap_or(none);
+    let mut births = Births {
+        shard,
+        part,
+        all: Vec::with_capacity(asked.len()),
+        outgoing: Vec::new(),
+    };
+    let mut left = asked;
+    for _ in 0..MAX_TRIES {
+        if left.is_empty() {
+            return Ok(births);
+        }
+        if births.part.value.is_some_and(|part| part.deleted) {
+            return Err(NotDone::NoSuchAudience);
+        }
+        let lot = Lot::of(context, session, births.part.value, &left);
+        let part_key = keys::audience_part(session.audience);
+        let mut expect = vec![expect_record(part_key.clone(), births.part.stamp)];
+        expect.extend(lot.expect);
+        let mut write = lot.write;
+        write.push(put(part_key, &lot.part));
+        if let Ended::Committed(stamp) = context.commit(shard, expect, write).await? {
+            births.part = Loaded {
+                stamp: Some(stamp),
+                value: Some(lot.part),
+            };
+            births.outgoing = lot.outgoing;
+            births.all.extend(left.into_iter().zip(lot.born.into_iter().map(Some)));
+            return Ok(births);
+        }
+        left = look_again(context, session, &mut births, left).await?;
+    }
+    Err(Stop::Contended(MAX_TRIES).into())
+}
+
+/// Reads a shard after a commit that did not happen, or of which nobody knows; who was born there is gone on with.
+async fn look_again<'r>(
+    context: &Context<'_>,
+    session: &Session,
+    births: &mut Births<'r>,
+    asked: Vec<Asked<'r>>,
+) -> Result<Vec<Asked<'r>>, StoreError> {
+    let key = |asked: &Asked<'_>| keys::claim(identifier::key(&session.tenant_id, &asked.lead().identifier));
+    let mut queries = vec![Query::Record(keys::audience_part(session.audience))];
+    queries.extend(asked.iter().map(|asked| Query::Record(key(asked))));
+    let mut answers = context.store.read(births.shard, queries).await?.into_iter();
+    births.part = Loaded::decode(as_record(answers.next())?, "audience part")?;
+    let mut left = Vec::new();
+    let received_at = session.asking().received_at;
+    for (mut asked, answer) in asked.into_iter().zip(answers) {
+        asked.claims[0] = Loaded::decode(as_record(Some(answer))?, "claim")?;
+        match read_claim(asked.claims[0].value.as_ref(), received_at) {
+            Claimed::Free => left.push(asked),
+            _ => births.all.push((asked, None)),
+        }
+    }
+    Ok(left)
+}
+
+/// What a commit of births holds.
+struct Lot {
+    born: Vec<CustomerId>,
+    part: AudiencePartRecord,
+    expect: Vec<crate::port::store::Expect>,
+    write: Vec<Write>,
+    outgoing: Vec<Outgoing>,
+}
+
+impl Lot {
+    fn of(context: &Context<'_>, session: &Session, part: Option<AudiencePartRecord>, asked: &[Asked<'_>]) -> Self {
+        let asking = session.asking();
+        let importing = session.importing();
+        let mut lot = Self {
+            born: Vec::with_capacity(asked.len()),
+            part: part.unwrap_or_default(),
+            expect: Vec::with_capacity(asked.len()),
+            write: Vec::with_capacity(asked.len() * 10),
+            outgoing: Vec::with_capacity(asked.len() * 2),
+        };
+        for asked in asked {
+            let (named, claim) = (asked.lead(), &asked.claims[0]);
+            let key = identifier::key(asking.tenant_id, &named.identifier);
+            let born = born(context, &asking, named, claim);
+            let id = born.owner.customer;
+            let (expect, write, outgoing) = born.into_commit(asking.tenant_id, key, claim);
+            lot.born.push(id);
+            lot.expect.push(expect);
+            lot.write.extend(write);
+            lot.outgoing.extend(outgoing);
+            // A customer with further identifiers is in the list once they have got those, or nothing.
+            if asked.row.identifiers.len() > 1 {
+                continue;
+            }
+            let identifiers = member::identifiers(asking.tenant_id, asked.row);
+            let (_, record) = member::take(None, (asked.row, &identifiers), &importing, context.now());
+            lot.write.extend(record.map(|record| Write::Insert {
+                key: keys::members_of(session.audience),
+                member: id.to_bytes(),
+                value: record.encode_to_vec().into(),
+            }));
+            lot.part.members += 1;
+        }
+        lot
+    }
+}
+
+/// The customer of a row of whose identifiers something is known.
+async fn settle(
+    context: &Context<'_>,
+    asking: &Asking<'_>,
+    asked: &Asked<'_>,
+    merges: bool,
+) -> (Result<Result<CustomerId, Problem>, Stop>, Vec<Outgoing>) {
+    let mut settling = Settling {
+        context,
+        asking,
+        merges,
+        outgoing: Vec::new(),
+    };
+    let answer = settling.customer(asked).await;
+    (answer, settling.outgoing)
+}
+
+struct Settling<'a, 'c> {
+    context: &'a Context<'c>,
+    asking: &'a Asking<'a>,
+    merges: bool,
+    outgoing: Vec<Outgoing>,
+}
+
+/// Whose an identifier is.
+enum Whose {
+    Nobodys,
+    Erased,
+    Of(CustomerId),
+}
+
+impl Settling<'_, '_> {
+    async fn customer(&mut self, asked: &Asked<'_>) -> Result<Result<CustomerId, Problem>, Stop> {
+        let mut found: Option<CustomerId> = None;
+        let mut missing: Vec<(usize, &Named)> = Vec::new();
+        for ((place, named), claim) in asked.row.identifiers.iter().zip(&asked.claims) {
+            match (self.whose(named, claim.value.as_ref()).await?, found) {
+                (Whose::Erased, _) => return Ok(Err(erased(*place))),
+                (Whose::Nobodys, _) => missing.push((*place, named)),
+                (Whose::Of(id), None) => found = Some(id),
+                (Whose::Of(id), Some(other)) if id == other => {}
+                (Whose::Of(_), Some(_)) if !self.merges => {
+                    let text = "it belongs to another customer than the identifiers before it";
+                    return Ok(Err(Problem::of_identifier(*place, Reason::CustomersDiffer, text)));
+                }
+                (Whose::Of(_), Some(other)) => match self.merge(other, (*place, named)).await? {
+                    Ok(id) => found = Some(id),
+                    Err(problem) => return Ok(Err(problem)),
+                },
+            }
+        }
+        if found.is_none() {
+            found = self.by_variant(&missing).await?;
+        }
+        let id = match found {
+            Some(id) => id,
+            None => {
+                let (place, named) = missing.remove(0);
+                match owner(self.context, self.asking, named, None, &mut self.outgoing).await? {
+                    Some(owner) => owner.customer,
+                    None => return Ok(Err(erased(place))),
+                }
+            }
+        };
+        self.attach(id, &missing).await
+    }
+
+    async fn whose(&mut self, named: &Named, claim: Option<&Claim>) -> Result<Whose, Stop> {
+        let customer = match read_claim(claim, self.asking.received_at) {
+            Claimed::Free => return Ok(Whose::Nobodys),
+            Claimed::Erased => return Ok(Whose::Erased),
+            Claimed::Settled { customer, .. } => customer,
+            // Somebody's attempt that is not decided yet: it is, by whoever comes by.
+            Claimed::Reserved { .. } => {
+                match owner(self.context, self.asking, named, None, &mut self.outgoing).await? {
+                    Some(owner) => owner.customer,
+                    None => return Ok(Whose::Erased),
+                }
+            }
+        };
+        let found = find(self.context, self.asking.tenant_id, &named.identifier, customer).await?;
+        Ok(found.map_or(Whose::Nobodys, Whose::Of))
+    }
+
+    async fn merge(&mut self, id: CustomerId, (place, named): (usize, &Named)) -> Result<Result<CustomerId, Problem>, Stop> {
+        use identity::NotDone;
+        let linked = identity::link(self.context, self.asking, id, named, &mut self.outgoing).await;
+        let (reason, text) = match linked {
+            Ok(id) => return Ok(Ok(id)),
+            Err(NotDone::Apart(rules)) => (
+                Reason::CustomersApart,
+                format!("it belongs to another customer, kept apart by {}", rules.join(", ")),
+            ),
+            Err(NotDone::Stop(stop)) => return Err(stop),
+            Err(_) => (Reason::Erased, "one of its customers was erased meanwhile".to_owned()),
+        };
+        Ok(Err(Problem::of_identifier(place, reason, text)))
+    }
+
+    /// The customer who is known by another form of a number that nobody has.
+    async fn by_variant(&mut self, missing: &[(usize, &Named)]) -> Result<Option<CustomerId>, Stop> {
+        for (_, named) in missing {
+            for identifier in identifier::variants(&named.identifier) {
+                let claim = claimed(self.context, identifier::key(self.asking.tenant_id, &identifier)).await?;
+                let other = Named {
+                    identifier,
+                    ..(*named).clone()
+                };
+                if let Whose::Of(id) = self.whose(&other, claim.as_ref()).await? {
+                    return Ok(Some(id));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Gives a customer identifiers that nobody has: all of them, where there is room for all.
+    async fn attach(&mut self, id: CustomerId, missing: &[(usize, &Named)]) -> Result<Result<CustomerId, Problem>, Stop> {
+        if missing.is_empty() {
+            return Ok(Ok(id));
+        }
+        let record = load(self.context, id).await?.value.unwrap_or_default();
+        let mut members = record.members;
+        for (place, named) in missing {
+            if record.state == i32::from(CustomerState::Active) && !has_room(&members, &named.identifier) {
+                let kind = &named.identifier.r#type;
+                let text = format!("the customer has as many identifiers of type {kind} as one may have");
+                return Ok(Err(Problem::of_identifier(*place, Reason::NoRoom, text)));
+            }
+            members.push(Membership {
+                identifier: Some(named.identifier.clone()),
+                ..Membership::default()
+            });
+        }
+        let mut id = id;
+        for (place, named) in missing {
+            let owner = owner(self.context, self.asking, named, Some(id), &mut self.outgoing).await?;
+            let Some(owner) = owner else {
+                return Ok(Err(erased(*place)));
+            };
+            let tenant_id = self.asking.tenant_id;
+            let has_it = find(self.context, tenant_id, &named.identifier, owner.customer).await?;
+            let present = find(self.context, tenant_id, &built_in(id), id).await?;
+            match present.filter(|_| has_it == present) {
+                Some(present) => id = present,
+                None => {
+                    let text = "somebody else got it meanwhile";
+                    return Ok(Err(Problem::of_identifier(*place, Reason::IdentifierTaken, text)));
+                }
+            }
+        }
+        Ok(Ok(id))
+    }
+}
+
+fn erased(place: usize) -> Problem {
+    let text = "who has it was erased since the import began";
+    Problem::of_identifier(place, Reason::Erased, text)
+}
