@@ -10,7 +10,9 @@ use crate::{Api, as_limit, problems};
 use omnigate_core::audience;
 use omnigate_core::id::AudienceId;
 use omnigate_core::port::store::StoreError;
-use omnigate_core::protocol::audience::{self as protocol, Audience as Stored, NotDone, problems as problems_of, standing};
+use omnigate_core::protocol::audience::{
+    self as protocol, Audience as Stored, NotDone, problems as problems_of, standing,
+};
 use omnigate_core::time::Moment;
 use omnigate_proto::v1::audience::Kind;
 use omnigate_proto::v1::{
@@ -96,7 +98,9 @@ impl AudienceService for Api {
     ) -> Result<Response<ImportAudienceResponse>, Status> {
         let tenant_id = problems::tenant(&request)?;
         let limit = Deadline::of(&request);
-        Ok(Response::new(self.import(&tenant_id, limit, request.into_inner()).await?))
+        Ok(Response::new(
+            self.import(&tenant_id, limit, request.into_inner()).await?,
+        ))
     }
 
     async fn get_import(&self, request: Request<GetImportRequest>) -> Result<Response<GetImportResponse>, Status> {
@@ -202,9 +206,7 @@ fn not_done(refused: &NotDone) -> Problem {
     match refused {
         NotDone::NoSuchAudience | NotDone::NoSuchExclusion(_) => Problem::not_found("AUDIENCE_NOT_FOUND", text),
         NotDone::Changed => Problem::aborted("ETAG_MISMATCH", text),
-        NotDone::InUse(id) => {
-            Problem::failed_precondition("AUDIENCE_IN_USE", text).with("audience_id", id.to_string())
-        }
+        NotDone::InUse(id) => Problem::failed_precondition("AUDIENCE_IN_USE", text).with("audience_id", id.to_string()),
         NotDone::NotAList => Problem::failed_precondition("NOT_A_LIST", text),
         NotDone::TooMany => Problem::exhausted("TOO_MANY_AUDIENCES", text, LATER),
         NotDone::Filter(id, _) => {

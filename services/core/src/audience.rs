@@ -114,7 +114,10 @@ mod tests {
     #[test]
     fn an_audience_lives_in_the_shard_of_its_tenants() {
         let one = AudienceId::new("t", "1");
-        assert_eq!((one.shard(), AudienceId::new("t", "2").shard()), (shard_of("t"), shard_of("t")));
+        assert_eq!(
+            (one.shard(), AudienceId::new("t", "2").shard()),
+            (shard_of("t"), shard_of("t"))
+        );
         assert_eq!(one, AudienceId::new("t", "1"));
         assert_ne!(one, AudienceId::new("u", "1"));
     }
@@ -132,7 +135,10 @@ mod tests {
             ..Change::default()
         };
         let mut next = changed(&record, &change, Moment(7));
-        assert_eq!((next.display_name.as_str(), next.filter.as_str(), next.updated_at_ms), ("new", "true", 7));
+        assert_eq!(
+            (next.display_name.as_str(), next.filter.as_str(), next.updated_at_ms),
+            ("new", "true", 7)
+        );
         assert!(is_applied(&next, &change.name) && !is_applied(&record, &change.name));
         for number in 0..100_u8 {
             next = deleted(&next, &Bytes::from(vec![number]), Moment(8));

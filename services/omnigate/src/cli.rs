@@ -1,6 +1,7 @@
 //! The command line.
 
 mod accounts;
+mod audience;
 mod bench;
 mod consent;
 mod conversations;
@@ -9,6 +10,7 @@ mod replay;
 mod webhooks;
 
 pub use accounts::{Accounts, Authorize};
+pub use audience::{Audience, CreateAudience, FileFormat, ImportAudience, OneAudience};
 pub use bench::{Bench, BenchInbound, BenchOutbound, BenchTimeline};
 pub use consent::{Basis, Consent, GetConsent, Purpose, Reason, Refuse, SetConsent, Status, Suppress, Unsuppress};
 pub use conversations::{
@@ -80,6 +82,9 @@ pub enum Command {
     /// Customers and their timelines.
     #[command(subcommand)]
     Customers(Customers),
+    /// Audiences: whom campaigns are for.
+    #[command(subcommand)]
+    Audience(Audience),
     /// Who may be sent what, and why.
     #[command(subcommand)]
     Consent(Consent),

@@ -63,7 +63,10 @@ impl Api {
             Some(excluded) => Some(exclusions("excluded.audience_ids", &excluded.audience_ids)?),
         };
         if excluded.as_ref().is_some_and(|excluded| excluded.contains(&stored.id)) {
-            return Err(Problem::invalid("excluded.audience_ids", "an audience cannot exclude itself"));
+            return Err(Problem::invalid(
+                "excluded.audience_ids",
+                "an audience cannot exclude itself",
+            ));
         }
         let display_name = request.display_name.as_deref().map(name).transpose()?;
         if display_name.is_none() && filter.is_none() && excluded.is_none() {

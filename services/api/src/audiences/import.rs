@@ -111,7 +111,10 @@ fn broken(status: &Status) -> Problem {
         tonic::Code::OutOfRange | tonic::Code::ResourceExhausted => {
             Problem::invalid("part", "the message is too large: send fewer rows")
         }
-        _ => Problem::aborted("IMPORT_BROKEN_OFF", "the stream broke off; GetImport says where to go on"),
+        _ => Problem::aborted(
+            "IMPORT_BROKEN_OFF",
+            "the stream broke off; GetImport says where to go on",
+        ),
     }
 }
 

@@ -13,7 +13,9 @@ use omnigate_core::protocol::read::Whole;
 use omnigate_core::protocol::{delivery, identity};
 use omnigate_core::time::Moment;
 use omnigate_proto::v1::exported_item::Item;
-use omnigate_proto::v1::{AudienceMembership, EraseCustomerRequest, Erasure, ExportCustomerResponse, ExportedItem, RemainingCopy};
+use omnigate_proto::v1::{
+    AudienceMembership, EraseCustomerRequest, Erasure, ExportCustomerResponse, ExportedItem, RemainingCopy,
+};
 use omnigate_rpc::error::Problem;
 use prost::Message as _;
 use tonic::Status;

@@ -175,16 +175,28 @@ mod tests {
         let (outcome, first) = taken(None, &row(1, "An"), &import(1, 1));
         assert_eq!(outcome, Outcome::Created);
         let first = first.unwrap();
-        assert_eq!(taken(Some(&first), &row(1, "An"), &import(1, 1)), (Outcome::Created, None));
+        assert_eq!(
+            taken(Some(&first), &row(1, "An"), &import(1, 1)),
+            (Outcome::Created, None)
+        );
         let (outcome, second) = taken(Some(&first), &row(2, "Bình"), &import(1, 1));
         assert_eq!(outcome, Outcome::Updated);
         let second = second.unwrap();
         // The first comes again: what came of it is known, and the second keeps the word.
-        assert_eq!(taken(Some(&second), &row(1, "An"), &import(1, 1)), (Outcome::Created, None));
-        assert_eq!(taken(Some(&second), &row(2, "Bình"), &import(1, 1)), (Outcome::Updated, None));
+        assert_eq!(
+            taken(Some(&second), &row(1, "An"), &import(1, 1)),
+            (Outcome::Created, None)
+        );
+        assert_eq!(
+            taken(Some(&second), &row(2, "Bình"), &import(1, 1)),
+            (Outcome::Updated, None)
+        );
         let (outcome, third) = taken(Some(&second), &row(3, "Bình"), &import(1, 1));
         assert_eq!(outcome, Outcome::Unchanged);
-        assert_eq!(taken(third.as_ref(), &row(3, "Bình"), &import(1, 1)), (Outcome::Unchanged, None));
+        assert_eq!(
+            taken(third.as_ref(), &row(3, "Bình"), &import(1, 1)),
+            (Outcome::Unchanged, None)
+        );
     }
 
     #[test]
@@ -194,7 +206,10 @@ mod tests {
         let second = second.unwrap();
         assert_eq!(second.rows.len(), 1);
         // A process that slept meanwhile.
-        assert_eq!(taken(Some(&second), &row(1, "An"), &import(1, 1)), (Outcome::Unchanged, None));
+        assert_eq!(
+            taken(Some(&second), &row(1, "An"), &import(1, 1)),
+            (Outcome::Unchanged, None)
+        );
     }
 
     #[test]

@@ -164,7 +164,10 @@ fn identifiers(given: &[Identifier], rules: &Rules) -> Result<Vec<(usize, Named)
         return Err(Problem::of("identifiers", format!("at most {MAX_IDENTIFIERS}")));
     }
     let mut all: Vec<(usize, Named)> = Vec::with_capacity(given.len());
-    let with_value = given.iter().enumerate().filter(|(_, given)| !given.value.trim().is_empty());
+    let with_value = given
+        .iter()
+        .enumerate()
+        .filter(|(_, given)| !given.value.trim().is_empty());
     for (place, given) in with_value {
         let identifier = identifier(place, given, rules.region.as_deref())?;
         if rules.blocked.holds(&identifier) {
@@ -217,14 +220,22 @@ fn variables(given: &BTreeMap<String, String>) -> Result<BTreeMap<String, String
     let mut all = BTreeMap::new();
     let mut bytes = 0;
     for (name, value) in given {
-        let field = || format!("variables[{}]", name.chars().take(MAX_VARIABLE_NAME).collect::<String>());
+        let field = || {
+            format!(
+                "variables[{}]",
+                name.chars().take(MAX_VARIABLE_NAME).collect::<String>()
+            )
+        };
         if !is_variable(name) {
             let text = "a name has 1 to 64 letters, digits and _, and begins with a letter";
             return Err(Problem::of(field(), text));
         }
         let value: String = value.nfc().collect();
         if value.len() > MAX_VARIABLE {
-            return Err(Problem::of(field(), format!("a value has at most {MAX_VARIABLE} bytes")));
+            return Err(Problem::of(
+                field(),
+                format!("a value has at most {MAX_VARIABLE} bytes"),
+            ));
         }
         if let Some(text) = control_problem(&value) {
             return Err(Problem::of(field(), text));
@@ -244,7 +255,9 @@ fn variables(given: &BTreeMap<String, String>) -> Result<BTreeMap<String, String
 pub fn is_variable(name: &str) -> bool {
     let is_usual = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     let first = name.bytes().next();
-    name.len() <= MAX_VARIABLE_NAME && first.is_some_and(|byte| byte.is_ascii_alphabetic()) && name.bytes().all(is_usual)
+    name.len() <= MAX_VARIABLE_NAME
+        && first.is_some_and(|byte| byte.is_ascii_alphabetic())
+        && name.bytes().all(is_usual)
 }
 
 fn locale(given: &str) -> Result<String, Problem> {
@@ -256,7 +269,10 @@ fn locale(given: &str) -> Result<String, Problem> {
     if given.is_empty() || given.len() <= MAX_LOCALE && is_language && subtags.all(is_subtag) {
         return Ok(given.to_owned());
     }
-    Err(Problem::of("locale", "must be a language tag of BCP 47, such as vi or en-GB"))
+    Err(Problem::of(
+        "locale",
+        "must be a language tag of BCP 47, such as vi or en-GB",
+    ))
 }
 
 fn time_zone(given: &str) -> Result<String, Problem> {
@@ -273,7 +289,10 @@ fn time_zone(given: &str) -> Result<String, Problem> {
 fn display_name(given: &str) -> Result<String, Problem> {
     let name: String = given.trim().nfc().collect();
     if name.chars().count() > MAX_DISPLAY_NAME {
-        return Err(Problem::of("display_name", format!("at most {MAX_DISPLAY_NAME} characters")));
+        return Err(Problem::of(
+            "display_name",
+            format!("at most {MAX_DISPLAY_NAME} characters"),
+        ));
     }
     match control_problem(&name) {
         Some(text) => Err(Problem::of("display_name", text)),

@@ -16,9 +16,9 @@ use crate::identity::{self, Attach, Claimed, Named, built_in};
 use crate::keys;
 use crate::port::store::{Expect, Query, StoreError, Write};
 use crate::time::Moment;
+use birth::{attached, claim_writes, noted, outbox_writes};
 use bytes::Bytes;
 use omnigate_proto::state::v1::{Claim, CustomerRecord, CustomerState, HomeRecord};
-use birth::{attached, claim_writes, noted, outbox_writes};
 use omnigate_proto::v1::{Identifier, IdentityEventKind};
 
 /// Where an identifier belongs.
@@ -144,7 +144,11 @@ impl Steps<'_, '_> {
     async fn first_contact(&mut self, claim: &Loaded<Claim>) -> Result<Loaded<Claim>, Stop> {
         let born = born(self.context, self.asking, self.named, claim);
         let after = self.write_claim(claim, born.claim.clone(), born.write).await?;
-        if after.value.as_ref().is_some_and(|claim| claim.birth == born.claim.birth) {
+        if after
+            .value
+            .as_ref()
+            .is_some_and(|claim| claim.birth == born.claim.birth)
+        {
             self.outgoing.extend(born.outgoing);
         }
         Ok(after)
@@ -215,7 +219,13 @@ impl Steps<'_, '_> {
             let mut expect = vec![expect_record(keys::customer(customer), record.stamp)];
             let mut write = Vec::new();
             if accepted {
-                write.push(noted(self.asking, &mut next, customer, (IdentityEventKind::Attached, birth), now));
+                write.push(noted(
+                    self.asking,
+                    &mut next,
+                    customer,
+                    (IdentityEventKind::Attached, birth),
+                    now,
+                ));
             }
             write.push(put(keys::customer(customer), &next));
             let mut outgoing = Vec::new();

@@ -187,7 +187,11 @@ pub(super) fn validate(config: &Config, source: &Source<'_>) {
         within(source, &format!("{key}.identity.reassignment_days"), silence);
         let lists = (&tenant.identity.blocked, &tenant.identity.blocked_patterns);
         blocked_lists(source, &format!("{key}.identity"), lists);
-        region(source, &format!("{key}.identity.region"), tenant.identity.region.as_deref());
+        region(
+            source,
+            &format!("{key}.identity.region"),
+            tenant.identity.region.as_deref(),
+        );
     }
     region(source, "identity.region", Some(&config.identity.region));
     let lists = (&config.identity.blocked, &config.identity.blocked_patterns);

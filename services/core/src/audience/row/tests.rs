@@ -25,7 +25,11 @@ fn vietnamese() -> Rules {
 
 fn values(row: &ImportRow, rules: &Rules) -> Vec<String> {
     let checked = check(row, rules).unwrap();
-    checked.identifiers.into_iter().map(|(_, named)| named.identifier.value).collect()
+    checked
+        .identifiers
+        .into_iter()
+        .map(|(_, named)| named.identifier.value)
+        .collect()
 }
 
 fn problem(row: &ImportRow) -> (String, &'static str) {
@@ -43,22 +47,36 @@ fn identifiers_are_canonical_ranked_and_once() {
         ("crm", "KH-1"),
     ]);
     assert_eq!(values(&given, &vietnamese()), ["KH-1", "+84912345678", "an@example.vn"]);
-    let places: Vec<usize> = check(&given, &vietnamese()).unwrap().identifiers.iter().map(|(place, _)| *place).collect();
+    let places: Vec<usize> = check(&given, &vietnamese())
+        .unwrap()
+        .identifiers
+        .iter()
+        .map(|(place, _)| *place)
+        .collect();
     assert_eq!(places, [4, 1, 0]);
 }
 
 #[test]
 fn national_numbers_need_the_region() {
     let given = row(&[("phone", "0912345678")]);
-    assert_eq!(check(&given, &Rules::DEFAULT).unwrap_err().text, "without a region, a phone number must begin with + and a country code");
+    assert_eq!(
+        check(&given, &Rules::DEFAULT).unwrap_err().text,
+        "without a region, a phone number must begin with + and a country code"
+    );
     assert_eq!(values(&given, &vietnamese()), ["+84912345678"]);
-    assert_eq!(problem(&row(&[("email", "a@b.vn"), ("phone", "09x")])), ("identifiers[1]".to_owned(), "FIELD_INVALID"));
+    assert_eq!(
+        problem(&row(&[("email", "a@b.vn"), ("phone", "09x")])),
+        ("identifiers[1]".to_owned(), "FIELD_INVALID")
+    );
 }
 
 #[test]
 fn what_stands_for_nobody_is_no_identifier() {
     assert_eq!(problem(&row(&[("phone", " ")])), (String::new(), "NO_IDENTIFIER"));
-    assert_eq!(problem(&row(&[("crm", "null")])), ("identifiers[0]".to_owned(), "IDENTIFIER_BLOCKED"));
+    assert_eq!(
+        problem(&row(&[("crm", "null")])),
+        ("identifiers[0]".to_owned(), "IDENTIFIER_BLOCKED")
+    );
     let mut rules = vietnamese();
     rules.blocked.block("phone", "+84912345678");
     let refused = check(&row(&[("phone", "0912345678")]), &rules).unwrap_err();
@@ -119,15 +137,24 @@ fn each_field_is_checked() {
     let good = with(|row| {
         row.time_zone = "asia/ho_chi_minh".to_owned();
         row.locale = "vi-VN".to_owned();
-        row.variables.insert("ten".to_owned(), "Nguye\u{302}\u{303}n".to_owned());
+        row.variables
+            .insert("ten".to_owned(), "Nguye\u{302}\u{303}n".to_owned());
     });
     let said = check(&good, &vietnamese()).unwrap().said;
-    assert_eq!((said.time_zone.as_str(), said.variables["ten"].as_str()), ("Asia/Ho_Chi_Minh", "Nguyễn"));
+    assert_eq!(
+        (said.time_zone.as_str(), said.variables["ten"].as_str()),
+        ("Asia/Ho_Chi_Minh", "Nguyễn")
+    );
 }
 
 #[test]
 fn no_problem_repeats_the_row() {
-    for (kind, value) in [("phone", "secret"), ("phone", "+84secret"), ("email", "secret"), ("crm", &"secret".repeat(100))] {
+    for (kind, value) in [
+        ("phone", "secret"),
+        ("phone", "+84secret"),
+        ("email", "secret"),
+        ("crm", &"secret".repeat(100)),
+    ] {
         let refused = check(&row(&[(kind, value)]), &vietnamese()).unwrap_err();
         assert!(!format!("{refused:?}").contains("secret"), "{refused:?}");
     }

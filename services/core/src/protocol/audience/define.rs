@@ -129,7 +129,10 @@ async fn ids(
     };
     let answers = context.store.read(decide::shard_of(tenant_id), vec![query]).await?;
     let members = as_range(answers.into_iter().next())?;
-    Ok(members.iter().filter_map(|(member, _)| AudienceId::from_bytes(member)).collect())
+    Ok(members
+        .iter()
+        .filter_map(|(member, _)| AudienceId::from_bytes(member))
+        .collect())
 }
 
 fn exist(known: &[AudienceId], wanted: impl IntoIterator<Item = AudienceId>) -> Result<(), NotDone> {
@@ -183,7 +186,9 @@ pub async fn delete(
             return Err(NotDone::Changed);
         }
         let (others, _) = list(context, tenant_id, None, MAX_LISTED).await?;
-        let user = others.iter().find(|other| decide::excluded(&other.record).any(|excluded| excluded == id));
+        let user = others
+            .iter()
+            .find(|other| decide::excluded(&other.record).any(|excluded| excluded == id));
         if let Some(user) = user {
             return Err(NotDone::InUse(user.id));
         }

@@ -34,7 +34,11 @@ pub async fn memberships(context: &Context<'_>, whole: &Whole) -> Result<Vec<Mem
     for at in consists_of(&whole.record.members) {
         for (id, value) in rows(context, &known, at).await? {
             let member = decode(value)?;
-            all.extend(get(context, tenant_id, id).await?.map(|audience| Membership { audience, member }));
+            all.extend(
+                get(context, tenant_id, id)
+                    .await?
+                    .map(|audience| Membership { audience, member }),
+            );
         }
     }
     Ok(all)

@@ -11,9 +11,9 @@ mod identify;
 
 use super::NotDone;
 use super::define::get;
+use crate::audience::is_segment;
 use crate::audience::member::{Importing, Outcome};
 use crate::audience::row::{Problem, Row, check};
-use crate::audience::is_segment;
 use crate::id::{AudienceId, hash};
 use crate::keys;
 use crate::port::store::{Query, Shape, Stamp, StoreError, Write};
@@ -131,7 +131,9 @@ impl Session {
         (import_id, merge_customers): (&str, bool),
         trace_id: &str,
     ) -> Result<Self, NotDone> {
-        let stands = get(context, tenant_id, audience).await?.ok_or(NotDone::NoSuchAudience)?;
+        let stands = get(context, tenant_id, audience)
+            .await?
+            .ok_or(NotDone::NoSuchAudience)?;
         if is_segment(&stands.record) {
             return Err(NotDone::NotAList);
         }

@@ -97,7 +97,9 @@ fn made_of(audience: &Audience, schema: &Schema) -> Result<Of, NotDone> {
         return Ok(Of::List(audience.id));
     }
     let filter = Filter::new(&audience.record.filter, schema);
-    filter.map(Of::Segment).map_err(|wrong| NotDone::Filter(audience.id, wrong))
+    filter
+        .map(Of::Segment)
+        .map_err(|wrong| NotDone::Filter(audience.id, wrong))
 }
 
 /// Rows of a list in all shards.
@@ -130,7 +132,9 @@ pub async fn candidates(
 ) -> Result<Vec<Candidate>, StoreError> {
     let query = Query::Range {
         key: index(tenant_id, &selection.of),
-        from: after.map_or(std::ops::Bound::Unbounded, |id| std::ops::Bound::Excluded(id.to_bytes())),
+        from: after.map_or(std::ops::Bound::Unbounded, |id| {
+            std::ops::Bound::Excluded(id.to_bytes())
+        }),
         to: std::ops::Bound::Unbounded,
         limit,
         reverse: false,
@@ -209,7 +213,9 @@ struct Asked {
 
 impl Asked {
     fn holds(&self, context: &Context<'_>, filter: &Filter) -> bool {
-        self.shown.as_ref().is_some_and(|shown| filter.holds(shown, context.now()))
+        self.shown
+            .as_ref()
+            .is_some_and(|shown| filter.holds(shown, context.now()))
     }
 }
 

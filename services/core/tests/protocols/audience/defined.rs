@@ -23,7 +23,12 @@ fn an_audience_is_made_once_by_its_request() {
         assert_eq!((listed.len(), next), (1, None));
         // Nobody else's.
         assert!(now(get(&world.context(), "u", made.id)).unwrap().is_none());
-        assert!(now(protocol::list(&world.context(), "u", None, 10)).unwrap().0.is_empty());
+        assert!(
+            now(protocol::list(&world.context(), "u", None, 10))
+                .unwrap()
+                .0
+                .is_empty()
+        );
     }
 }
 
@@ -85,7 +90,10 @@ fn a_change_takes_effect_once_and_on_the_version_that_it_names() {
         assert!(matches!(late, Err(NotDone::Changed)));
         // Repeated, it brings nothing back.
         let again = now(change(&context, "t", made.id, (&renamed("1", "one"), &made.etag()))).unwrap();
-        assert_eq!((again.record.display_name.as_str(), again.record.filter.as_str()), ("two", "true"));
+        assert_eq!(
+            (again.record.display_name.as_str(), again.record.filter.as_str()),
+            ("two", "true")
+        );
     }
 }
 
@@ -94,7 +102,15 @@ fn a_deletion_that_dies_anywhere_is_finished_by_its_timer() {
     for commits in 0..400 {
         let world = vietnamese(false);
         let id = list(&world, "a");
-        imported(&world, id, "1", &[row(1, "phone:0900000001", "Secret"), row(2, "phone:0900000002", "Secret")]);
+        imported(
+            &world,
+            id,
+            "1",
+            &[
+                row(1, "phone:0900000001", "Secret"),
+                row(2, "phone:0900000002", "Secret"),
+            ],
+        );
         world.store.stops_after(commits);
         let done = now(delete(&world.context(), "t", id, (&name("d"), ""))).is_ok();
         world.store.goes_on();

@@ -10,7 +10,10 @@ use omnigate_core::protocol::identity::{erase, go_on};
 use omnigate_core::protocol::read;
 
 fn of(world: &World, identifier: &str) -> CustomerId {
-    now(read::resolve(&world.context(), "t", &named(identifier))).unwrap().unwrap().id
+    now(read::resolve(&world.context(), "t", &named(identifier)))
+        .unwrap()
+        .unwrap()
+        .id
 }
 
 #[test]
@@ -27,7 +30,10 @@ fn a_merge_makes_two_members_one_and_a_split_two_again() {
     assert_eq!((once[0].customer, rows_of(&world, id)), (an, 2));
     // A row of theirs changes what stands, and adds none.
     world.pass(10);
-    assert_eq!(imported(&world, id, "3", &[row(1, "phone:0900000002", "both")]), [0, 1, 0, 0]);
+    assert_eq!(
+        imported(&world, id, "3", &[row(1, "phone:0900000002", "both")]),
+        [0, 1, 0, 0]
+    );
     assert_eq!((names(&world, id), rows_of(&world, id)), (vec!["both".to_owned()], 2));
     undo_last_merge(&world, an, binh);
     assert_eq!(names(&world, id), ["Bình", "both"]);
@@ -43,7 +49,10 @@ fn a_member_who_was_merged_away_is_found_where_the_row_stands() {
     let [an, binh] = ["phone//+84900000001", "phone//+84900000002"].map(|identifier| of(&world, identifier));
     merged(&world, an, binh);
     world.pass(10);
-    assert_eq!(imported(&world, id, "2", &[row(1, "phone:0900000001", "one")]), [0, 1, 0, 0]);
+    assert_eq!(
+        imported(&world, id, "2", &[row(1, "phone:0900000001", "one")]),
+        [0, 1, 0, 0]
+    );
     assert_eq!(rows_of(&world, id), 1);
     let one = found(&world, id);
     assert_eq!((one[0].at, one[0].customer), (binh, an));
@@ -55,7 +64,12 @@ fn exclusions_leave_out_whoever_is_in_them_by_any_of_their_records() {
     let out = list(&world, "out");
     let segment = audience(&world, "s", "customer.identifiers.exists(i, i.type == \"crm\")", &[]).id;
     let id = audience(&world, "a", "", &[out, segment]).id;
-    imported(&world, out, "1", &[row(1, "phone:0900000001", "x"), row(2, "phone:0900000009", "x")]);
+    imported(
+        &world,
+        out,
+        "1",
+        &[row(1, "phone:0900000001", "x"), row(2, "phone:0900000009", "x")],
+    );
     world.pass(10);
     let rows = [
         row(1, "phone:0900000001", "in the list"),
@@ -64,7 +78,11 @@ fn exclusions_leave_out_whoever_is_in_them_by_any_of_their_records() {
         row(4, "phone:0900000004", "An"),
     ];
     imported(&world, id, "1", &rows);
-    merged(&world, of(&world, "phone//+84900000009"), of(&world, "phone//+84900000002"));
+    merged(
+        &world,
+        of(&world, "phone//+84900000009"),
+        of(&world, "phone//+84900000002"),
+    );
     assert_eq!(names(&world, id), ["An"]);
     assert_eq!(found(&world, id).len(), 4);
     assert_eq!(found(&world, segment).len(), 1);
@@ -79,7 +97,11 @@ fn a_segment_holds_each_customer_once() {
         world.pass(10);
     }
     assert_eq!(found(&world, everybody).len(), 4);
-    merged(&world, of(&world, "phone//+84900000001"), of(&world, "phone//+84900000002"));
+    merged(
+        &world,
+        of(&world, "phone//+84900000001"),
+        of(&world, "phone//+84900000002"),
+    );
     assert_eq!(found(&world, everybody).len(), 3);
 }
 
@@ -97,7 +119,10 @@ fn nothing_of_the_erased_is_left_in_any_list_and_all_was_in_their_copy() {
     for commits in 1..200 {
         let world = vietnamese(false);
         let lists = ["a", "b", "c"].map(|name| list(&world, name));
-        let rows = [row(1, "phone:0900000001", "Secret One"), row(2, "phone:0900000003", "Kept")];
+        let rows = [
+            row(1, "phone:0900000001", "Secret One"),
+            row(2, "phone:0900000003", "Kept"),
+        ];
         for id in &lists[..2] {
             imported(&world, *id, "1", &rows);
         }
@@ -109,7 +134,12 @@ fn nothing_of_the_erased_is_left_in_any_list_and_all_was_in_their_copy() {
         let mut said: Vec<String> = now(memberships(&world.context(), &whole))
             .unwrap()
             .into_iter()
-            .map(|membership| format!("{} {}", membership.audience.record.display_name, membership.member.display_name))
+            .map(|membership| {
+                format!(
+                    "{} {}",
+                    membership.audience.record.display_name, membership.member.display_name
+                )
+            })
             .collect();
         said.sort();
         assert_eq!(said, ["a Secret One", "b Secret One", "b Secret Two"]);

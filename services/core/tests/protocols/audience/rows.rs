@@ -29,7 +29,10 @@ fn rows_become_customers_and_members_once() {
         world.pass(1);
         assert_eq!(imported(&world, id, "2", &rows), [0, 0, 3, 0]);
         world.pass(1);
-        let changed = [row(1, "phone:0900000001 email:a@b.vn", "An"), row(2, "email:b@b.vn", "Bích")];
+        let changed = [
+            row(1, "phone:0900000001 email:a@b.vn", "An"),
+            row(2, "email:b@b.vn", "Bích"),
+        ];
         assert_eq!(imported(&world, id, "3", &changed), [0, 2, 0, 0]);
         assert_eq!(names(&world, id), ["An", "Bích", "Cúc"]);
         assert_eq!(seen(&world, id).births, 3);
@@ -41,7 +44,10 @@ fn a_row_finds_who_is_known_and_gives_them_what_they_lack() {
     let world = vietnamese(false);
     let id = list(&world, "a");
     told(&world, message("bot", "tg_chat/bot/1", &["phone//+84900000001"], "1"));
-    assert_eq!(imported(&world, id, "1", &[row(1, "email:a@b.vn phone:0900000001", "An")]), [1, 0, 0, 0]);
+    assert_eq!(
+        imported(&world, id, "1", &[row(1, "email:a@b.vn phone:0900000001", "An")]),
+        [1, 0, 0, 0]
+    );
     let seen = seen(&world, id);
     assert_eq!(seen.births, 1);
     let identifiers = &seen.customers.first().unwrap().0;
@@ -96,7 +102,13 @@ fn a_row_that_cannot_be_taken_stops_no_other() {
         let ended = import(&world.context(), id, ("1", false), (&rows, together)).unwrap();
         assert_eq!(super::counts(&ended), [2, 0, 0, 5]);
         assert_eq!((ended.next_row, ended.problems), (9, 5));
-        let expected = ["FIELD_INVALID", "NO_IDENTIFIER", "IDENTIFIER_BLOCKED", "UNREADABLE", "NO_ROOM"];
+        let expected = [
+            "FIELD_INVALID",
+            "NO_IDENTIFIER",
+            "IDENTIFIER_BLOCKED",
+            "UNREADABLE",
+            "NO_ROOM",
+        ];
         let expected: Vec<(u64, String)> = [1, 2, 3, 4, 7].into_iter().zip(expected.map(str::to_owned)).collect();
         assert_eq!(reasons(&world, id, "1"), expected);
         assert_eq!(names(&world, id), ["An", "Bình"]);
@@ -129,7 +141,12 @@ fn a_call_that_brings_rows_in_the_wrong_order_is_refused() {
     let refused = import(&world.context(), id, ("1", false), (&rows, 10));
     assert!(matches!(refused, Err(NotDone::OutOfOrder(1, 2))));
     assert_eq!(rows_of(&world, id), 0);
-    let nought = import(&world.context(), id, ("1", false), (&[row(0, "phone:0900000002", "x")], 10));
+    let nought = import(
+        &world.context(),
+        id,
+        ("1", false),
+        (&[row(0, "phone:0900000002", "x")], 10),
+    );
     assert!(matches!(nought, Err(NotDone::OutOfOrder(0, 0))));
 }
 
@@ -141,7 +158,10 @@ fn an_import_stays_what_it_was_begun_as() {
     let other = import(&world.context(), id, ("1", true), (&[], 1));
     assert!(matches!(other, Err(NotDone::ImportReused)));
     let segment = super::audience(&world, "s", "true", &[]).id;
-    assert!(matches!(import(&world.context(), segment, ("1", false), (&[], 1)), Err(NotDone::NotAList)));
+    assert!(matches!(
+        import(&world.context(), segment, ("1", false), (&[], 1)),
+        Err(NotDone::NotAList)
+    ));
     assert!(now(standing(&world.context(), id, "2")).unwrap().is_none());
 }
 
@@ -168,7 +188,10 @@ fn whoever_was_erased_since_an_import_began_is_not_brought_back_by_it() {
     let context = world.context();
     let mut session = now(Session::begin(&context, ("t", id), ("1", false), super::TRACE)).unwrap();
     now(session.take(&context, &rows[..1], &mut Vec::new())).unwrap();
-    let an = now(read::resolve(&context, "t", &crate::link::named("phone//+84900000001"))).unwrap().unwrap().id;
+    let an = now(read::resolve(&context, "t", &crate::link::named("phone//+84900000001")))
+        .unwrap()
+        .unwrap()
+        .id;
     world.pass(1000);
     now(erase(&context, "t", an)).unwrap();
     world.pass(1000);
@@ -188,7 +211,10 @@ fn what_a_later_import_said_is_not_overwritten() {
     let context = world.context();
     let mut early = now(Session::begin(&context, ("t", id), ("1", false), super::TRACE)).unwrap();
     world.pass(1);
-    assert_eq!(imported(&world, id, "2", &[row(1, "phone:0900000001", "late")]), [1, 0, 0, 0]);
+    assert_eq!(
+        imported(&world, id, "2", &[row(1, "phone:0900000001", "late")]),
+        [1, 0, 0, 0]
+    );
     now(early.take(&context, &[row(1, "phone:0900000001", "early")], &mut Vec::new())).unwrap();
     assert_eq!(super::counts(early.record()), [0, 0, 1, 0]);
     assert_eq!(names(&world, id), ["late"]);
@@ -199,7 +225,10 @@ fn a_number_that_is_known_in_another_form_is_the_same_customer() {
     let world = vietnamese(false);
     let id = list(&world, "a");
     told(&world, message("sms", "phone//+5511961234567", &[], "1"));
-    assert_eq!(imported(&world, id, "1", &[row(1, "phone:+551161234567", "An")]), [1, 0, 0, 0]);
+    assert_eq!(
+        imported(&world, id, "1", &[row(1, "phone:+551161234567", "An")]),
+        [1, 0, 0, 0]
+    );
     assert_eq!(seen(&world, id).customers.len(), 1);
     assert_eq!(index(&world, &keys::customers("t")).len(), 1);
     let _ = asking();

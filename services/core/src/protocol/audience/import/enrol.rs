@@ -46,7 +46,9 @@ pub(super) async fn enrol(
             by_shard.entry(seat.at.shard()).or_default().push(seat);
         }
         let shared = &*session;
-        let written = by_shard.iter().map(|(shard, seats)| enrol_in_shard(context, shared, *shard, seats));
+        let written = by_shard
+            .iter()
+            .map(|(shard, seats)| enrol_in_shard(context, shared, *shard, seats));
         for (shard, written) in by_shard.keys().zip(join_all(written).await) {
             let written = written?;
             session.parts.insert(*shard, written.part);

@@ -93,9 +93,8 @@ impl Asked<'_> {
 
     /// True where nobody has any of the identifiers, nor another form of one that is looked for.
     fn is_nobodys(&self, asking: &Asking<'_>) -> bool {
-        let is_free = |claim: &Loaded<Claim>| {
-            matches!(read_claim(claim.value.as_ref(), asking.received_at), Claimed::Free)
-        };
+        let is_free =
+            |claim: &Loaded<Claim>| matches!(read_claim(claim.value.as_ref(), asking.received_at), Claimed::Free);
         let has_variants = |(_, named): &(usize, Named)| !identifier::variants(&named.identifier).is_empty();
         self.claims.iter().all(is_free) && !self.row.identifiers.iter().any(has_variants)
     }
@@ -190,7 +189,9 @@ async fn bear<'r>(
         by_shard.entry(key.shard()).or_default().push(asked);
     }
     let shared = &*session;
-    let births = by_shard.into_iter().map(|(shard, asked)| bear_in_shard(context, shared, shard, asked));
+    let births = by_shard
+        .into_iter()
+        .map(|(shard, asked)| bear_in_shard(context, shared, shard, asked));
     let mut all = Vec::new();
     for births in join_all(births).await {
         let births = births?;
@@ -409,7 +410,11 @@ impl Settling<'_, '_> {
         Ok(found.map_or(Whose::Nobodys, Whose::Of))
     }
 
-    async fn merge(&mut self, id: CustomerId, (place, named): (usize, &Named)) -> Result<Result<CustomerId, Problem>, Stop> {
+    async fn merge(
+        &mut self,
+        id: CustomerId,
+        (place, named): (usize, &Named),
+    ) -> Result<Result<CustomerId, Problem>, Stop> {
         use identity::NotDone;
         let linked = identity::link(self.context, self.asking, id, named, &mut self.outgoing).await;
         let (reason, text) = match linked {
@@ -442,7 +447,11 @@ impl Settling<'_, '_> {
     }
 
     /// Gives a customer identifiers that nobody has: all of them, where there is room for all.
-    async fn attach(&mut self, id: CustomerId, missing: &[(usize, &Named)]) -> Result<Result<CustomerId, Problem>, Stop> {
+    async fn attach(
+        &mut self,
+        id: CustomerId,
+        missing: &[(usize, &Named)],
+    ) -> Result<Result<CustomerId, Problem>, Stop> {
         if missing.is_empty() {
             return Ok(Ok(id));
         }
