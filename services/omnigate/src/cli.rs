@@ -11,7 +11,7 @@ mod webhooks;
 
 pub use accounts::{Accounts, Authorize};
 pub use audience::{Audience, CreateAudience, FileFormat, ImportAudience, OneAudience};
-pub use bench::{Bench, BenchInbound, BenchOutbound, BenchTimeline};
+pub use bench::{Bench, BenchAudience, BenchInbound, BenchOutbound, BenchTimeline};
 pub use consent::{Basis, Consent, GetConsent, Purpose, Reason, Refuse, SetConsent, Status, Suppress, Unsuppress};
 pub use conversations::{
     AssignConversation, Conversations, ListConversations, OneConversation, OpenConversation,

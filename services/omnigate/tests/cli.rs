@@ -85,6 +85,7 @@ fn every_command_has_help_with_an_example() {
         "replay",
         "explain",
         "bench inbound",
+        "bench audience",
     ] {
         let mut arguments: Vec<&str> = command.split(' ').collect();
         arguments.push("--help");

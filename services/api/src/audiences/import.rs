@@ -5,7 +5,7 @@ use crate::{Api, problems};
 use futures_util::future::join;
 use omnigate_core::audience::MAX_IMPORT_ID;
 use omnigate_core::id::AudienceId;
-use omnigate_core::protocol::audience::Session;
+use omnigate_core::protocol::audience::{Batch, Session};
 use omnigate_core::protocol::outbox::Outgoing;
 use omnigate_core::protocol::publish::publish;
 use omnigate_core::time::Moment;
@@ -17,7 +17,9 @@ use omnigate_rpc::error::Problem;
 use omnigate_rpc::trace;
 use prost::Message as _;
 use std::time::Duration;
-use tokio::time::Instant;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
 use tonic::{Status, Streaming};
 
 /// Rows of a batch: the more, the fewer commits each shard has.
@@ -45,20 +47,23 @@ impl Api {
             _ => return Err(Problem::invalid("part", "the first message must be start")),
         };
         let mut session = self.begin(tenant_id, &start).await?;
+        // Checked while the batch before is taken; ends with this call.
+        let (sender, mut batches) = mpsc::channel(1);
+        let mut reading = JoinSet::new();
+        reading.spawn(read(stream, self.clone(), tenant_id.to_owned(), sender));
         let (mut told, mut complete) = (Vec::new(), false);
         while !complete && Instant::now() < until {
-            let batch;
-            (batch, complete) = gather(&mut stream).await?;
-            if batch.is_empty() {
+            let Ok(batch) = timeout_at(until, batches.recv()).await else {
                 break;
-            }
+            };
+            let Some(batch) = batch.transpose()? else {
+                complete = true;
+                break;
+            };
             let mut outgoing = Vec::new();
             let context = self.context();
-            let (taken, ()) = join(
-                session.take(&context, &batch, &mut outgoing),
-                self.publish(std::mem::take(&mut told)),
-            )
-            .await;
+            let before = self.publish(std::mem::take(&mut told));
+            let (taken, ()) = join(session.take(&context, &batch, &mut outgoing), before).await;
             told = outgoing;
             if let Err(refused) = taken {
                 self.publish(told).await;
@@ -93,6 +98,27 @@ impl Api {
     async fn publish(&self, outgoing: Vec<Outgoing>) {
         if !outgoing.is_empty() {
             publish(self.broker.as_ref(), &self.ports.outbox, self.partitions, outgoing).await;
+        }
+    }
+}
+
+/// Reads and checks batches until the stream ends, goes wrong, or nobody wants them any more.
+async fn read(
+    mut stream: Streaming<ImportAudienceRequest>,
+    api: Api,
+    tenant_id: String,
+    batches: mpsc::Sender<Result<Batch, Problem>>,
+) {
+    let rules = api.ports.tenants.of(&tenant_id);
+    loop {
+        let gathered = gather(&mut stream).await;
+        let (batch, is_last) = match gathered {
+            Ok((rows, is_last)) => (Batch::new(&rows, rules).map_err(|refused| not_done(&refused)), is_last),
+            Err(problem) => (Err(problem), true),
+        };
+        let is_wrong = batch.is_err();
+        if batches.send(batch).await.is_err() || is_wrong || is_last {
+            return;
         }
     }
 }

@@ -8,7 +8,7 @@ mod members;
 pub use define::{Audience, MAX_LISTED, change, create, delete, get, go_on, list};
 pub(super) use forget::forget;
 pub use forget::{Membership, memberships};
-pub use import::{Session, Standing, problems, standing};
+pub use import::{Batch, Session, Standing, problems, standing};
 pub use members::{Candidate, Found, Of, Page, Selection, candidates, look, page, select, size};
 
 use super::context::Stop;

@@ -11,7 +11,7 @@ use omnigate_core::id::AudienceId;
 use omnigate_core::identifier;
 use omnigate_core::keys;
 use omnigate_core::port::store::{Answer, Query};
-use omnigate_core::protocol::audience::{self, Audience, Found, NotDone, Session, create};
+use omnigate_core::protocol::audience::{self, Audience, Batch, Found, NotDone, Session, create};
 use omnigate_core::protocol::context::{Context, as_range};
 use omnigate_core::protocol::read;
 use omnigate_core::shard::Shard;
@@ -72,6 +72,12 @@ fn row(number: u64, identifiers: &str, name: &str) -> ImportRow {
     }
 }
 
+/// Takes some rows as one batch.
+fn take(context: &Context<'_>, session: &mut Session, rows: &[ImportRow]) -> Result<(), NotDone> {
+    let batch = Batch::new(rows, context.tenants.of("t"))?;
+    now(session.take(context, &batch, &mut Vec::new()))
+}
+
 /// One call that brings these rows in batches of so many.
 fn import(
     context: &Context<'_>,
@@ -81,7 +87,7 @@ fn import(
 ) -> Result<ImportRecord, NotDone> {
     let mut session = now(Session::begin(context, ("t", id), (import_id, merges), TRACE))?;
     for batch in rows.chunks(together) {
-        now(session.take(context, batch, &mut Vec::new()))?;
+        take(context, &mut session, batch)?;
     }
     now(session.finish(context))?;
     Ok(session.record().clone())

@@ -21,6 +21,7 @@ use crate::protocol::context::{Context, Ended, Loaded, MAX_TRIES, Stop, as_range
 use crate::protocol::outbox::Outgoing;
 use crate::protocol::resolve::{Asking, expect_record, put};
 use crate::shard::Shard;
+use crate::tenant::Rules;
 use crate::time::Moment;
 use bytes::Bytes;
 use enrol::enrol;
@@ -103,6 +104,40 @@ pub async fn problems(
     Ok(found)
 }
 
+/// What became of a row.
+type CameTo = Result<Outcome, Problem>;
+
+/// Rows that are taken together, checked.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Batch {
+    rows: Vec<Row>,
+    refused: BTreeMap<u64, Problem>,
+    last: u64,
+}
+
+impl Batch {
+    /// Checks rows, which come in the order of their numbers.
+    pub fn new(rows: &[ImportRow], rules: &Rules) -> Result<Self, NotDone> {
+        let mut batch = Self {
+            rows: Vec::with_capacity(rows.len()),
+            ..Self::default()
+        };
+        for row in rows {
+            if row.row <= batch.last {
+                return Err(NotDone::OutOfOrder(row.row, batch.last));
+            }
+            batch.last = row.row;
+            match check(row, rules) {
+                Ok(row) => batch.rows.push(row),
+                Err(problem) => {
+                    batch.refused.insert(row.row, problem);
+                }
+            }
+        }
+        Ok(batch)
+    }
+}
+
 /// What a batch adds to the counts.
 #[derive(Default)]
 struct Counts {
@@ -113,7 +148,7 @@ struct Counts {
 }
 
 impl Counts {
-    fn add(&mut self, came_to: &Result<Outcome, Problem>) {
+    fn add(&mut self, came_to: &CameTo) {
         match came_to {
             Ok(Outcome::Created) => self.created += 1,
             Ok(Outcome::Updated) => self.updated += 1,
@@ -186,32 +221,19 @@ impl Session {
     pub async fn take(
         &mut self,
         context: &Context<'_>,
-        batch: &[ImportRow],
+        batch: &Batch,
         outgoing: &mut Vec<Outgoing>,
     ) -> Result<(), NotDone> {
         let from = self.standing.record.next_row;
-        let mut last = 0;
-        for row in batch {
-            if row.row <= last {
-                return Err(NotDone::OutOfOrder(row.row, last));
-            }
-            last = row.row;
-        }
-        if last < from {
+        if batch.last < from {
             return Ok(());
         }
-        let rules = context.tenants.of(&self.tenant_id);
-        let (mut rows, mut ended) = (Vec::with_capacity(batch.len()), BTreeMap::new());
-        for row in batch.iter().filter(|row| row.row >= from) {
-            match check(row, rules) {
-                Ok(row) => rows.push(row),
-                Err(problem) => {
-                    ended.insert(row.row, Err(problem));
-                }
-            }
-        }
-        self.carry_out(context, &rows, &mut ended, outgoing).await?;
-        self.count(context, last + 1, &ended).await
+        let counted = batch.rows.partition_point(|row| row.number < from);
+        let refused = batch.refused.range(from..);
+        let mut ended: BTreeMap<u64, CameTo> = refused.map(|(row, problem)| (*row, Err(problem.clone()))).collect();
+        self.carry_out(context, &batch.rows[counted..], &mut ended, outgoing)
+            .await?;
+        self.count(context, batch.last + 1, &ended).await
     }
 
     /// Gives every row its customer and its member.
@@ -219,7 +241,7 @@ impl Session {
         &mut self,
         context: &Context<'_>,
         rows: &[Row],
-        ended: &mut BTreeMap<u64, Result<Outcome, Problem>>,
+        ended: &mut BTreeMap<u64, CameTo>,
         outgoing: &mut Vec<Outgoing>,
     ) -> Result<(), NotDone> {
         let identified = identify(context, self, rows, outgoing).await?;
@@ -244,7 +266,7 @@ impl Session {
         &mut self,
         context: &Context<'_>,
         next_row: u64,
-        ended: &BTreeMap<u64, Result<Outcome, Problem>>,
+        ended: &BTreeMap<u64, CameTo>,
     ) -> Result<(), NotDone> {
         let mut counts = Counts::default();
         ended.values().for_each(|came_to| counts.add(came_to));

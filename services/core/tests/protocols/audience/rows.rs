@@ -1,6 +1,6 @@
 //! What becomes of a row.
 
-use super::{import, imported, index, list, names, reasons, row, rows_of, seen, vietnamese};
+use super::{import, imported, index, list, names, reasons, row, rows_of, seen, take, vietnamese};
 use crate::link::{message, told};
 use crate::now;
 use crate::stories::asking;
@@ -171,10 +171,10 @@ fn a_call_that_begins_later_takes_the_import_over() {
     let id = list(&world, "a");
     let rows = [row(1, "phone:0900000001", "An"), row(2, "phone:0900000002", "Bình")];
     let mut slow = now(Session::begin(&world.context(), ("t", id), ("1", false), super::TRACE)).unwrap();
-    now(slow.take(&world.context(), &rows[..1], &mut Vec::new())).unwrap();
+    take(&world.context(), &mut slow, &rows[..1]).unwrap();
     let ended = import(&world.context(), id, ("1", false), (&rows, 10)).unwrap();
     assert_eq!(super::counts(&ended), [2, 0, 0, 0]);
-    let late = now(slow.take(&world.context(), &rows[1..], &mut Vec::new()));
+    let late = take(&world.context(), &mut slow, &rows[1..]);
     assert!(matches!(late, Err(NotDone::TakenOver)));
     let stands = now(standing(&world.context(), id, "1")).unwrap().unwrap().record;
     assert_eq!(super::counts(&stands), [2, 0, 0, 0]);
@@ -187,7 +187,7 @@ fn whoever_was_erased_since_an_import_began_is_not_brought_back_by_it() {
     let rows = [row(1, "phone:0900000001", "An"), row(2, "phone:0900000002", "Bình")];
     let context = world.context();
     let mut session = now(Session::begin(&context, ("t", id), ("1", false), super::TRACE)).unwrap();
-    now(session.take(&context, &rows[..1], &mut Vec::new())).unwrap();
+    take(&context, &mut session, &rows[..1]).unwrap();
     let an = now(read::resolve(&context, "t", &crate::link::named("phone//+84900000001")))
         .unwrap()
         .unwrap()
@@ -196,7 +196,7 @@ fn whoever_was_erased_since_an_import_began_is_not_brought_back_by_it() {
     now(erase(&context, "t", an)).unwrap();
     world.pass(1000);
     let again = [row(2, "phone:0900000001", "An"), row(3, "phone:0900000002", "Bình")];
-    now(session.take(&context, &again, &mut Vec::new())).unwrap();
+    take(&context, &mut session, &again).unwrap();
     assert_eq!(super::counts(session.record()), [2, 0, 0, 1]);
     assert_eq!(reasons(&world, id, "1"), [(2, "ERASED".to_owned())]);
     assert_eq!(names(&world, id), ["Bình"]);
@@ -215,7 +215,7 @@ fn what_a_later_import_said_is_not_overwritten() {
         imported(&world, id, "2", &[row(1, "phone:0900000001", "late")]),
         [1, 0, 0, 0]
     );
-    now(early.take(&context, &[row(1, "phone:0900000001", "early")], &mut Vec::new())).unwrap();
+    take(&context, &mut early, &[row(1, "phone:0900000001", "early")]).unwrap();
     assert_eq!(super::counts(early.record()), [0, 0, 1, 0]);
     assert_eq!(names(&world, id), ["late"]);
 }

@@ -1,7 +1,7 @@
 //! Writes the members of a list: for all rows of a shard in one commit.
 
-use super::Session;
-use crate::audience::member::{self, Outcome};
+use super::{CameTo, Session};
+use crate::audience::member;
 use crate::audience::row::{Problem, Reason, Row};
 use crate::id::CustomerId;
 use crate::identity::{built_in, consists_of};
@@ -17,8 +17,6 @@ use futures_util::future::join_all;
 use omnigate_proto::state::v1::{AudiencePartRecord, CustomerRecord, CustomerState, MemberRecord};
 use prost::Message as _;
 use std::collections::BTreeMap;
-
-type CameTo = Result<Outcome, Problem>;
 
 /// A row of a customer, and the record that its member hangs on: that of the present customer, or of somebody who was merged
 /// into them and is in the list already.

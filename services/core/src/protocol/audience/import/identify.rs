@@ -322,7 +322,18 @@ impl Lot {
             }));
             lot.part.members += 1;
         }
+        // All of them are of different things, so their order says nothing; a store writes neighbours of one kind together.
+        lot.write.sort_by(|one, other| kind(one).cmp(&kind(other)));
         lot
+    }
+}
+
+/// What is written together: records, members of one index.
+fn kind(write: &Write) -> (u8, &[u8]) {
+    match write {
+        Write::Put { .. } => (0, &[]),
+        Write::Insert { key, .. } => (1, key),
+        _ => (2, &[]),
     }
 }
 
