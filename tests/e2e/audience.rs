@@ -71,12 +71,18 @@ async fn import(world: &World, audience: &Audience, id: &str, messages: &[&[Impo
         import_id: id.to_owned(),
         merge_customers: false,
     };
-    let rows = messages.iter().map(|rows| Part::Rows(ImportRows { rows: rows.to_vec() }));
+    let rows = messages
+        .iter()
+        .map(|rows| Part::Rows(ImportRows { rows: rows.to_vec() }));
     let parts: Vec<ImportAudienceRequest> = std::iter::once(Part::Start(start))
         .chain(rows)
         .map(|part| ImportAudienceRequest { part: Some(part) })
         .collect();
-    let answer = world.connection.audiences().import_audience(stream::iter(parts)).await?;
+    let answer = world
+        .connection
+        .audiences()
+        .import_audience(stream::iter(parts))
+        .await?;
     let answer = answer.into_inner();
     assert!(answer.complete, "{answer:?}");
     Ok(answer.import.unwrap_or_default())
@@ -147,16 +153,27 @@ fn names(members: &[AudienceMember]) -> Vec<&str> {
 
 async fn rows_become_members_once(world: &World) -> anyhow::Result<()> {
     let list = create(world, "rows", "", &[]).await?;
-    ensure!(create(world, "rows", "", &[]).await? == list, "a request makes one audience");
+    ensure!(
+        create(world, "rows", "", &[]).await? == list,
+        "a request makes one audience"
+    );
     let known = at_kiosk("hanh");
     says(world, &known, &[], "hạnh chào").await?;
     let hanh = arrived(&world.connection, &known).await?;
     let rows = [
         row(1, &[of("phone", "0900000551")], "An"),
-        row(2, &[of("phone", "+84 900 000 552"), of("email", "Binh551@Example.vn")], "Bình"),
+        row(
+            2,
+            &[of("phone", "+84 900 000 552"), of("email", "Binh551@Example.vn")],
+            "Bình",
+        ),
         row(3, &[known.clone(), of("phone", "0900000553")], "Hạnh"),
         row(4, &[of("phone", "12")], "nobody"),
-        row(5, &[of("phone", "0900000551"), of("email", "binh551@example.vn")], "two"),
+        row(
+            5,
+            &[of("phone", "0900000551"), of("email", "binh551@example.vn")],
+            "two",
+        ),
     ];
     let first = import(world, &list, "1", &[&rows[..2], &rows[2..]]).await?;
     ensure!(counts(&first) == [3, 0, 0, 2] && first.next_row == 6, "{first:?}");
@@ -166,17 +183,26 @@ async fn rows_become_members_once(world: &World) -> anyhow::Result<()> {
         ensure!(counts(&again) == counts(&first), "{again:?}");
     }
     let (import_again, problems) = import_of(world, &list, "1").await?;
-    ensure!(counts(&import_again) == counts(&first) && import_again.finished_at.is_some(), "{import_again:?}");
+    ensure!(
+        counts(&import_again) == counts(&first) && import_again.finished_at.is_some(),
+        "{import_again:?}"
+    );
     let told: Vec<(u64, &str, &str)> = problems
         .iter()
         .map(|problem| (problem.row, problem.field.as_str(), problem.reason.as_str()))
         .collect();
-    let expected = [(4, "identifiers[0]", "FIELD_INVALID"), (5, "identifiers[1]", "CUSTOMERS_DIFFER")];
+    let expected = [
+        (4, "identifiers[0]", "FIELD_INVALID"),
+        (5, "identifiers[1]", "CUSTOMERS_DIFFER"),
+    ];
     ensure!(told == expected, "{told:?}");
     let found = members(world, &list).await?;
     ensure!(names(&found) == ["An", "Bình", "Hạnh"], "{found:?}");
     ensure!(found[2].customer_id == hanh.customer_id, "{found:?}");
-    ensure!(found[1].variables.get("ten").is_some_and(|name| name == "Bình"), "{found:?}");
+    ensure!(
+        found[1].variables.get("ten").is_some_and(|name| name == "Bình"),
+        "{found:?}"
+    );
     let phone = customer_of(&world.connection, of("phone", "+84900000553")).await?;
     ensure!(phone.is_some_and(|customer| customer.customer_id == hanh.customer_id));
     let binh = customer_of(&world.connection, of("email", "binh551@example.vn")).await?;
@@ -212,18 +238,32 @@ async fn a_file_is_imported_and_its_problems_are_told(world: &World) -> anyhow::
     std::fs::write(world.gateway.path().join("khach.jsonl"), lines)?;
     omnigate(world, &["audience", "create", "khách"]).await?;
     let import = [
-        "audience", "import", "khach.csv", "--audience", "khách", "--map", "Số ĐT=identifier:phone", "--errors", "loi.csv",
+        "audience",
+        "import",
+        "khach.csv",
+        "--audience",
+        "khách",
+        "--map",
+        "Số ĐT=identifier:phone",
+        "--errors",
+        "loi.csv",
     ];
     // Again it is the same import.
     for _ in 0..2 {
         let (out, _) = omnigate(world, &import).await?;
-        ensure!(out.starts_with("2 created, 0 updated, 0 unchanged, 2 with problems"), "{out}");
+        ensure!(
+            out.starts_with("2 created, 0 updated, 0 unchanged, 2 with problems"),
+            "{out}"
+        );
         let problems = std::fs::read_to_string(world.gateway.path().join("loi.csv"))?;
         let expected = "row,column,reason,problem\n3,email,FIELD_INVALID,a mail address must be local@domain\n4,,UNREADABLE,1 columns instead of 4\n";
         ensure!(problems == expected, "{problems}");
     }
     let (out, _) = omnigate(world, &["audience", "import", "khach.jsonl", "--audience", "khách"]).await?;
-    ensure!(out.starts_with("1 created, 1 updated, 0 unchanged, 0 with problems"), "{out}");
+    ensure!(
+        out.starts_with("1 created, 1 updated, 0 unchanged, 0 with problems"),
+        "{out}"
+    );
     let (out, _) = omnigate(world, &["audience", "members", "khách", "--output", "json"]).await?;
     let mut names: Vec<String> = Vec::new();
     for line in out.lines() {
@@ -245,7 +285,11 @@ async fn a_file_is_imported_and_its_problems_are_told(world: &World) -> anyhow::
     let left = world.connection.audiences().list_audiences(asked).await?.into_inner();
     ensure!(left.audiences.iter().all(|audience| audience.display_name != "khách"));
     // No customer went with it.
-    ensure!(customer_of(&world.connection, of("phone", "+84900000561")).await?.is_some());
+    ensure!(
+        customer_of(&world.connection, of("phone", "+84900000561"))
+            .await?
+            .is_some()
+    );
     Ok(())
 }
 
@@ -253,14 +297,26 @@ async fn segments_and_exclusions_say_who_is_meant(world: &World) -> anyhow::Resu
     let all = create(world, "all", "", &[]).await?;
     let bought = create(world, "bought", "", &[]).await?;
     let rows: Vec<ImportRow> = (1..=5)
-        .map(|number| row(number, &[of("phone", &format!("090000057{number}")), of("crm", &format!("seg-{number}"))], "x"))
+        .map(|number| {
+            row(
+                number,
+                &[
+                    of("phone", &format!("090000057{number}")),
+                    of("crm", &format!("seg-{number}")),
+                ],
+                "x",
+            )
+        })
         .collect();
     import(world, &all, "1", &[&rows]).await?;
     import(world, &bought, "1", &[&rows[..2]]).await?;
     let filter = "customer.identifiers.exists(i, i.type == \"crm\" && i.value.startsWith(\"seg-\"))";
     let segment = create(world, "segment", filter, &[&bought]).await?;
     let meant = preview(world, &segment).await?;
-    ensure!((meant.count, meant.excluded, meant.samples.len()) == (3, 2, 3), "{meant:?}");
+    ensure!(
+        (meant.count, meant.excluded, meant.samples.len()) == (3, 2, 3),
+        "{meant:?}"
+    );
     ensure!(members(world, &segment).await?.len() == 5);
     let narrower = UpdateAudienceRequest {
         audience_id: segment.audience_id.clone(),
@@ -272,7 +328,12 @@ async fn segments_and_exclusions_say_who_is_meant(world: &World) -> anyhow::Resu
         ..UpdateAudienceRequest::default()
     };
     for _ in 0..2 {
-        let changed = world.connection.audiences().update_audience(narrower.clone()).await?.into_inner();
+        let changed = world
+            .connection
+            .audiences()
+            .update_audience(narrower.clone())
+            .await?
+            .into_inner();
         ensure!(changed.audience.is_some_and(|changed| changed.etag != segment.etag));
     }
     ensure!(preview(world, &segment).await?.count == 1);
@@ -282,13 +343,22 @@ async fn segments_and_exclusions_say_who_is_meant(world: &World) -> anyhow::Resu
     };
     let refused = world.connection.audiences().update_audience(late).await.err();
     let refused = refused.context("an old version was changed")?;
-    ensure!(refused.code() == Code::Aborted && reason(&refused).as_deref() == Some("ETAG_MISMATCH"), "{refused:?}");
+    ensure!(
+        refused.code() == Code::Aborted && reason(&refused).as_deref() == Some("ETAG_MISMATCH"),
+        "{refused:?}"
+    );
     let used = DeleteAudienceRequest {
         audience_id: bought.audience_id.clone(),
         request_id: "audience-used".to_owned(),
         ..DeleteAudienceRequest::default()
     };
-    let refused = world.connection.audiences().delete_audience(used).await.err().context("it is in use")?;
+    let refused = world
+        .connection
+        .audiences()
+        .delete_audience(used)
+        .await
+        .err()
+        .context("it is in use")?;
     ensure!(reason(&refused).as_deref() == Some("AUDIENCE_IN_USE"), "{refused:?}");
     let free = UpdateAudienceRequest {
         audience_id: segment.audience_id.clone(),
@@ -305,7 +375,10 @@ async fn segments_and_exclusions_say_who_is_meant(world: &World) -> anyhow::Resu
     for _ in 0..2 {
         world.connection.audiences().delete_audience(gone.clone()).await?;
     }
-    let refused = import(world, &bought, "2", &[&rows]).await.err().context("it is deleted")?;
+    let refused = import(world, &bought, "2", &[&rows])
+        .await
+        .err()
+        .context("it is deleted")?;
     ensure!(reason(&refused).as_deref() == Some("AUDIENCE_NOT_FOUND"), "{refused:?}");
     Ok(())
 }
@@ -315,19 +388,35 @@ async fn what_makes_no_sense_is_refused(world: &World) -> anyhow::Result<()> {
     ensure!(wrong.is_err_and(|refused| format!("{refused:?}").contains("segment.filter")));
     let segment = create(world, "only", "true", &[]).await?;
     let rows = [row(1, &[of("phone", "0900000581")], "x")];
-    let refused = import(world, &segment, "1", &[&rows]).await.err().context("a segment took rows")?;
+    let refused = import(world, &segment, "1", &[&rows])
+        .await
+        .err()
+        .context("a segment took rows")?;
     ensure!(reason(&refused).as_deref() == Some("NOT_A_LIST"), "{refused:?}");
     let list = create(world, "order", "", &[]).await?;
-    let refused = import(world, &list, "1", &[&rows, &rows]).await.err().context("a row came twice")?;
+    let refused = import(world, &list, "1", &[&rows, &rows])
+        .await
+        .err()
+        .context("a row came twice")?;
     ensure!(refused.code() == Code::InvalidArgument, "{refused:?}");
-    let empty = world.connection.audiences().import_audience(stream::iter(Vec::new())).await;
+    let empty = world
+        .connection
+        .audiences()
+        .import_audience(stream::iter(Vec::new()))
+        .await;
     ensure!(empty.is_err_and(|refused| refused.code() == Code::InvalidArgument));
     let asked = GetImportRequest {
         audience_id: list.audience_id.clone(),
         import_id: "never".to_owned(),
         ..GetImportRequest::default()
     };
-    let refused = world.connection.audiences().get_import(asked).await.err().context("no import")?;
+    let refused = world
+        .connection
+        .audiences()
+        .get_import(asked)
+        .await
+        .err()
+        .context("no import")?;
     ensure!(reason(&refused).as_deref() == Some("IMPORT_NOT_FOUND"), "{refused:?}");
     Ok(())
 }
@@ -339,7 +428,9 @@ async fn whoever_is_erased_is_in_no_list(world: &World) -> anyhow::Result<()> {
         row(2, &[of("phone", "0900000592")], "Hương"),
     ];
     import(world, &list, "1", &[&rows]).await?;
-    let giang = customer_of(&world.connection, of("phone", "+84900000591")).await?.context("nobody")?;
+    let giang = customer_of(&world.connection, of("phone", "+84900000591"))
+        .await?
+        .context("nobody")?;
     let exported = export(world, &giang.customer_id).await?;
     let membership = exported.iter().find_map(|item| match item {
         Item::AudienceMembership(membership) => Some(membership),
@@ -347,7 +438,10 @@ async fn whoever_is_erased_is_in_no_list(world: &World) -> anyhow::Result<()> {
     });
     let membership = membership.context("the copy says nothing of the list")?;
     let member = membership.member.clone().unwrap_or_default();
-    ensure!(membership.audience_id == list.audience_id && member.display_name == "Giang", "{membership:?}");
+    ensure!(
+        membership.audience_id == list.audience_id && member.display_name == "Giang",
+        "{membership:?}"
+    );
     erase(world, &giang.customer_id, "audience-erase").await?;
     ensure!(names(&members(world, &list).await?) == ["Hương"]);
     Ok(())

@@ -8,6 +8,7 @@
 
 mod enrol;
 mod identify;
+mod settle;
 
 use super::NotDone;
 use super::define::get;
@@ -203,8 +204,11 @@ impl Session {
                 next.began_ms = context.now().0;
                 next.updated_ms = next.began_ms;
             }
-            if session.write(context, next, Vec::new()).await.is_ok() {
-                return Ok(session);
+            match session.write(context, next, Vec::new()).await {
+                Ok(()) => return Ok(session),
+                // Somebody else began in the same moment.
+                Err(NotDone::TakenOver) => {}
+                Err(refused) => return Err(refused),
             }
         }
         Err(Stop::Contended(MAX_TRIES).into())
@@ -233,7 +237,7 @@ impl Session {
         let mut ended: BTreeMap<u64, CameTo> = refused.map(|(row, problem)| (*row, Err(problem.clone()))).collect();
         self.carry_out(context, &batch.rows[counted..], &mut ended, outgoing)
             .await?;
-        self.count(context, batch.last + 1, &ended).await
+        self.count(context, batch.last.saturating_add(1), &ended).await
     }
 
     /// Gives every row its customer and its member.
