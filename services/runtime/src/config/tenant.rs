@@ -32,7 +32,7 @@ section! {
     pub struct Identity {
         /// Region whose national phone numbers are read in imports, two letters of ISO 3166 such as `VN`; without it they must
         /// begin with + and a country code.
-        pub region: String,
+        pub region: Option<String>,
         /// Days of silence after which a phone number that somebody new is known by is taken to have been given to somebody
         /// else: nobody is merged by it, advertising to it waits for a person's decision. 0 for never.
         pub reassignment_days: u32 = 90,
@@ -70,7 +70,7 @@ section! {
 section! {
     /// Who is who among the tenant's customers.
     pub struct TenantIdentity {
-        /// Region whose national phone numbers are read in imports.
+        /// Region whose national phone numbers are read in imports; empty for none.
         pub region: Option<String>,
         /// Days of silence after which a phone number is taken to have been given to somebody else; 0 for never.
         pub reassignment_days: Option<u32>,
@@ -102,7 +102,7 @@ impl Config {
                 blocked: self.blocked(id, tenant),
                 region: tenant
                     .and_then(|tenant| tenant.identity.region.as_ref())
-                    .or(Some(&self.identity.region))
+                    .or(self.identity.region.as_ref())
                     .filter(|region| !region.is_empty())
                     .cloned(),
             }
@@ -193,7 +193,7 @@ pub(super) fn validate(config: &Config, source: &Source<'_>) {
             tenant.identity.region.as_deref(),
         );
     }
-    region(source, "identity.region", Some(&config.identity.region));
+    region(source, "identity.region", config.identity.region.as_deref());
     let lists = (&config.identity.blocked, &config.identity.blocked_patterns);
     blocked_lists(source, "identity", lists);
     within(source, "timeline.max_age_days", Some(config.timeline.max_age_days));

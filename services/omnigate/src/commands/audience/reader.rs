@@ -25,11 +25,27 @@ enum Source {
     Csv {
         reader: Box<csv::Reader<Input>>,
         header: Vec<String>,
+        line: Line,
     },
     Lines {
         reader: Input,
         number: u64,
     },
+}
+
+/// Where records begin. A line break of two characters is counted by the parser with the record behind it.
+struct Line {
+    behind: u64,
+    last: u64,
+}
+
+impl Line {
+    fn of(&mut self, record: &ByteRecord) -> u64 {
+        let counted = record.position().map_or(0, csv::Position::line) + self.behind;
+        // Where a file breaks its lines in both ways, each row still has a number of its own.
+        self.last = counted.max(self.last + 1);
+        self.last
+    }
 }
 
 impl Rows {
@@ -47,7 +63,12 @@ impl Rows {
         let source = match format {
             FileFormat::Jsonl => Source::Lines { reader, number: 0 },
             FileFormat::Csv => {
-                let delimiter = delimiter.unwrap_or_else(|| most_of(begin));
+                let first_line = begin.split(|byte| *byte == b'\n').next().unwrap_or_default();
+                let delimiter = delimiter.unwrap_or_else(|| most_of(first_line));
+                let line = Line {
+                    behind: u64::from(first_line.ends_with(b"\r")),
+                    last: 1,
+                };
                 // The number of columns is checked here, so that a row with another one is a problem of its own.
                 let mut reader = ReaderBuilder::new()
                     .delimiter(delimiter)
@@ -68,7 +89,7 @@ impl Rows {
                 let header: Vec<String> = names.iter().map(|name| name.trim().to_owned()).collect();
                 columns.header(&header)?;
                 let reader = Box::new(reader);
-                Source::Csv { reader, header }
+                Source::Csv { reader, header, line }
             }
         };
         Ok(Self { source, columns })
@@ -77,15 +98,14 @@ impl Rows {
     /// The next row; `None` at the end of the file.
     pub(super) fn next(&mut self) -> anyhow::Result<Option<ImportRow>> {
         match &mut self.source {
-            Source::Csv { reader, header } => next_record(reader, header, &mut self.columns),
+            Source::Csv { reader, header, line } => next_record(reader, (header, line), &mut self.columns),
             Source::Lines { reader, number } => next_line(reader, number, &mut self.columns),
         }
     }
 }
 
 /// The delimiter that the first line has most of.
-fn most_of(begin: &[u8]) -> u8 {
-    let line = begin.split(|byte| *byte == b'\n').next().unwrap_or_default();
+fn most_of(line: &[u8]) -> u8 {
     let count = |delimiter: u8| line.iter().filter(|byte| **byte == delimiter).count();
     let likely = [b';', b'\t']
         .into_iter()
@@ -101,7 +121,7 @@ fn text(bytes: &[u8]) -> Result<&str, std::str::Utf8Error> {
 
 fn next_record(
     reader: &mut csv::Reader<Input>,
-    header: &[String],
+    (header, line): (&[String], &mut Line),
     columns: &mut Columns,
 ) -> anyhow::Result<Option<ImportRow>> {
     let mut record = ByteRecord::new();
@@ -111,7 +131,7 @@ fn next_record(
     {
         return Ok(None);
     }
-    let number = record.position().map_or(0, csv::Position::line);
+    let number = line.of(&record);
     if record.len() != header.len() {
         let problem = format!("{} columns instead of {}", record.len(), header.len());
         return Ok(Some(unreadable(number, "", problem)));
@@ -236,6 +256,16 @@ mod tests {
         let file = "\u{feff}phone,ten\r\n0901,\"Lê, \"\"An\"\"\"\r\n0902,\"hai\ndòng\"\r\n0903,Cúc\r\n";
         let rows = of(&[(2, "0901", "Lê, \"An\""), (3, "0902", "hai\ndòng"), (5, "0903", "Cúc")]);
         assert_eq!(shorts(FileFormat::Csv, file.as_bytes()), rows);
+    }
+
+    #[test]
+    fn each_row_has_the_number_of_its_line_however_lines_end() {
+        for (first, second) in [("\n", "\n"), ("\r\n", "\r\n"), ("\n", "\r\n")] {
+            let file = format!("phone,ten{first}0901,An{second}0902,Bình{second}0903,Cúc{first}");
+            let rows = read(FileFormat::Csv, file.as_bytes()).unwrap();
+            let numbers: Vec<u64> = rows.iter().map(|row| row.row).collect();
+            assert_eq!(numbers, [2, 3, 4], "{first:?} {second:?}");
+        }
     }
 
     #[test]
