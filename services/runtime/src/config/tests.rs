@@ -354,6 +354,7 @@ fn sample(key: &str, kind: &str) -> toml::Value {
         ("event_webhooks.<id>.events", _) => "[\"entry_added\"]",
         ("log.level", _) => "\"debug\"",
         ("tenant", _) => "\"a\"",
+        ("identity.region" | "tenants.<id>.identity.region", _) => "\"VN\"",
         ("tokens.0.account" | "accounts.<id>.app" | "accounts.<id>.channel" | "apps.<id>.channel", _) => "\"a\"",
         ("tokens.0.scopes", _) => "[\"read\"]",
         (_, "a list of texts") => "[\"text\"]",
