@@ -328,7 +328,7 @@ fn read(mut rows: Rows, counted: &AtomicU64, from: u64, lots: &mpsc::Sender<Lot>
 }
 
 fn rows_of(rows: Vec<ImportRow>) -> Option<ImportAudienceRequest> {
-    (!rows.is_empty()).then(|| ImportAudienceRequest {
+    (!rows.is_empty()).then_some(ImportAudienceRequest {
         part: Some(Part::Rows(ImportRows { rows })),
     })
 }
