@@ -8,6 +8,7 @@
     reason = "a test stops where it is surprised"
 )]
 
+mod audience;
 mod bad_input;
 mod consent;
 mod conversations;
@@ -127,6 +128,7 @@ impl World {
         bot::account(&mut keys, &sandbox, SUPPORT, 2, true);
         kiosk.configure(&mut keys);
         keys.insert("customers.attributes.city.kind".to_owned(), "text".to_owned());
+        keys.insert("identity.region".to_owned(), "VN".to_owned());
         trim::configure(&mut keys);
         templates::configure(&mut keys);
         let python = external::free_address().await?;
@@ -190,6 +192,7 @@ impl World {
         identity::scenes(self).await?;
         consent::scenes(self).await?;
         faults::scenes(self).await?;
+        audience::scenes(self).await?;
         privacy::scenes(self).await?;
         conversations::scenes(self).await?;
         details::scenes(self).await?;

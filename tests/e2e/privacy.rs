@@ -107,7 +107,7 @@ async fn is_forgotten(world: &World, customer: &Customer, identifiers: [&Identif
     Ok(())
 }
 
-async fn export(world: &World, customer_id: &str) -> anyhow::Result<Vec<Item>> {
+pub(crate) async fn export(world: &World, customer_id: &str) -> anyhow::Result<Vec<Item>> {
     let asked = ExportCustomerRequest {
         customer_id: customer_id.to_owned(),
     };

@@ -131,6 +131,7 @@ impl Reader {
             "recipient":{"id":"3000000000000000001"},"event_name":"user_send_text",
             "message":{"msg_id":"aa11","text":"chào"},"timestamp":"1767323000123"}"#;
         std::fs::write(self.folder.join("event.json"), event)?;
+        std::fs::write(self.folder.join("khach.csv"), "phone,Tên\n+84912345670,An\n")?;
         // A deliver_sm from 84912345678 to 8041: "hello".
         let pdu = "00000035000000050000000000000007000101383439313233343536373800060038303431000000000000000001000568656c6c6f";
         Ok(std::fs::write(self.folder.join("pdu.hex"), pdu)?)

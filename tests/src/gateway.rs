@@ -236,6 +236,12 @@ impl Gateway {
         Ok(token.trim().to_owned())
     }
 
+    /// Address of the api.
+    #[must_use]
+    pub fn api(&self) -> &str {
+        &self.addresses["listen.api"]
+    }
+
     /// A connection to the api.
     pub async fn connect(&self) -> anyhow::Result<Connection> {
         let address = &self.addresses["listen.api"];

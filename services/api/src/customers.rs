@@ -88,7 +88,7 @@ impl CustomerService for Api {
         let size = page::size(request.page_size)?;
         let filter = match request.filter.as_str() {
             "" => None,
-            text => Some(self.filter(text)?),
+            text => Some(self.filter_of("filter", text)?),
         };
         let now = self.ports.clock.now();
         let mut query = vec![&b"customers"[..], tenant_id.as_bytes()];
@@ -234,8 +234,8 @@ impl Api {
     }
 
     /// A filter over customers, or where it is wrong.
-    fn filter(&self, text: &str) -> Result<Filter, Problem> {
-        Filter::new(text, &self.settings.schema).map_err(|wrong| Problem::invalid("filter", wrong.to_string()))
+    pub(crate) fn filter_of(&self, field: &'static str, text: &str) -> Result<Filter, Problem> {
+        Filter::new(text, &self.settings.schema).map_err(|wrong| Problem::invalid(field, wrong.to_string()))
     }
 
     /// The present customer behind an id of the tenant.

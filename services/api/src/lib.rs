@@ -4,6 +4,7 @@
 mod abilities;
 mod accounts;
 mod announcer;
+mod audiences;
 mod consents;
 mod conversations;
 mod customers;

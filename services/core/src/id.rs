@@ -127,6 +127,10 @@ id!(
     TemplateId, 16, "template", "tpl_"
 );
 id!(
+    /// An audience: the shard of its tenant's audiences, 15 bytes of a hash of the request that made it.
+    AudienceId, 16, "audience", "aud_"
+);
+id!(
     /// Lease of a worker on a delivery: random.
     LeaseToken, 16, "lease", "lea_"
 );

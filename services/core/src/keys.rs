@@ -1,13 +1,17 @@
 //! Names of everything in the store, in one place. One letter for the kind keeps keys short; the shape keeps kinds apart.
 
+mod audience;
 pub mod campaign;
 mod template;
 
+pub use audience::{
+    audience, audience_part, audiences, import, import_problems, members_of, problem_member, read_problem_member,
+};
 pub use template::{template, template_mark, template_version, tenant_templates};
 
 use crate::campaign::place::Handle;
 use crate::hourly::Hour;
-use crate::id::{CampaignId, CustomerId, EventId, IdentifierKey, MessageId, ParkedId, SuppressionId, hash};
+use crate::id::{AudienceId, CampaignId, CustomerId, EventId, IdentifierKey, MessageId, ParkedId, SuppressionId, hash};
 use crate::port::store::Key;
 use crate::time::Moment;
 use crate::timeline::{SPOT, Spot};
@@ -222,6 +226,8 @@ pub enum Timer {
     Campaign(CampaignId),
     /// Recipients of a campaign wait in a bucket: its campaign, and its number in the shard.
     Bucket(Handle, u16),
+    /// An audience is being deleted.
+    Audience(AudienceId),
 }
 
 /// Member of [`timers`].
@@ -242,6 +248,7 @@ pub fn timer_member(due: Moment, timer: Timer) -> Bytes {
             member.put_u16(number);
             return member.freeze();
         }
+        Timer::Audience(audience) => (b'a', audience.0),
     };
     member.put_u8(kind);
     member.put_slice(&id);
@@ -273,6 +280,7 @@ pub fn read_timer_member(member: &[u8]) -> Option<(Moment, Timer)> {
             let number = u16::from_be_bytes(number.try_into().ok()?);
             Some((Moment::from_key(*due), Timer::Bucket(Handle(*campaign), number)))
         }
+        (b'a', id) => Some((Moment::from_key(*due), Timer::Audience(AudienceId::from_bytes(id)?))),
         _ => None,
     }
 }

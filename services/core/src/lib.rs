@@ -7,6 +7,7 @@
 
 pub mod account;
 pub mod append;
+pub mod audience;
 pub mod campaign;
 pub mod consent;
 pub mod consumer_group;

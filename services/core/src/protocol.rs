@@ -5,6 +5,7 @@
 //! [`Stop::Contended`] and is tried again by whoever called it.
 
 pub mod append;
+pub mod audience;
 pub mod cache;
 pub mod campaign;
 pub mod confirm;

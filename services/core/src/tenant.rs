@@ -21,6 +21,8 @@ pub struct Rules {
     pub time_zone: Cow<'static, str>,
     /// Who may be sent tests: canonical identifiers, as [`crate::identifier::text`] writes them.
     pub test_recipients: BTreeSet<String>,
+    /// Region whose national phone numbers are read in imports, such as `VN`; `None` where they must be international.
+    pub region: Option<String>,
 }
 
 impl Rules {
@@ -32,6 +34,7 @@ impl Rules {
         locale: Cow::Borrowed("vi"),
         time_zone: Cow::Borrowed("Asia/Ho_Chi_Minh"),
         test_recipients: BTreeSet::new(),
+        region: None,
     };
 }
 

@@ -1,5 +1,6 @@
 //! `omnigate bench`: measures the gateway on this machine.
 
+mod audience;
 mod bare;
 mod deliveries;
 mod figures;
@@ -30,6 +31,7 @@ pub(crate) async fn run(bench: &Bench) -> anyhow::Result<u8> {
         Bench::Inbound(arguments) => Box::pin(inbound::run(arguments)).await?,
         Bench::Outbound(arguments) => outbound::run(arguments).await?,
         Bench::Timeline(arguments) => timeline::run(arguments).await?,
+        Bench::Audience(arguments) => audience::run(arguments).await?,
     }
     Ok(0)
 }

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod accounts;
+mod audience;
 mod bench;
 mod consent;
 mod conversations;
@@ -10,7 +11,8 @@ mod templates;
 mod webhooks;
 
 pub use accounts::{Accounts, Authorize};
-pub use bench::{Bench, BenchInbound, BenchOutbound, BenchTimeline};
+pub use audience::{Audience, CreateAudience, FileFormat, ImportAudience, OneAudience};
+pub use bench::{Bench, BenchAudience, BenchInbound, BenchOutbound, BenchTimeline};
 pub use consent::{Basis, Consent, GetConsent, Purpose, Reason, Refuse, SetConsent, Status, Suppress, Unsuppress};
 pub use conversations::{
     AssignConversation, Conversations, ListConversations, OneConversation, OpenConversation,
@@ -84,6 +86,9 @@ pub enum Command {
     /// Customers and their timelines.
     #[command(subcommand)]
     Customers(Customers),
+    /// Audiences: whom campaigns are for.
+    #[command(subcommand)]
+    Audience(Audience),
     /// Who may be sent what, and why.
     #[command(subcommand)]
     Consent(Consent),

@@ -1,6 +1,7 @@
 //! The commands.
 
 pub mod accounts;
+pub mod audience;
 pub mod check;
 pub mod consent;
 pub mod conversations;
@@ -30,6 +31,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::SmsSegments(arguments) => sms_segments::run(&arguments),
         Command::Send(arguments) => send::run(&arguments).await,
         Command::Customers(arguments) => customers::run(&arguments).await,
+        Command::Audience(arguments) => audience::run(&arguments).await,
         Command::Consent(arguments) => consent::run(&arguments).await,
         Command::Conversations(arguments) => conversations::run(&arguments).await,
         Command::Templates(arguments) => templates::run(&arguments).await,

@@ -114,6 +114,8 @@ clients! {
     consents: consent_service_client::ConsentServiceClient,
     /// Templates of ours.
     templates: template_service_client::TemplateServiceClient,
+    /// Audiences.
+    audiences: audience_service_client::AudienceServiceClient,
     /// Parked items.
     parked: parked_service_client::ParkedServiceClient,
     /// Replays of the journal.

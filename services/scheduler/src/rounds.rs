@@ -3,11 +3,11 @@
 use crate::shared::Shared;
 use futures_util::{StreamExt as _, future::join_all, stream};
 use omnigate_core::{
-    id::{CustomerId, MessageId},
+    id::{AudienceId, CustomerId, MessageId},
     keys::{self, Timer},
     port::store::{Query, StoreError},
     protocol::{
-        append,
+        append, audience,
         context::as_range,
         conversation, identity, outbox, publish,
         submit::{self, Woken},
@@ -161,8 +161,17 @@ impl Rounds {
             Timer::Conversations(home) => self.ring(home, due).await,
             Timer::Trim(home) => self.trim(home, due).await,
             Timer::Erasure(customer) => self.go_on_erasing(customer, due).await,
+            Timer::Audience(id) => self.go_on_deleting(id, due).await,
             // Campaigns have their own role in this process once they can be created: until then nobody sets these.
             Timer::Campaign(_) | Timer::Bucket(..) => {}
+        }
+    }
+
+    /// Finishes the deletion of an audience that whoever began it did not.
+    async fn go_on_deleting(&self, id: AudienceId, due: Moment) {
+        if let Err(error) = audience::go_on(&self.shared.context(), id, due).await {
+            self.shared.metrics.failed();
+            tracing::warn!(audience = %id, %error, "audience not deleted, the timer fires again");
         }
     }
 

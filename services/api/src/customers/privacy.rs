@@ -1,17 +1,21 @@
 //! What the law gives people a right to: a copy of everything, and to be forgotten.
 
 use super::identity::Asked;
+use crate::audiences::to_member;
 use crate::{Api, problems};
 use futures_util::TryStreamExt as _;
 use futures_util::stream::{self, Stream};
 use omnigate_core::id::{CustomerId, MessageId};
+use omnigate_core::protocol::audience::memberships;
 use omnigate_core::protocol::entries::{self, Position, Wanted};
 use omnigate_core::protocol::identity::NotDone;
 use omnigate_core::protocol::read::Whole;
 use omnigate_core::protocol::{delivery, identity};
 use omnigate_core::time::Moment;
 use omnigate_proto::v1::exported_item::Item;
-use omnigate_proto::v1::{EraseCustomerRequest, Erasure, ExportCustomerResponse, ExportedItem, RemainingCopy};
+use omnigate_proto::v1::{
+    AudienceMembership, EraseCustomerRequest, Erasure, ExportCustomerResponse, ExportedItem, RemainingCopy,
+};
 use omnigate_rpc::error::Problem;
 use prost::Message as _;
 use tonic::Status;
@@ -77,7 +81,22 @@ impl Api {
         items.extend(suppressed.into_iter().map(Item::Suppressed));
         let conversations = self.conversations_of(whole, None).await?;
         items.extend(conversations.into_iter().map(Item::Conversation));
+        items.extend(self.audience_memberships(whole).await?);
         Ok(items)
+    }
+
+    /// The lists that a customer is in.
+    async fn audience_memberships(&self, whole: &Whole) -> Result<Vec<Item>, Problem> {
+        let found = memberships(&self.context(), whole).await;
+        let found = found.map_err(|error| problems::store(&error))?;
+        let items = found.into_iter().map(|membership| {
+            Item::AudienceMembership(AudienceMembership {
+                audience_id: membership.audience.id.to_string(),
+                audience_display_name: membership.audience.record.display_name,
+                member: Some(to_member(whole.id, &membership.member)),
+            })
+        });
+        Ok(items.collect())
     }
 
     /// Some entries, each of ours followed by its message.

@@ -3,21 +3,24 @@
 //! First contact is one commit, because a customer is born in the shard of its first identifier. Every other identifier
 //! takes three: reserve it in its own shard, have it accepted in the customer's, confirm its home in its own.
 
+mod birth;
+
+pub(super) use birth::born;
+
 use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop, found_record};
 use super::identity::{find, load, wait};
 use super::outbox::Outgoing;
-use crate::customer_event::Happened;
 use crate::id::{Birth, CustomerId, IdentifierKey};
 use crate::identifier;
-use crate::identity::log::{self, Note};
-use crate::identity::stored::{nobody, put_claim, put_customer};
+use crate::identity::stored::{nobody, put_customer};
 use crate::identity::{self, Attach, Claimed, Named, built_in};
 use crate::keys;
 use crate::port::store::{Expect, Query, StoreError, Write};
 use crate::time::Moment;
+use birth::{attached, claim_writes, noted, outbox_writes};
 use bytes::Bytes;
-use omnigate_proto::state::v1::{Claim, CustomerRecord, CustomerState, HomeRecord};
-use omnigate_proto::v1::{Identifier, IdentifierEvidence, IdentityEventKind};
+use omnigate_proto::state::v1::{Claim, CustomerState, HomeRecord};
+use omnigate_proto::v1::{Identifier, IdentityEventKind};
 
 /// Where an identifier belongs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -137,37 +140,14 @@ impl Steps<'_, '_> {
 
     /// Claim, customer and home in one commit.
     async fn first_contact(&mut self, claim: &Loaded<Claim>) -> Result<Loaded<Claim>, Stop> {
-        let now = self.context.now();
-        let birth = Birth(self.context.entropy.bytes());
-        let id = CustomerId::new(now, self.key.shard(), self.context.entropy.bytes());
-        let mut customer = identity::new_customer(self.asking.tenant_id, id, self.named, birth, now);
-        let noted = self.note(&mut customer, id, IdentityEventKind::Created, birth, now);
-        let mut home = HomeRecord {
-            tenant_id: self.asking.tenant_id.to_owned(),
-            ..HomeRecord::default()
-        };
-        let mut news = vec![self.happened(id, 1, now).customer_created(None)];
-        news.push(self.attached(id, 2, now));
-        home.home_seq = 2;
-        let next = identity::new_claim(claim.value.as_ref(), &self.named.identifier, id, birth, Some(id));
-        let mut write = vec![
-            noted,
-            put_customer(id, &customer),
-            put(keys::home(id), &home),
-            Write::Insert {
-                key: keys::customers(self.asking.tenant_id),
-                member: id.to_bytes(),
-                value: Bytes::new(),
-            },
-        ];
-        let outgoing = self.outbox_writes(id, 1, news, &mut write);
-        let after = self.write_claim(claim, next, write).await?;
+        let born = born(self.context, self.asking, self.named, claim);
+        let after = self.write_claim(claim, born.claim.clone(), born.write).await?;
         if after
             .value
             .as_ref()
-            .is_some_and(|claim| claim.birth == birth.to_bytes())
+            .is_some_and(|claim| claim.birth == born.claim.birth)
         {
-            self.outgoing.extend(outgoing);
+            self.outgoing.extend(born.outgoing);
         }
         Ok(after)
     }
@@ -237,7 +217,13 @@ impl Steps<'_, '_> {
             let mut expect = vec![expect_record(keys::customer(customer), record.stamp)];
             let mut write = Vec::new();
             if accepted {
-                write.push(self.note(&mut next, customer, IdentityEventKind::Attached, birth, now));
+                write.push(noted(
+                    self.asking,
+                    &mut next,
+                    customer,
+                    (IdentityEventKind::Attached, birth),
+                    now,
+                ));
             }
             write.push(put_customer(customer, &next));
             let mut outgoing = Vec::new();
@@ -246,8 +232,8 @@ impl Steps<'_, '_> {
                 numbered.home_seq += 1;
                 expect.push(expect_record(keys::home(customer), home.stamp));
                 write.push(put(keys::home(customer), &numbered));
-                let news = vec![self.attached(customer, numbered.home_seq, now)];
-                outgoing = self.outbox_writes(customer, numbered.home_seq, news, &mut write);
+                let news = vec![attached(self.asking, self.named, (customer, numbered.home_seq), now)];
+                outgoing = outbox_writes(customer, numbered.home_seq, news, &mut write);
             }
             if let Ended::Committed(_) = self.context.commit(shard, expect, write).await? {
                 self.outgoing.extend(outgoing);
@@ -264,10 +250,7 @@ impl Steps<'_, '_> {
         next: Claim,
         mut write: Vec<Write>,
     ) -> Result<Loaded<Claim>, Stop> {
-        write.push(put_claim(self.key, &next));
-        if before.stamp.is_none() {
-            write.push(listed_claim(self.asking.tenant_id, self.key));
-        }
+        write.extend(claim_writes(self.asking.tenant_id, self.key, before, &next));
         let expect = vec![expect_record(keys::claim(self.key), before.stamp)];
         match self.context.commit(self.key.shard(), expect, write).await? {
             Ended::Committed(stamp) => Ok(Loaded {
@@ -280,47 +263,6 @@ impl Steps<'_, '_> {
             },
             Ended::Unknown => Ok(self.read().await?),
         }
-    }
-
-    fn note(
-        &self,
-        record: &mut CustomerRecord,
-        id: CustomerId,
-        kind: IdentityEventKind,
-        birth: Birth,
-        now: Moment,
-    ) -> Write {
-        let note = Note {
-            births: vec![birth.to_bytes()],
-            ..Note::new(kind, self.asking.trace_id)
-        };
-        log::note(record, id, note, now)
-    }
-
-    fn happened(&self, home: CustomerId, home_seq: u64, at: Moment) -> Happened<'_> {
-        Happened {
-            tenant_id: self.asking.tenant_id,
-            home,
-            home_seq,
-            at,
-            trace_id: self.asking.trace_id,
-        }
-    }
-
-    fn attached(&self, home: CustomerId, home_seq: u64, at: Moment) -> Bytes {
-        self.happened(home, home_seq, at)
-            .identifier_attached(IdentifierEvidence {
-                identifier: Some(self.named.identifier.clone()),
-                evidence: self.named.evidence.into(),
-                provider_form: self.named.provider_form.clone(),
-            })
-    }
-
-    fn outbox_writes(&self, home: CustomerId, first: u64, news: Vec<Bytes>, write: &mut Vec<Write>) -> Vec<Outgoing> {
-        let numbered = (first..).zip(news);
-        let outgoing: Vec<Outgoing> = numbered.map(|(number, event)| to_outbox(home, number, event)).collect();
-        write.extend(outgoing.iter().map(insert_outgoing));
-        outgoing
     }
 }
 

@@ -115,6 +115,12 @@ pub fn parse(text: &str, region: Option<&str>) -> Result<Number, NotAPhone> {
     read(&number.map_err(|_| NotAPhone::Implausible)?)
 }
 
+/// True for a region that has a numbering plan.
+#[must_use]
+pub fn is_region(code: &str) -> bool {
+    region_of(code).is_ok()
+}
+
 fn region_of(code: &str) -> Result<Region, NotAPhone> {
     let code = code.trim().to_ascii_uppercase();
     let region = Region::try_from(code.as_str()).map_err(|_| NotAPhone::Region)?;

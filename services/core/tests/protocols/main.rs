@@ -1,6 +1,7 @@
 //! Protocols over a store in memory, one step after the other; what happens when several run at once is the simulation's.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops where it is surprised")]
 
+mod audience;
 mod consent;
 mod consumer_group;
 mod conversation;

@@ -28,6 +28,13 @@ const CONNECTIONS: usize = 4;
 /// A way to push.
 pub(super) type Pushes = IngestServiceClient<Authorized>;
 
+/// The listener that is connected to.
+#[derive(Clone, Copy)]
+enum Face {
+    Api,
+    Ingest,
+}
+
 /// A running gateway.
 pub(super) struct Gateway {
     pub(super) broker: Arc<dyn Broker>,
@@ -42,7 +49,12 @@ pub(super) struct Gateway {
 impl Gateway {
     /// A gateway that takes pushes.
     pub(super) async fn start(servers: Servers<'_>, roles: &RoleSet) -> anyhow::Result<Self> {
-        Self::open(servers, roles, None).await
+        Self::open(servers, roles, None, Face::Ingest).await
+    }
+
+    /// A gateway that is asked through the api.
+    pub(super) async fn start_for_api(servers: Servers<'_>, roles: &RoleSet) -> anyhow::Result<Self> {
+        Self::open(servers, roles, None, Face::Api).await
     }
 
     /// A gateway whose account is bound to an SMSC.
@@ -51,21 +63,26 @@ impl Gateway {
         roles: &RoleSet,
         provider: &Provider,
     ) -> anyhow::Result<Self> {
-        let gateway = Self::open(servers, roles, Some(provider)).await?;
+        // Those who write come through the SMSC; those who send come through the api, where there is one.
+        let gateway = Self::open(servers, roles, Some(provider), Face::Api).await?;
         provider.bound().await?;
         Ok(gateway)
     }
 
-    async fn open(servers: Servers<'_>, roles: &RoleSet, provider: Option<&Provider>) -> anyhow::Result<Self> {
+    async fn open(
+        servers: Servers<'_>,
+        roles: &RoleSet,
+        provider: Option<&Provider>,
+        face: Face,
+    ) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir().context("no temporary folder")?;
         let config = configure(servers, folder.path(), provider)?;
         let partitions = config.broker.partitions;
         let listeners = Listeners::bind(&config, roles).await?;
         let node = Node::start(config, roles, listeners).await?;
-        let address = match provider {
-            // Those who write come through the SMSC; those who send come through the api, where there is one.
-            Some(_) => node.addresses().api,
-            None => Some(node.addresses().ingest.context("no ingest listener")?),
+        let address = match face {
+            Face::Api => node.addresses().api,
+            Face::Ingest => Some(node.addresses().ingest.context("no ingest listener")?),
         };
         let token = read_local_token(folder.path())?;
         let mut connections = Vec::new();
@@ -134,6 +151,7 @@ fn configure(servers: Servers<'_>, folder: &Path, provider: Option<&Provider>) -
     set("BROKER__URL", servers.broker);
     set("STORE__URL", servers.store);
     set("CLUSTER__TOKEN", CLUSTER);
+    set("IDENTITY__REGION", "VN");
     set(&format!("ACCOUNTS__{}__CHANNEL", ACCOUNT.to_uppercase()), "telegram");
     set(
         &format!("ACCOUNTS__{}__ADAPTER", ACCOUNT.to_uppercase()),

@@ -61,6 +61,15 @@ impl Line {
         self
     }
 
+    /// At least this.
+    pub(super) fn above(mut self, least: f64) -> Self {
+        self.goals.push(Goal {
+            goal: format!("≥ {least} {}", self.unit),
+            is_met: self.median >= least,
+        });
+        self
+    }
+
     /// Less than this.
     pub(super) fn below(mut self, most: f64) -> Self {
         self.goals.push(Goal {

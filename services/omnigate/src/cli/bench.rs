@@ -24,6 +24,29 @@ pub enum Bench {
     /// What customers and their messages take in the store, and how long a page of a timeline takes, short and long.
     #[command(after_help = "Example: omnigate bench timeline --store redis://127.0.0.1 --longest 1000000")]
     Timeline(BenchTimeline),
+    /// Imports into an audience: rows of people whom nobody knows, and the same rows again.
+    #[command(after_help = "Example: omnigate bench audience --broker amqp://127.0.0.1 --store redis://127.0.0.1")]
+    Audience(BenchAudience),
+}
+
+/// Arguments of `bench audience`.
+#[derive(Debug, Args)]
+pub struct BenchAudience {
+    /// Broker; without it the embedded one.
+    #[arg(long, env = "OMNIGATE__BROKER__URL", default_value = "", hide_env_values = true)]
+    pub broker: String,
+    /// Store; without it the embedded one.
+    #[arg(long, env = "OMNIGATE__STORE__URL", default_value = "", hide_env_values = true)]
+    pub store: String,
+    /// Rows of a file, each with one phone number.
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub rows: u64,
+    /// Rounds of all measurements; medians are told.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=9))]
+    pub rounds: u64,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    pub output: Output,
 }
 
 /// Arguments of `bench timeline`.

@@ -342,6 +342,7 @@ fn api(
         .account(Arc::clone(&api))
         .consent(Arc::clone(&api))
         .template(Arc::clone(&api))
+        .audience(Arc::clone(&api))
         .replay(Arc::clone(&api))
         .parked(api);
     inside.serve("api", listener, services, Phase::Intake);

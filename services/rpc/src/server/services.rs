@@ -62,6 +62,8 @@ services! {
     consent: consent_service_server::ConsentService by ConsentServiceServer,
     /// Templates of ours.
     template: template_service_server::TemplateService by TemplateServiceServer,
+    /// Audiences.
+    audience: audience_service_server::AudienceService by AudienceServiceServer,
     /// Parked items.
     parked: parked_service_server::ParkedService by ParkedServiceServer,
     /// Replays of the journal.

@@ -4,6 +4,7 @@ use super::{Config, node::Source, section::section, validate};
 use omnigate_core::identifier;
 use omnigate_core::identifier::blocked::{Blocked, MAX_BLOCKED, own_address, pattern};
 use omnigate_core::retention::Limits;
+use omnigate_core::sms::phone::is_region;
 use omnigate_core::template::{self, locale};
 use omnigate_core::tenant::{Rules, TenantRules};
 use serde_json::Value;
@@ -34,6 +35,9 @@ section! {
 section! {
     /// Who is who.
     pub struct Identity {
+        /// Region whose national phone numbers are read in imports, two letters of ISO 3166 such as `VN`; without it they must
+        /// begin with + and a country code.
+        pub region: Option<String>,
         /// Days of silence after which a phone number that somebody new is known by is taken to have been given to somebody
         /// else: nobody is merged by it, advertising to it waits for a person's decision. 0 for never.
         pub reassignment_days: u32 = 90,
@@ -78,6 +82,8 @@ section! {
 section! {
     /// Who is who among the tenant's customers.
     pub struct TenantIdentity {
+        /// Region whose national phone numbers are read in imports; empty for none.
+        pub region: Option<String>,
         /// Days of silence after which a phone number is taken to have been given to somebody else; 0 for never.
         pub reassignment_days: Option<u32>,
         /// Whether mailboxes that more than one person reads bring nobody together.
@@ -109,6 +115,11 @@ impl Config {
                 locale: own(tenant, |tenant| &tenant.locale, &self.locale),
                 time_zone: own(tenant, |tenant| &tenant.time_zone, &self.time_zone),
                 test_recipients: tenant.into_iter().flat_map(test_recipients).collect(),
+                region: tenant
+                    .and_then(|tenant| tenant.identity.region.as_ref())
+                    .or(self.identity.region.as_ref())
+                    .filter(|region| !region.is_empty())
+                    .cloned(),
             }
         };
         let of_accounts = self.accounts.values().map(|account| self.tenant_of(account));
@@ -210,8 +221,14 @@ pub(super) fn validate(config: &Config, source: &Source<'_>) {
             (tenant.locale.as_deref(), tenant.time_zone.as_deref()),
         );
         recipients(source, &format!("{key}.test_recipients"), &tenant.test_recipients);
+        region(
+            source,
+            &format!("{key}.identity.region"),
+            tenant.identity.region.as_deref(),
+        );
     }
     people(source, "", (Some(&config.locale), Some(&config.time_zone)));
+    region(source, "identity.region", config.identity.region.as_deref());
     let lists = (&config.identity.blocked, &config.identity.blocked_patterns);
     blocked_lists(source, "identity", lists);
     within(source, "timeline.max_age_days", Some(config.timeline.max_age_days));
@@ -247,6 +264,14 @@ fn recipients(source: &Source<'_>, key: &str, written: &[String]) {
         problem
             .into_iter()
             .for_each(|problem| source.wrong(&format!("{key}.{place}"), problem));
+    }
+}
+
+fn region(source: &Source<'_>, key: &str, region: Option<&str>) {
+    if let Some(region) = region.filter(|region| !region.is_empty())
+        && !is_region(region)
+    {
+        source.wrong(key, "must be two letters of ISO 3166, such as VN");
     }
 }
 

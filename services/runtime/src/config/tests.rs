@@ -356,6 +356,7 @@ fn sample(key: &str, kind: &str) -> toml::Value {
         ("tenant", _) => "\"a\"",
         ("time_zone" | "tenants.<id>.time_zone", _) => "\"Asia/Tokyo\"",
         ("tenants.<id>.test_recipients", _) => "[\"phone/+84912345678\"]",
+        ("identity.region" | "tenants.<id>.identity.region", _) => "\"VN\"",
         ("tokens.0.account" | "accounts.<id>.app" | "accounts.<id>.channel" | "apps.<id>.channel", _) => "\"a\"",
         ("tokens.0.scopes", _) => "[\"read\"]",
         (_, "a list of texts") => "[\"text\"]",

@@ -17,6 +17,7 @@ use crate::identity::veil::{forget_verdict, is_veiled, veil, veiled};
 use crate::identity::{CLOSED, built_in, built_in_of, consists_of, is_held};
 use crate::keys::{self, Timer};
 use crate::port::store::Write;
+use crate::protocol::audience;
 use crate::protocol::consent;
 use crate::protocol::context::{Context, MAX_TRIES, Stop};
 use crate::protocol::details;
@@ -139,6 +140,7 @@ async fn carry_out(context: &Context<'_>, id: CustomerId) -> Result<Erasure, Sto
             }
             // After the record is marked: whoever knew it before cannot write beside it any more.
             details::forget(context, former).await?;
+            audience::forget(context, &tenant_id, former).await?;
             consent::forget_refusal(context, former).await?;
         }
     }

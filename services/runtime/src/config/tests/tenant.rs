@@ -92,3 +92,19 @@ fn language_zone_and_test_recipients_are_a_tenants_own_or_those_of_all() {
         assert!(said.contains(wanted), "{said}");
     }
 }
+
+#[test]
+fn numbers_are_read_as_in_the_region_of_the_tenant() {
+    let text = "identity.region = \"VN\"\n\
+                accounts.shop = { channel = \"sms\", tenant = \"abroad\" }\naccounts.home = { channel = \"sms\", tenant = \"none\" }\n\
+                [tenants.abroad.identity]\nregion = \"DE\"\n[tenants.none.identity]\nregion = \"\"";
+    let rules = loaded(text, &[]).tenant_rules();
+    let of = |tenant: &str| rules.of(tenant).region.clone();
+    assert_eq!(
+        (of("default").as_deref(), of("abroad").as_deref(), of("none")),
+        (Some("VN"), Some("DE"), None)
+    );
+    assert_eq!(loaded("", &[]).tenant_rules().of("default").region, None);
+    let said = problems("identity.region = \"Vietnam\"", &[]);
+    assert!(said.contains("identity.region") && said.contains("ISO 3166"), "{said}");
+}
