@@ -36,7 +36,7 @@ interop:
 
 # Play this many random schedules, with crashes, against the core
 sim-long schedules="100000":
-    OMNIGATE_SIM_SCHEDULES={{ schedules }} cargo test --release --locked -p omnigate-core --test simulation --test outbound --test identity
+    OMNIGATE_SIM_SCHEDULES={{ schedules }} cargo test --release --locked -p omnigate-core --test simulation --test outbound --test identity --test campaign
 
 # So many messages, merges and splits on real Redis, and a quarter as many on a cluster that loses masters
 identity-long operations="10000":

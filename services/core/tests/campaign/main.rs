@@ -30,9 +30,9 @@ use breakage::Breakage;
 use world::run;
 
 /// Schedules when the environment names no other number.
-const SCHEDULES: u64 = 150;
+const SCHEDULES: u64 = 400;
 /// Schedules within which a breakage must be caught.
-const PATIENCE: u64 = 1_500;
+const PATIENCE: u64 = 400;
 /// Schedules are played side by side.
 const SIDES: u64 = 2;
 

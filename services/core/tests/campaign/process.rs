@@ -4,7 +4,7 @@ use crate::breakage::Breakage;
 use crate::people::{TENANT, id};
 use crate::sim::{Sim, SimStore, buckets};
 use crate::time::pause;
-use omnigate_core::campaign::ledger::Recovery;
+use omnigate_core::campaign::ledger::{self, Attempt, Recovery};
 use omnigate_core::campaign::life::Command;
 use omnigate_core::campaign::place::{Bucket, Place};
 use omnigate_core::delivery::{CALL_TIME, LEASE_TIME};
@@ -14,11 +14,13 @@ use omnigate_core::port::Entropy as _;
 use omnigate_core::port::store::Query;
 use omnigate_core::protocol::cache::Cache;
 use omnigate_core::protocol::campaign::{self, Answer, Driven, Submission, Verdict};
-use omnigate_core::protocol::context::as_range;
+use omnigate_core::protocol::context::{as_fields, as_range};
 use omnigate_core::protocol::outbox::Outbox;
 use omnigate_core::protocol::{Context, Stop};
 use omnigate_core::time::Moment;
-use omnigate_proto::v1::{CampaignState, PauseReason, RecipientReason};
+use omnigate_proto::state::v1::RecipientRow;
+use omnigate_proto::v1::{CampaignState, DeliveryState, PauseReason, RecipientReason};
+use prost::Message as _;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::atomic::Ordering;
@@ -165,6 +167,7 @@ impl Process {
                 ..omnigate_proto::v1::SendError::default()
             })
         } else {
+            self.is_written_down(&submission);
             let troubles = sim.faults().provider;
             let of = (submission.sent, submission.attempt.piece);
             let outcome = sim.provider.lock().unwrap().call(&mut sim.rng(), of, troubles);
@@ -177,6 +180,22 @@ impl Process {
             piece_count: 1,
             outcome,
         })
+    }
+
+    /// Nobody calls a provider for what was given up meanwhile: it may be decided otherwise by now.
+    fn is_written_down(&self, submission: &Submission) {
+        let place = submission.sent.place;
+        let field = Query::Fields {
+            key: keys::campaign::ledger(place.bucket),
+            fields: vec![keys::campaign::row(place.row)],
+        };
+        let answers = self.sim.memory.read_now(place.bucket.shard, &[field]);
+        let stored = as_fields(answers.into_iter().next()).unwrap().pop().flatten();
+        let row = RecipientRow::decode(stored.unwrap_or_default()).unwrap();
+        if ledger::state(&row) != DeliveryState::Submitting || Attempt::of(&row) != submission.attempt {
+            self.sim
+                .complain(|| "the provider is called for what was given up".to_owned());
+        }
     }
 
     /// Stops for a while, now and then for longer than its lease.
@@ -269,7 +288,7 @@ impl Process {
                 key: key.clone(),
                 stamp: before.stamp,
             }];
-            let value = prost::Message::encode_to_vec(&next).into();
+            let value = next.encode_to_vec().into();
             let write = vec![omnigate_core::port::store::Write::Put { key, value }];
             context.commit(id().shard(), expect, write).await?;
             return Ok(Some(Ok(CampaignState::Paused)));

@@ -63,6 +63,11 @@ impl Sim {
             slow: rng.pick(&[0, 100, 500]),
             provider: rng.pick(&[0, 300, 700]),
         };
+        let faults = match breakage {
+            // Only who is slow can be late.
+            Breakage::LeaseIgnored => Faults { slow: 700, ..faults },
+            _ => faults,
+        };
         let clock = Arc::new(SimClock::default());
         let people = People::new(&mut rng);
         let provider = Provider {

@@ -27,9 +27,9 @@ use std::time::Duration;
 type Work = Pin<Box<dyn Future<Output = Result<(), Stop>> + Send>>;
 
 /// Turns after which nothing goes wrong any more.
-const CALM: usize = 6_000;
+const CALM: usize = 4_000;
 /// Turns after which a schedule has gone astray.
-const MOST: usize = 150_000;
+const MOST: usize = 60_000;
 /// Turns without any progress after which time leaps to the next alarm.
 const STILL: usize = 60;
 
