@@ -8,9 +8,10 @@ use crate::{Api, problems};
 use omnigate_core::id::{TemplateId, TransactionId};
 use omnigate_core::protocol::template_library::{self as library, Made, Version};
 use omnigate_core::protocol::templates;
-use omnigate_core::template::{self, Checked, Ready, zone};
+use omnigate_core::template::{self, Checked, Ready};
 use omnigate_core::template_check;
 use omnigate_core::time::Moment;
+use omnigate_core::time::zone;
 use omnigate_proto::state::v1::CommandRecord;
 use omnigate_proto::v1::template_variant::Content;
 use omnigate_proto::v1::{

@@ -14,7 +14,7 @@ mod wording;
 
 pub use check::{Checked, check};
 pub use ready::{NotReady, Ready, Recipient, Refusal, Rendered, values_of};
-pub use value::{NotAValue, zone};
+pub use value::NotAValue;
 
 /// Most bytes of a definition, encoded.
 pub const MAX_DEFINITION: usize = 512 * 1024;

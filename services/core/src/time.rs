@@ -1,11 +1,22 @@
 //! Points in time as the domain counts them.
 
+use jiff::tz::{TimeZone, TimeZoneDatabase};
 use pbjson_types::Timestamp;
 use std::{
     fmt,
     ops::{Add, Sub},
+    sync::LazyLock,
     time::Duration,
 };
+
+/// The rules of all time zones as this release knows them, so that nothing hangs on the machine that asks.
+static ZONES: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
+
+/// The time zone of an IANA name, in whatever case; `None` for what is none.
+#[must_use]
+pub fn zone(name: &str) -> Option<TimeZone> {
+    ZONES.get(name).ok()
+}
 
 /// A moment, in milliseconds since the Unix epoch, UTC.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]

@@ -3,11 +3,11 @@
 use crate::identifier::{self, NotAnIdentifier, canonical};
 use crate::identity::Named;
 use crate::sms::phone;
+use crate::template::locale::is_tag;
 use crate::tenant::Rules;
-use jiff::tz::TimeZoneDatabase;
+use crate::time::zone;
 use omnigate_proto::v1::{Evidence, Identifier, ImportRow};
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
 use unicode_normalization::UnicodeNormalization as _;
 
 /// Most identifiers of a row.
@@ -20,16 +20,11 @@ const MAX_VARIABLE_NAME: usize = 64;
 const MAX_VARIABLE: usize = 1024;
 /// Most bytes of all variables.
 const MAX_VARIABLES_BYTES: usize = 8 * 1024;
-/// Longest language tag, in bytes.
-const MAX_LOCALE: usize = 35;
 /// Longest name, in characters.
 const MAX_DISPLAY_NAME: usize = 256;
 /// Longest problem that a reader of files tells, in characters, and longest place of one.
 const MAX_PROBLEM: usize = 256;
 const MAX_PROBLEM_FIELD: usize = 128;
-
-/// Compiled in: what a zone is called does not hang on the machine.
-static ZONES: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
 
 /// Why a row is not taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -262,11 +257,7 @@ pub fn is_variable(name: &str) -> bool {
 
 fn locale(given: &str) -> Result<String, Problem> {
     let given = given.trim();
-    let mut subtags = given.split('-');
-    let language = subtags.next().unwrap_or_default();
-    let is_language = (2..=8).contains(&language.len()) && language.bytes().all(|byte| byte.is_ascii_alphabetic());
-    let is_subtag = |tag: &str| (1..=8).contains(&tag.len()) && tag.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    if given.is_empty() || given.len() <= MAX_LOCALE && is_language && subtags.all(is_subtag) {
+    if given.is_empty() || is_tag(given) {
         return Ok(given.to_owned());
     }
     Err(Problem::of(
@@ -280,7 +271,7 @@ fn time_zone(given: &str) -> Result<String, Problem> {
     if given.is_empty() {
         return Ok(String::new());
     }
-    let zone = ZONES.get(given).ok();
+    let zone = zone(given);
     let name = zone.as_ref().and_then(|zone| zone.iana_name());
     name.map(str::to_owned)
         .ok_or_else(|| Problem::of("time_zone", "must be a time zone of IANA, such as Asia/Ho_Chi_Minh"))

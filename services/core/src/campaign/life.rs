@@ -80,9 +80,8 @@ pub fn decide(
     (now, cause): (Moment, &str),
 ) -> Result<Option<CampaignRecord>, Refused> {
     let state = state(record);
-    let to = match (target(record, command, environment, now)?, command) {
-        (Some(to), _) => to,
-        (None, _) => return Ok(None),
+    let Some(to) = target(record, command, environment, now)? else {
+        return Ok(None);
     };
     let mut next = record.clone();
     let campaign = next.campaign.get_or_insert_default();

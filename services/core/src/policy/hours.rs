@@ -126,7 +126,7 @@ fn on(hours: Hours, zone: &TimeZone, date: Date) -> Option<(Moment, Moment)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::zone::named;
+    use crate::time::zone as named;
 
     fn at(text: &str) -> Moment {
         Moment(text.parse::<Timestamp>().unwrap().as_millisecond())

@@ -6,6 +6,7 @@
 
 use super::caps::Cap;
 use super::hours::Hours;
+use crate::sms::segment::after_label;
 use omnigate_proto::v1::Purpose;
 use std::time::Duration;
 
@@ -83,14 +84,10 @@ impl Law {
     /// The text with its label: as it is where it begins with one.
     #[must_use]
     pub fn labelled(&self, text: &str) -> String {
-        let begins = |label: &str| {
-            let rest = text
-                .get(..label.len())
-                .filter(|begin| begin.eq_ignore_ascii_case(label));
-            rest.is_some() && !text[label.len()..].starts_with(char::is_alphanumeric)
-        };
         match self.labels.first() {
-            Some(label) if !self.labels.iter().any(|label| begins(label)) => format!("{label} {text}"),
+            Some(label) if !self.labels.iter().any(|label| after_label(text, label).is_some()) => {
+                format!("{label} {text}")
+            }
             _ => text.to_owned(),
         }
     }

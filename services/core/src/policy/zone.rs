@@ -1,6 +1,7 @@
 //! In which time zone somebody is, as far as that can be known.
 
 use crate::sms::phone;
+use crate::time;
 use jiff::tz::TimeZone;
 use omnigate_proto::v1::Identifier;
 use std::collections::BTreeMap;
@@ -31,7 +32,7 @@ pub struct Whereabouts<'a> {
 /// that was named, those of the phone number's country, the company's own.
 #[must_use]
 pub fn zones(known: &Whereabouts<'_>, own: &TimeZone) -> Vec<TimeZone> {
-    if let Some(zone) = known.named.and_then(named) {
+    if let Some(zone) = known.named.and_then(time::zone) {
         return vec![zone];
     }
     let number = known.address.filter(|address| address.r#type == "phone");
@@ -41,16 +42,10 @@ pub fn zones(known: &Whereabouts<'_>, own: &TimeZone) -> Vec<TimeZone> {
     countries.find_map(of_country).unwrap_or_else(|| vec![own.clone()])
 }
 
-/// A zone by its name in the IANA database; `None` for none of it.
-#[must_use]
-pub fn named(name: &str) -> Option<TimeZone> {
-    TimeZone::get(name).ok()
-}
-
 /// All zones of a country; `None` for none of ISO 3166.
 fn of_country(code: &str) -> Option<Vec<TimeZone>> {
     let names = OF_COUNTRY.get(code.to_ascii_uppercase().as_str())?;
-    let zones: Vec<TimeZone> = names.iter().copied().filter_map(named).collect();
+    let zones: Vec<TimeZone> = names.iter().copied().filter_map(time::zone).collect();
     (zones.len() == names.len()).then_some(zones)
 }
 
@@ -59,7 +54,7 @@ mod tests {
     use super::*;
 
     fn names(known: &Whereabouts<'_>) -> Vec<String> {
-        let own = named("Asia/Ho_Chi_Minh").unwrap();
+        let own = time::zone("Asia/Ho_Chi_Minh").unwrap();
         let zones = zones(known, &own).into_iter();
         zones.filter_map(|zone| zone.iana_name().map(str::to_owned)).collect()
     }

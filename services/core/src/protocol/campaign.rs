@@ -12,7 +12,8 @@ mod plan;
 mod work;
 
 pub use bucket::{Recipient, recipients};
-pub use control::{Copied, control, open, spread, sums};
+use control::spread;
+pub use control::{control, open, sums};
 pub use drive::{Driven, drive};
 pub use look::{Looked, look};
 pub use plan::{Members, Page, Planned, plan_page};
@@ -70,11 +71,14 @@ pub async fn command(
 
 /// Copies a campaign's state into every shard, unless that is known to be done.
 async fn copy_everywhere(context: &Context<'_>, id: CampaignId, record: &CampaignRecord) -> Result<(), Stop> {
-    let epoch = record.campaign.as_ref().map_or(0, |campaign| campaign.epoch);
+    let Some(campaign) = record.campaign.as_ref() else {
+        return Ok(());
+    };
+    let epoch = campaign.epoch;
     if record.copied_epoch >= epoch {
         return Ok(());
     }
-    spread(context, id, record).await?;
+    spread(context, id, campaign).await?;
     let place = (id.shard(), keys::campaign::campaign(id));
     let decide = |record: Option<&CampaignRecord>, _| {
         let record = record.filter(|record| record.copied_epoch < epoch)?;

@@ -7,6 +7,8 @@
 
 mod compose;
 
+pub(crate) use compose::after_label;
+
 use super::alphabet::{self, Language, National};
 use super::coding::Coding;
 use super::price::Price;

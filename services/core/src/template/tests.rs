@@ -1,4 +1,5 @@
 use super::*;
+use crate::time::zone;
 use omnigate_proto::v1::part::Content;
 use omnigate_proto::v1::template_part::Content as Written;
 use omnigate_proto::v1::template_variable::WhenMissing;

@@ -5,28 +5,19 @@ use super::wording::{MoneyStyle, Wording, decimals_of};
 use crate::identifier;
 use crate::sms::phone;
 use jiff::civil::{Date, DateTime};
-use jiff::tz::{TimeZone, TimeZoneDatabase};
+use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 use minijinja::value::{DynObject, Object, ObjectRepr, Value};
 use omnigate_proto::v1::{Identifier, TemplateVariable, TemplateVariableType as Type};
 use std::cmp::Ordering;
 use std::fmt;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use unicode_normalization::UnicodeNormalization as _;
 
 /// Longest text, in bytes.
 const MAX_TEXT: usize = 4_096;
 /// Longest address, in bytes.
 const MAX_URL: usize = 2_048;
-
-/// The rules of all time zones as this release knows them, so that a text does not hang on the machine that renders it.
-static ZONES: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
-
-/// The time zone of an IANA name; `None` for what is none.
-#[must_use]
-pub fn zone(name: &str) -> Option<TimeZone> {
-    ZONES.get(name).ok()
-}
 
 /// What all values of one rendering print by.
 #[derive(Clone, Debug)]
@@ -293,6 +284,7 @@ fn part(at: DateTime, name: &str) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::zone;
 
     fn variable(kind: Type) -> TemplateVariable {
         TemplateVariable {

@@ -5,8 +5,9 @@ use omnigate_core::identifier;
 use omnigate_core::identifier::blocked::{Blocked, MAX_BLOCKED, own_address, pattern};
 use omnigate_core::retention::Limits;
 use omnigate_core::sms::phone::is_region;
-use omnigate_core::template::{self, locale};
+use omnigate_core::template::locale;
 use omnigate_core::tenant::{Rules, TenantRules};
+use omnigate_core::time::zone;
 use serde_json::Value;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -244,7 +245,7 @@ fn people(source: &Source<'_>, before: &str, (locale, time_zone): (Option<&str>,
     if locale.is_some_and(|tag| !locale::is_tag(tag)) {
         source.wrong(&format!("{before}locale"), "must be a language tag such as vi or en-GB");
     }
-    if time_zone.is_some_and(|name| template::zone(name).is_none()) {
+    if time_zone.is_some_and(|name| zone(name).is_none()) {
         source.wrong(
             &format!("{before}time_zone"),
             "must be an IANA time zone such as Asia/Ho_Chi_Minh",

@@ -132,6 +132,7 @@ pub(super) fn failed(mut row: RecipientRow, plan: &Plan, error: &SendError, now:
         unsent: row.unsent,
     };
     let may_repeat = plan.may_repeat && !row.possible_duplicate;
+    let why = why(error);
     match disposition(error, failures, may_repeat, random) {
         Disposition::Again {
             after,
@@ -144,24 +145,19 @@ pub(super) fn failed(mut row: RecipientRow, plan: &Plan, error: &SendError, now:
             row.in_doubt |= possible_duplicate;
             let until = now + after;
             if until < plan.send_until {
-                wait(&mut row, until, why(error));
+                wait(&mut row, until, why);
                 return row;
             }
             // Nothing more can be sent, but what has left may still be heard of.
             match row.in_doubt {
                 true => in_the_dark(row, plan, now),
-                false => settle(row, DeliveryState::Expired, why(error)),
+                false => settle(row, DeliveryState::Expired, why),
             }
         }
         Disposition::End(DeliveryState::Unknown) => in_the_dark(row, plan, now),
         Disposition::End(_) if row.in_doubt => in_the_dark(row, plan, now),
-        Disposition::End(state) => end_step(row, plan, cause(error), (state, why(error)), now),
+        Disposition::End(state) => end_step(row, plan, cause_of(why), (state, why), now),
     }
-}
-
-/// What an error means for the next step.
-fn cause(error: &SendError) -> Option<FallbackCause> {
-    cause_of(why(error))
 }
 
 /// What the end of a step means for the next one. The content is no recipient's fault, and the campaign stops for it; a

@@ -1,16 +1,17 @@
 //! Copies of a campaign's state in the shards: what a claim there expects.
 
+use super::bucket::timer;
 use crate::campaign::place::{Bucket, Handle};
 use crate::campaign::tally::{Cell, Sums};
 use crate::id::CampaignId;
-use crate::keys::{self, Timer};
-use crate::port::store::{Answer, Key, Query, StoreError, Write};
+use crate::keys;
+use crate::port::store::{Answer, Key, Query, StoreError};
 use crate::protocol::context::{Context, Ended, Loaded, MAX_TRIES, Stop};
 use crate::protocol::resolve::{expect_record, put};
 use crate::shard::Shard;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use omnigate_proto::state::v1::{CampaignRecord, ControlRecord};
-use omnigate_proto::v1::CampaignState;
+use omnigate_proto::state::v1::ControlRecord;
+use omnigate_proto::v1::{Campaign, CampaignState};
 
 /// Shards that are written or read side by side.
 const SIDE_BY_SIDE: usize = 32;
@@ -26,64 +27,48 @@ pub async fn control(
         .await
 }
 
-/// How a campaign's state came into a shard.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Copied {
-    /// It stands there now, or stood there.
-    Here,
-    /// The shard knows of a later one.
-    Later,
-}
-
 /// Copies a campaign's state and epoch into every shard, forward only. Afterwards no claim is made under an earlier one.
-/// `Later` when the campaign has gone on meanwhile.
-pub async fn spread(context: &Context<'_>, id: CampaignId, record: &CampaignRecord) -> Result<Copied, Stop> {
-    let copies = stream::iter(Shard::all()).map(|shard| copy(context, shard, id, record));
-    let all: Vec<Copied> = copies.buffer_unordered(SIDE_BY_SIDE).try_collect().await?;
-    Ok(match all.contains(&Copied::Later) {
-        true => Copied::Later,
-        false => Copied::Here,
-    })
+pub(super) async fn spread(context: &Context<'_>, id: CampaignId, campaign: &Campaign) -> Result<(), Stop> {
+    let copies = stream::iter(Shard::all()).map(|shard| copy(context, shard, id, (campaign.state(), campaign.epoch)));
+    copies.buffer_unordered(SIDE_BY_SIDE).try_collect().await
 }
 
-async fn copy(context: &Context<'_>, shard: Shard, id: CampaignId, record: &CampaignRecord) -> Result<Copied, Stop> {
+async fn copy(
+    context: &Context<'_>,
+    shard: Shard,
+    id: CampaignId,
+    (state, epoch): (CampaignState, u64),
+) -> Result<(), Stop> {
     let (handle, key) = (id.handle(), keys::campaign::control(id.handle()));
-    let campaign = record.campaign.clone().unwrap_or_default();
     for _ in 0..MAX_TRIES {
         let loaded = control(context, shard, handle).await?;
         let before = loaded.value.unwrap_or_default();
-        if before.epoch >= campaign.epoch {
-            return Ok(if before.epoch == campaign.epoch {
-                Copied::Here
-            } else {
-                Copied::Later
-            });
+        if before.epoch >= epoch {
+            return Ok(());
         }
         let next = ControlRecord {
-            state: campaign.state,
-            epoch: campaign.epoch,
+            state: state.into(),
+            epoch,
             campaign: id.to_bytes(),
             ..before
         };
         let mut write = vec![put(key.clone(), &next)];
-        // Whatever waits there is looked at: it may go now, or must not any more.
-        write.extend((0..next.buckets).filter_map(|number| wake(context, handle, number)));
+        // Whatever waits there is looked at as soon as may be: it may go now, or must not any more.
+        let numbers = (0..next.buckets).filter_map(|number| u16::try_from(number).ok());
+        write.extend(numbers.map(|number| {
+            let bucket = Bucket {
+                campaign: handle,
+                shard,
+                number,
+            };
+            timer(bucket, context.now())
+        }));
         let expect = vec![expect_record(key.clone(), loaded.stamp)];
         if let Ended::Committed(_) = context.commit(shard, expect, write).await? {
-            return Ok(Copied::Here);
+            return Ok(());
         }
     }
     Err(Stop::Contended(MAX_TRIES))
-}
-
-/// A bucket is looked at as soon as may be.
-fn wake(context: &Context<'_>, campaign: Handle, number: u32) -> Option<Write> {
-    let timer = Timer::Bucket(campaign, u16::try_from(number).ok()?);
-    Some(Write::Insert {
-        key: keys::timers(),
-        member: keys::timer_member(context.now(), timer),
-        value: bytes::Bytes::new(),
-    })
 }
 
 /// True where recipients may be claimed.

@@ -37,15 +37,21 @@ fn nfc(text: &str) -> String {
 /// A label that is there in other letters is put right: the law knows it in one form.
 fn labelled(text: &str, label: &str) -> String {
     let body = text.trim_start();
-    let end = body
+    match after_label(body, label) {
+        Some(rest) => format!("{label}{rest}"),
+        None => format!("{label} {body}"),
+    }
+}
+
+/// What stands behind a label that the text begins with, in whatever letters; `None` where it begins otherwise.
+pub(crate) fn after_label<'a>(text: &'a str, label: &str) -> Option<&'a str> {
+    let end = text
         .char_indices()
         .nth(label.chars().count())
-        .map_or(body.len(), |(at, _)| at);
-    let (first, rest) = body.split_at(end);
-    if fold(first) == fold(label) && !continues(label.chars().next_back(), rest.chars().next()) {
-        return format!("{label}{rest}");
-    }
-    format!("{label} {body}")
+        .map_or(text.len(), |(at, _)| at);
+    let (first, rest) = text.split_at(end);
+    let is_label = fold(first) == fold(label) && !continues(label.chars().next_back(), rest.chars().next());
+    is_label.then_some(rest)
 }
 
 fn ends_with(text: &str, line: &str) -> bool {
