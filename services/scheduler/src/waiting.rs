@@ -3,6 +3,7 @@
 use crate::shared::Shared;
 use futures_util::{StreamExt as _, stream};
 use omnigate_core::{
+    delivery::CALL_TIME,
     id::MessageId,
     port::store::StoreError,
     protocol::{hasten, pace, publish},
@@ -13,16 +14,18 @@ use tokio::sync::Notify;
 
 /// Shards that are looked through side by side.
 const SIDE_BY_SIDE: usize = 8;
-/// When it is looked again: a send that failed at the last moment may be written down after the first look.
-const ONCE_MORE: Duration = Duration::from_secs(3);
+/// When it is looked again: a send that was under way may fail after the first look, and as late as its call may take.
+const ONCE_MORE: [Duration; 2] = [Duration::from_secs(3), CALL_TIME];
 
 /// Whenever the account is said to be right again, lets go what waits for it. What is missed here waits its minute out.
 pub(crate) async fn let_go(shared: &Shared, account: &str, is_right: &Notify) {
     loop {
         is_right.notified().await;
         look_through(shared, account).await;
-        tokio::time::sleep(ONCE_MORE).await;
-        look_through(shared, account).await;
+        for pause in ONCE_MORE {
+            tokio::time::sleep(pause).await;
+            look_through(shared, account).await;
+        }
     }
 }
 

@@ -304,6 +304,15 @@ async fn what_waits_for_an_account_goes_as_soon_as_somebody_authorised_it() {
         opens < begun + Duration::from_secs(2),
         "nor is the account kept closed: {opens}"
     );
+    // A call that was under way meanwhile, and took its time to fail.
+    let late = gateway.send("four", "4", Duration::ZERO).await;
+    tokio::time::sleep(Duration::from_secs(15)).await;
+    gateway.fail(late, ErrorClass::Account).await;
+    let failed = gateway.clock.now();
+    assert!(gateway.waits_until(late).await > failed + Duration::from_secs(45));
+    eventually(|| async { gateway.waits_until(late).await <= gateway.clock.now() }).await;
+    let took = gateway.clock.now().since(failed);
+    assert!(took < Duration::from_secs(30), "{took:?}");
     running.stop().await;
 }
 
