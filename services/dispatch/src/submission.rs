@@ -186,6 +186,7 @@ impl Way {
             piece: submission.piece,
             send_key: submission.send_key.clone(),
             attempt: submission.attempt,
+            ..IntentItem::default()
         };
         if shared.intents.announce(submission.id.shard(), item).await.is_err() {
             return call::not_sent("the intent could not be made durable");

@@ -5,6 +5,8 @@
 
 use crate::id::{CampaignId, MessageId, hash};
 use crate::shard::Shard;
+use bytes::Bytes;
+use omnigate_proto::state::v1::BucketHint;
 
 /// Most rows of one bucket, so that its map keeps the compact form of the store.
 pub const ROWS: u16 = 500;
@@ -47,6 +49,28 @@ pub struct Bucket {
     pub shard: Shard,
     /// Its number there.
     pub number: u16,
+}
+
+impl Bucket {
+    /// As a hint names it.
+    #[must_use]
+    pub fn to_hint(self) -> BucketHint {
+        BucketHint {
+            campaign: Bytes::copy_from_slice(&self.campaign.0),
+            shard: u32::from(self.shard.number()),
+            number: u32::from(self.number),
+        }
+    }
+
+    /// As a hint names it; `None` when it names none.
+    #[must_use]
+    pub fn from_hint(hint: &BucketHint) -> Option<Self> {
+        Some(Self {
+            campaign: Handle(hint.campaign.as_ref().try_into().ok()?),
+            shard: Shard::new(u8::try_from(hint.shard).ok()?),
+            number: u16::try_from(hint.number).ok()?,
+        })
+    }
 }
 
 /// A row of a bucket.

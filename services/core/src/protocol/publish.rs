@@ -1,12 +1,14 @@
 //! Tells others: publishes CustomerEvents and hints.
 
 use super::outbox::{Outbox, Outgoing};
+use crate::campaign::place::Bucket;
 use crate::id::{CustomerId, MessageId, hash};
 use crate::port::broker::{Broker, Publication, PublishError, QueueName};
 use crate::shard::Partition;
 use crate::topology;
 use bytes::Bytes;
 use omnigate_proto::state::v1::{CustomerEventBatch, DeliveryRecord, Hint};
+use omnigate_proto::v1::Lane;
 use prost::Message as _;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -103,7 +105,7 @@ fn publications<'a>(records: impl IntoIterator<Item = &'a DeliveryRecord>) -> Ve
             by_queue.entry(queue).or_default().push(Hint {
                 message_id: delivery.message_id.clone(),
                 traceparent: record.traceparent.clone(),
-                others: Vec::new(),
+                ..Hint::default()
             });
         }
     }
@@ -120,6 +122,25 @@ fn publications<'a>(records: impl IntoIterator<Item = &'a DeliveryRecord>) -> Ve
         }
     }
     publications
+}
+
+/// Says that somebody in these buckets of campaigns may be written to through an account. A hint that is lost is made up for
+/// by the bucket's timer.
+pub async fn hint_buckets(
+    broker: &dyn Broker,
+    hints: impl IntoIterator<Item = (&str, Bucket)>,
+) -> Result<(), PublishError> {
+    let publications = hints.into_iter().map(|(account_id, bucket)| Publication {
+        queue: topology::outbound(account_id, Lane::Bulk),
+        traceparent: String::new(),
+        body: Hint {
+            bucket: Some(bucket.to_hint()),
+            ..Hint::default()
+        }
+        .encode_to_vec()
+        .into(),
+    });
+    broker.publish(publications.collect()).await.into_iter().collect()
 }
 
 /// Hints messages of which only the ids are known, such as the next ones of their threads' chains, which may be in another
