@@ -4,6 +4,7 @@
 //! A recipient is never attempted but through their row, and every change of a row is a compare-and-set on it.
 
 pub mod ledger;
+pub mod letter;
 pub mod life;
 pub mod place;
 pub mod plan;

@@ -1,6 +1,8 @@
 //! What the operator says of tenants, as far as decisions ask for it.
 
 use crate::identifier::blocked::Blocked;
+use crate::policy::caps::Cap;
+use crate::policy::hours::Hours;
 use crate::retention::Limits;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +25,25 @@ pub struct Rules {
     pub test_recipients: BTreeSet<String>,
     /// Region whose national phone numbers are read in imports, such as `VN`; `None` where they must be international.
     pub region: Option<String>,
+    /// When and how often campaigns advertise.
+    pub marketing: Marketing,
+}
+
+/// What a company has set about its advertising, beside what the law says.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Marketing {
+    /// Hours of the recipient's day in which it is sent; `None` for all.
+    pub hours: Option<Hours>,
+    /// How often one customer gets it.
+    pub caps: Vec<Cap>,
+}
+
+impl Marketing {
+    /// Nothing is set.
+    pub const NONE: Self = Self {
+        hours: None,
+        caps: Vec::new(),
+    };
 }
 
 impl Rules {
@@ -35,6 +56,7 @@ impl Rules {
         time_zone: Cow::Borrowed("Asia/Ho_Chi_Minh"),
         test_recipients: BTreeSet::new(),
         region: None,
+        marketing: Marketing::NONE,
     };
 }
 

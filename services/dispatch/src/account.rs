@@ -4,12 +4,15 @@ use crate::{
     calls::Calls,
     inbox::Inbox,
     pacing::{Offer, Pacing, Token},
+    script::Scripts,
     shared::{Pauses, Shared},
     submission,
 };
 use omnigate_core::account::Account;
+use omnigate_core::delivery::disposition::account_rests;
 use omnigate_core::protocol::submit::Rules;
-use omnigate_proto::v1::{Capabilities, GetCapabilitiesRequest};
+use omnigate_core::time::Moment;
+use omnigate_proto::v1::{Capabilities, GetCapabilitiesRequest, SendError};
 use omnigate_rpc::v1::adapter_service_server::AdapterService;
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -42,6 +45,8 @@ pub(crate) struct Line {
     pub(crate) calls: Calls,
     account: Account,
     places: Arc<Semaphore>,
+    /// What campaigns say through it.
+    pub(crate) scripts: Scripts,
     /// Messages that may wait in place for their time.
     pub(crate) waiting: Semaphore,
     /// `None` while nobody knows whether the adapter is there.
@@ -80,10 +85,15 @@ impl Line {
             pacing: Pacing::new(&account.id),
             calls: Calls::new(shared.settings.calls_at_least, shared.settings.calls_at_most),
             limits: Mutex::default(),
+            scripts: Scripts::default(),
             shared,
             adapter,
             account,
         }
+    }
+
+    pub(crate) const fn account(&self) -> &Account {
+        &self.account
     }
 
     pub(crate) fn account_id(&self) -> &str {
@@ -210,6 +220,17 @@ impl Line {
                 Offer::After(wait) if Instant::now() + wait > deadline => return None,
                 Offer::After(wait) => tokio::time::sleep(wait).await,
             }
+        }
+    }
+
+    /// Slows the account down where an answer asks for it.
+    pub(crate) async fn heed(&self, error: Option<&SendError>) {
+        let Some(pause) = error.and_then(account_rests) else {
+            return;
+        };
+        let until: Moment = self.shared.ports.clock.now() + pause;
+        if let Err(error) = self.pacing.close(&self.shared, until).await {
+            tracing::warn!(%error, "account not paused for all dispatchers");
         }
     }
 

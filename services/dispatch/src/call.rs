@@ -21,7 +21,7 @@ const ANSWER_MARGIN: Duration = Duration::from_secs(2);
 /// Longest text of an error that is kept.
 const MAX_TEXT: usize = 500;
 
-/// Calls the adapter once and waits for at most [`CALL_TIME`].
+/// Calls the adapter once with a stored message.
 pub(crate) async fn send(
     adapter: &dyn AdapterService,
     record: &DeliveryRecord,
@@ -29,9 +29,19 @@ pub(crate) async fn send(
     now: Moment,
     trace: Option<TraceContext>,
 ) -> Answer {
-    let Some(message) = request(record, submission, now + (CALL_TIME - ANSWER_MARGIN)) else {
-        return not_sent("the stored message cannot be read");
-    };
+    match request(record, submission, deadline(now)) {
+        Some(message) => submit(adapter, message, trace).await,
+        None => not_sent("the stored message cannot be read"),
+    }
+}
+
+/// Nothing is submitted after this moment by a call that begins now.
+pub(crate) fn deadline(now: Moment) -> Moment {
+    now + (CALL_TIME - ANSWER_MARGIN)
+}
+
+/// Calls the adapter once and waits for at most [`CALL_TIME`].
+pub(crate) async fn submit(adapter: &dyn AdapterService, message: SendRequest, trace: Option<TraceContext>) -> Answer {
     let mut request = Request::new(message);
     request.set_timeout(CALL_TIME - ANSWER_MARGIN);
     if let Some(Ok(value)) = trace.map(|trace| trace.to_string().parse()) {

@@ -30,7 +30,9 @@ pub(crate) struct NotDurable;
 
 struct Waiting {
     shard: Shard,
-    item: IntentItem,
+    /// Number of the intent in its shard; 0 for a submission that is not numbered.
+    number: u64,
+    items: Vec<IntentItem>,
     done: oneshot::Sender<()>,
 }
 
@@ -71,12 +73,25 @@ impl Intents {
 
     /// Makes one durable.
     pub(crate) async fn announce(&self, shard: Shard, item: IntentItem) -> Result<(), NotDurable> {
+        self.announce_all(shard, 0, vec![item]).await
+    }
+
+    /// Makes an intent with its number durable.
+    pub(crate) async fn announce_all(
+        &self,
+        shard: Shard,
+        number: u64,
+        items: Vec<IntentItem>,
+    ) -> Result<(), NotDurable> {
         let (done, confirmed) = oneshot::channel();
+        let waiting = Waiting {
+            shard,
+            number,
+            items,
+            done,
+        };
         let announced = async {
-            self.queue
-                .send(Waiting { shard, item, done })
-                .await
-                .map_err(|_| NotDurable)?;
+            self.queue.send(waiting).await.map_err(|_| NotDurable)?;
             confirmed.await.map_err(|_| NotDurable)
         };
         tokio::time::timeout(CONFIRM_WITHIN, announced)
@@ -130,18 +145,19 @@ async fn append(broker: &dyn Broker, clock: &dyn Clock, waiting: Vec<Waiting>) -
 }
 
 fn entry(waiting: &[Waiting], at_ms: i64) -> IntentBatch {
-    let mut by_shard: BTreeMap<Shard, Vec<IntentItem>> = BTreeMap::new();
+    // What is not numbered goes together.
+    let mut by_number: BTreeMap<(Shard, u64), Vec<IntentItem>> = BTreeMap::new();
     for one in waiting {
-        by_shard.entry(one.shard).or_default().push(one.item.clone());
+        let items = by_number.entry((one.shard, one.number)).or_default();
+        items.extend(one.items.iter().cloned());
     }
-    let intent = |(shard, items): (Shard, Vec<IntentItem>)| Intent {
+    let intent = |((shard, number), items): ((Shard, u64), Vec<IntentItem>)| Intent {
         shard: u32::from(shard.number()),
-        // Not numbered: nothing compares intents with the store yet.
-        number: 0,
+        number,
         items,
         at_ms,
     };
     IntentBatch {
-        intents: by_shard.into_iter().map(intent).collect(),
+        intents: by_number.into_iter().map(intent).collect(),
     }
 }

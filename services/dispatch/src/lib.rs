@@ -6,6 +6,7 @@
 //! dies leaves what recovery settles.
 
 mod account;
+mod bucket;
 mod call;
 mod calls;
 mod dispatch;
@@ -14,6 +15,7 @@ mod intents;
 mod metrics;
 mod news;
 mod pacing;
+mod script;
 mod settings;
 mod shared;
 mod submission;

@@ -81,6 +81,12 @@ impl Pacing {
         }
     }
 
+    /// Further tokens, as many as are at hand and at most so many.
+    pub(crate) async fn at_hand(&self, most: usize) -> Vec<Token> {
+        let lot = self.lot.lock().await;
+        std::iter::from_fn(|| take(&lot)).take(most).collect()
+    }
+
     /// Closes the account for all dispatchers.
     pub(crate) async fn close(&self, shared: &Shared, until: Moment) -> Result<(), Stop> {
         self.lot.lock().await.left.store(0, Ordering::Relaxed);

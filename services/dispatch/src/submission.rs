@@ -2,6 +2,7 @@
 
 use crate::{
     account::Line,
+    bucket,
     call::{self, adapter_is_away},
     calls::Call,
     inbox::Task,
@@ -9,14 +10,14 @@ use crate::{
     shared::Pauses,
 };
 use omnigate_core::{
-    delivery::{CALL_TIME, LEASE_TIME, Next, Submission, disposition::account_rests},
+    campaign::place::Bucket,
+    delivery::{CALL_TIME, LEASE_TIME, Next, Submission},
     id::MessageId,
     port::store::StoreError,
     protocol::{
         Stop,
         submit::{self, Answer, Begun},
     },
-    time::Moment,
     trace::TraceContext,
 };
 use omnigate_proto::state::v1::{DeliveryRecord, IntentItem};
@@ -26,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 /// What is left of a lease at the end of the longest call.
-const LEASE_MARGIN: Duration = Duration::from_secs(5);
+pub(crate) const LEASE_MARGIN: Duration = Duration::from_secs(5);
 /// A message that may go within this long is waited for; else its timer brings it back.
 const SHORT_WAIT: Duration = Duration::from_secs(2);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -52,6 +53,17 @@ enum End {
 /// Carries out what a hint asks for, and settles it.
 pub(crate) async fn carry_out(line: Arc<Line>, task: Task, token: Token, stop: CancellationToken) {
     let metrics = &line.shared.metrics;
+    if let Some(hint) = &task.hint.bucket {
+        let Some(bucket) = Bucket::from_hint(hint) else {
+            metrics.hint("undecodable");
+            task.park("undecodable: not a hint").await;
+            return;
+        };
+        if bucket::work(&line, bucket, token, &stop).await {
+            task.done().await;
+        }
+        return;
+    }
     let Ok(id) = task.hint.message_id.parse::<MessageId>() else {
         metrics.hint("undecodable");
         task.park("undecodable: not a hint").await;
@@ -105,7 +117,7 @@ impl Way {
                 Begun::Go(record, submission) => {
                     permission.spend();
                     let answer = self.submit(&record, &submission, began, call).await;
-                    self.heed(&answer).await;
+                    self.line.heed(answer.outcome.as_ref().err()).await;
                     match self.record(&submission, &answer).await {
                         Some(next) => next,
                         None => return self.done("overtaken"),
@@ -206,18 +218,6 @@ impl Way {
             self.line.doubt();
         }
         answer
-    }
-
-    /// Slows the account down where the answer asks for it.
-    async fn heed(&self, answer: &Answer) {
-        let shared = &self.line.shared;
-        let Some(pause) = answer.outcome.as_ref().err().and_then(account_rests) else {
-            return;
-        };
-        let until: Moment = shared.ports.clock.now() + pause;
-        if let Err(error) = self.line.pacing.close(shared, until).await {
-            tracing::warn!(%error, "account not paused for all dispatchers");
-        }
     }
 
     /// Records the answer, however long the store is away: nobody else knows it. `None` when it was not news.

@@ -6,6 +6,7 @@ mod consent;
 mod conversation;
 mod customers;
 mod event_webhook;
+mod marketing;
 mod node;
 mod overlay;
 mod problem;
@@ -26,6 +27,7 @@ pub use consent::Consent;
 pub use conversation::{Conversations, ReopenPolicy};
 pub use customers::{Attribute, Customers};
 pub use event_webhook::EventWebhook;
+pub use marketing::Marketing;
 pub use problem::{ConfigError, Origin, Problem};
 pub use reference::reference;
 pub use roles::{RolesError, check_roles};
@@ -70,6 +72,8 @@ section! {
         pub events: Events,
         /// Consent to advertising.
         pub consent: Consent,
+        /// Advertising of campaigns.
+        pub marketing: Marketing,
         /// Graceful stop.
         pub budgets: Budgets,
         /// Logs.

@@ -90,6 +90,19 @@ pub enum Claim {
     Ended,
 }
 
+/// What is to happen to a claimed recipient.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// The next piece is submitted.
+    Send,
+    /// The step ends: this forbids it.
+    Refuse(RecipientReason),
+    /// Not before this moment.
+    PutOff(Moment, RecipientReason),
+    /// They are given back as they were.
+    Release,
+}
+
 /// Decides whether a worker may have the recipient. Asked again with the same lease, the answer is the same.
 #[must_use]
 pub fn claim(row: &RecipientRow, plan: &Plan, lease: Lease, now: Moment) -> Claim {

@@ -6,10 +6,13 @@
 use crate::time::Moment;
 use bytes::Bytes;
 use omnigate_proto::state::v1::{CapRecord, cap_record::Counted};
+use std::str::FromStr;
 use std::time::Duration;
 
 /// Most messages that a record counts: more than any cap allows.
 pub const MAX_COUNTED: usize = 256;
+/// Longest time that a limit looks back, in hours: a year.
+const LONGEST_HOURS: u64 = 366 * 24;
 
 /// A limit.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -20,6 +23,39 @@ pub struct Cap {
     pub most: u32,
     /// … within this time.
     pub within: Duration,
+}
+
+/// Not a limit.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{0:?} is no limit: write it as 3/7d, 1/24h, or with a kind of channel in front, as sms:1/24h")]
+pub struct NotACap(pub String);
+
+impl FromStr for Cap {
+    type Err = NotACap;
+
+    fn from_str(text: &str) -> Result<Self, NotACap> {
+        let read = || {
+            let (channel, rest) = match text.split_once(':') {
+                Some((channel, rest)) => (Some(channel), rest),
+                None => (None, text),
+            };
+            let named = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase());
+            let (most, within) = rest.split_once('/')?;
+            let (count, hours) = match within.strip_suffix('h') {
+                Some(count) => (count, 1),
+                None => (within.strip_suffix('d')?, 24),
+            };
+            let within = count.parse::<u64>().ok()?.checked_mul(hours)?;
+            let most: u32 = most.parse().ok()?;
+            let bounded = (1..=LONGEST_HOURS).contains(&within) && usize::try_from(most).ok()? <= MAX_COUNTED;
+            (bounded && channel.is_none_or(named)).then(|| Self {
+                channel: channel.map(str::to_owned),
+                most,
+                within: Duration::from_hours(within),
+            })
+        };
+        read().ok_or_else(|| NotACap(text.to_owned()))
+    }
 }
 
 /// One message to one customer.
@@ -189,6 +225,17 @@ mod tests {
         };
         assert_eq!(room(2), Room::NotBefore(Moment(24 * HOUR)));
         assert_eq!(room(1), Room::Had);
+    }
+
+    #[test]
+    fn limits_are_read_strictly() {
+        assert_eq!("1/24h".parse(), Ok(cap(None, 1, 24)));
+        assert_eq!("sms:3/7d".parse(), Ok(cap(Some("sms"), 3, 7 * 24)));
+        for wrong in [
+            "", "3", "3/7", "3/7w", "/7d", "3/0d", ":3/7d", "SMS:3/7d", "300/7d", "3/1000d",
+        ] {
+            assert_eq!(wrong.parse::<Cap>(), Err(NotACap(wrong.to_owned())));
+        }
     }
 
     #[test]

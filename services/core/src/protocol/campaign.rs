@@ -9,15 +9,20 @@ mod control;
 mod drive;
 mod look;
 mod plan;
+mod prepare;
+mod settle;
 mod work;
 
+pub use crate::campaign::ledger::Verdict;
 pub use bucket::{Recipient, recipients};
 use control::spread;
 pub use control::{control, open, sums};
 pub use drive::{Driven, drive};
 pub use look::{Looked, look};
 pub use plan::{Members, Page, Planned, plan_page};
-pub use work::{Answer, Batch, Submission, Verdict, claim, heard, record, submit};
+pub use prepare::{Letter, Prepared, Terms, give_back, prepare};
+pub use settle::{Settled, settle};
+pub use work::{Answer, Batch, Submission, claim, heard, record, submit};
 
 use super::context::{Context, Loaded, Stop};
 use crate::campaign::life::{self, Command, Refused};
@@ -27,7 +32,7 @@ use crate::keys;
 use crate::port::store::StoreError;
 use crate::time::Moment;
 use omnigate_proto::state::v1::{CampaignRecord, ControlRecord};
-use omnigate_proto::v1::Campaign;
+use omnigate_proto::v1::{Campaign, PauseReason};
 
 /// A campaign as it stands. `None` when there is none.
 pub async fn get(context: &Context<'_>, id: CampaignId) -> Result<Loaded<CampaignRecord>, StoreError> {
@@ -67,6 +72,13 @@ pub async fn command(
     }
     copy_everywhere(context, id, &record).await?;
     Ok(Some(Ok(record)))
+}
+
+/// Pauses a campaign for a reason of its own, such as what its provider answers. It stays in the environment that it is of.
+pub async fn pause(context: &Context<'_>, id: CampaignId, reason: PauseReason, problem: &str) -> Result<(), Stop> {
+    let environment = get(context, id).await?.value.unwrap_or_default().environment;
+    let pause = Command::Pause(reason, problem);
+    command(context, id, pause, &environment, "").await.map(drop)
 }
 
 /// Copies a campaign's state into every shard, unless that is known to be done.

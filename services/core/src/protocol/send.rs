@@ -3,6 +3,7 @@
 pub use super::destination::{Target, thread_of_customer};
 
 mod create;
+pub(super) mod entry;
 
 use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop, found_record};
 use super::destination::{Destination, find, place_of};

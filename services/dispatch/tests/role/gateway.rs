@@ -7,6 +7,7 @@ use omnigate_core::identity::Named;
 use omnigate_core::port::Clock as _;
 use omnigate_core::protocol::send::{self, Request, Target};
 use omnigate_core::protocol::{self, Context, Ports, publish};
+use omnigate_core::tenant::TenantRules;
 use omnigate_dispatch::{Dispatch, Metrics, Parts, Settings};
 use omnigate_proto::state::v1::DeliveryRecord;
 use omnigate_proto::v1::{
@@ -23,6 +24,7 @@ pub(crate) struct Gateway {
     pub(crate) broker: FakeBroker,
     pub(crate) clock: Arc<TestClock>,
     entropy: Arc<TestEntropy>,
+    tenants: TenantRules,
     /// Of a process beside those under test.
     ports: Ports,
 }
@@ -51,10 +53,21 @@ impl Gateway {
             broker: FakeBroker::default(),
             clock,
             entropy,
+            tenants: TenantRules::default(),
         }
     }
 
-    fn context(&self) -> Context<'_> {
+    /// The same with something said of tenants.
+    pub(crate) fn with_tenants(self, tenants: TenantRules) -> Self {
+        let ports = Ports::new(self.store.clone(), self.clock.clone(), self.entropy.clone());
+        Self {
+            ports: ports.with_tenants(tenants.clone()),
+            tenants,
+            ..self
+        }
+    }
+
+    pub(crate) fn context(&self) -> Context<'_> {
         self.ports.context()
     }
 
@@ -83,7 +96,7 @@ impl Gateway {
         directory.accounts.insert("bot".into(), account);
         let ports = Ports::new(self.store.clone(), self.clock.clone(), self.entropy.clone());
         let parts = Parts {
-            ports: Arc::new(ports),
+            ports: Arc::new(ports.with_tenants(self.tenants.clone())),
             broker: Arc::new(self.broker.clone()),
             adapters: Arc::new(move |_| Some(Arc::clone(&adapter))),
             metrics: Metrics::new(&prometheus::Registry::new()).unwrap(),

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops where it is surprised")]
 
 mod adapter;
+mod campaign;
 mod fakes;
 mod gateway;
 

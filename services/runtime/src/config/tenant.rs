@@ -1,5 +1,6 @@
 //! What holds for all tenants and for single ones.
 
+use super::marketing::{self, TenantMarketing};
 use super::{Config, node::Source, section::section, validate};
 use omnigate_core::identifier;
 use omnigate_core::identifier::blocked::{Blocked, MAX_BLOCKED, own_address, pattern};
@@ -67,6 +68,8 @@ section! {
         pub timeline: TenantTimeline,
         /// Who is who.
         pub identity: TenantIdentity,
+        /// Advertising of its campaigns.
+        pub marketing: TenantMarketing,
     }
 }
 
@@ -121,6 +124,7 @@ impl Config {
                     .or(self.identity.region.as_ref())
                     .filter(|region| !region.is_empty())
                     .cloned(),
+                marketing: marketing::rules(&self.marketing, tenant.map(|tenant| &tenant.marketing)),
             }
         };
         let of_accounts = self.accounts.values().map(|account| self.tenant_of(account));
@@ -222,6 +226,8 @@ pub(super) fn validate(config: &Config, source: &Source<'_>) {
             (tenant.locale.as_deref(), tenant.time_zone.as_deref()),
         );
         recipients(source, &format!("{key}.test_recipients"), &tenant.test_recipients);
+        let own = (tenant.marketing.hours.as_ref(), tenant.marketing.caps.as_ref());
+        marketing::validate(source, &format!("{key}.marketing"), own);
         region(
             source,
             &format!("{key}.identity.region"),
@@ -229,6 +235,8 @@ pub(super) fn validate(config: &Config, source: &Source<'_>) {
         );
     }
     people(source, "", (Some(&config.locale), Some(&config.time_zone)));
+    let of_all = (config.marketing.hours.as_ref(), Some(&config.marketing.caps));
+    marketing::validate(source, "marketing", of_all);
     region(source, "identity.region", config.identity.region.as_deref());
     let lists = (&config.identity.blocked, &config.identity.blocked_patterns);
     blocked_lists(source, "identity", lists);

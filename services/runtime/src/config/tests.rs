@@ -357,6 +357,8 @@ fn sample(key: &str, kind: &str) -> toml::Value {
         ("time_zone" | "tenants.<id>.time_zone", _) => "\"Asia/Tokyo\"",
         ("tenants.<id>.test_recipients", _) => "[\"phone/+84912345678\"]",
         ("identity.region" | "tenants.<id>.identity.region", _) => "\"VN\"",
+        ("marketing.hours" | "tenants.<id>.marketing.hours", _) => "\"08:00-20:00\"",
+        ("marketing.caps" | "tenants.<id>.marketing.caps", _) => "[\"sms:1/24h\"]",
         ("tokens.0.account" | "accounts.<id>.app" | "accounts.<id>.channel" | "apps.<id>.channel", _) => "\"a\"",
         ("tokens.0.scopes", _) => "[\"read\"]",
         (_, "a list of texts") => "[\"text\"]",

@@ -4,7 +4,7 @@
 use super::bucket::{Change, Recipient, Rows, read, some, writes};
 use super::control::{control, runs};
 use super::plan_of;
-use crate::campaign::ledger::{self, Attempt, Claim, Lease};
+use crate::campaign::ledger::{self, Attempt, Claim, Lease, Verdict};
 use crate::campaign::place::{Bucket, Place, Sent};
 use crate::campaign::plan::Plan;
 use crate::keys;
@@ -13,7 +13,7 @@ use crate::protocol::context::{Context, Ended, Loaded, MAX_TRIES, Stop};
 use crate::protocol::resolve::{expect_record, put};
 use crate::time::Moment;
 use omnigate_proto::state::v1::{IntentsRecord, RecipientRow};
-use omnigate_proto::v1::{Campaign, DeliveryState, Receipt, RecipientReason, SendAccepted, SendError};
+use omnigate_proto::v1::{Campaign, DeliveryState, Receipt, SendAccepted, SendError};
 use prost::Message as _;
 use std::collections::BTreeMap;
 
@@ -33,19 +33,6 @@ pub struct Batch {
     /// True when others of the bucket may go now as well.
     pub more: bool,
     epoch: u64,
-}
-
-/// What is to happen to a claimed recipient.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Verdict {
-    /// The next piece is submitted.
-    Send,
-    /// The step ends: this forbids it.
-    Refuse(RecipientReason),
-    /// Not before this moment.
-    PutOff(Moment, RecipientReason),
-    /// They are given back as they were.
-    Release,
 }
 
 /// A piece that may be submitted now, within the lease.

@@ -1,7 +1,8 @@
 //! Writes a message down: delivery, entry, chain, timer and what it means for its conversation, in the home of its thread.
 
+use super::entry::{Written, place_entry};
 use super::{NotAccepted, Request};
-use crate::append::{ThreadKey, is_gone, thread_of};
+use crate::append::{is_gone, thread_of};
 use crate::conversation::{Changes, Desk, answer, has_words};
 use crate::customer_event::Happened;
 use crate::delivery::{self, Plan};
@@ -17,11 +18,9 @@ use crate::protocol::outbox::Outgoing;
 use crate::protocol::resolve::{expect_record, insert_outgoing, put, to_outbox};
 use crate::protocol::trim;
 use crate::time::Moment;
+use crate::timeline::Spot;
 use crate::timeline::stored::give_keys;
-use crate::timeline::{Place, Spot};
-use omnigate_proto::state::v1::{DeliveryRecord, EntryRecord, HomeRecord, ThreadRecord};
-use omnigate_proto::v1::{Direction, Event, event::Kind};
-use prost::Message as _;
+use omnigate_proto::state::v1::{DeliveryRecord, HomeRecord, ThreadRecord};
 use std::sync::Arc;
 
 /// Delivery, entry, chain and timer in one commit; gives back the delivery that is there when it has been made before. One
@@ -100,7 +99,13 @@ fn make(
     if due && !delivery::join(thread_of(&mut home, &place.thread), id) {
         return Err(NotAccepted::ChainFull);
     }
-    let entry = entry(&mut home, &plan, &place.thread, now);
+    let written = Written {
+        id,
+        tenant_id: &plan.tenant_id,
+        message: &plan.message,
+        trace_id: &plan.trace_id,
+    };
+    let entry = written.entry(&mut home, &place.thread, now);
     let spot = Spot {
         shown_at: now,
         home_seq: home.home_seq,
@@ -184,16 +189,6 @@ fn noted(
     (told, write)
 }
 
-/// Lets the entry be found by its event.
-fn place_entry(home_id: CustomerId, id: MessageId, spot: Spot) -> Write {
-    let entry = entry_event(id);
-    Write::SetField {
-        key: keys::places(home_id),
-        field: entry.to_bytes(),
-        value: Place::At { spot, entry }.encode(entry),
-    }
-}
-
 fn plan(request: &Request, id: MessageId, place: &Destination, thread: &ThreadRecord) -> Plan {
     Plan {
         id,
@@ -213,42 +208,5 @@ fn plan(request: &Request, id: MessageId, place: &Destination, thread: &ThreadRe
         on_unknown: request.on_unknown,
         traceparent: request.traceparent.clone(),
         trace_id: request.trace_id.clone(),
-    }
-}
-
-/// The message as an entry of the timeline, numbered.
-fn entry(home: &mut HomeRecord, plan: &Plan, thread: &ThreadKey, now: Moment) -> EntryRecord {
-    home.home_seq += 1;
-    home.entry_count += 1;
-    home.newest_shown_ms = home.newest_shown_ms.max(now.0);
-    let home_seq = home.home_seq;
-    let thread = thread_of(home, thread);
-    thread.thread_seq += 1;
-    thread.last_outbound_ms = thread.last_outbound_ms.max(now.0);
-    thread.outbound_count += 1;
-    let event = Event {
-        event_id: entry_event(plan.id).to_string(),
-        tenant_id: plan.tenant_id.clone(),
-        account_id: plan.account_id.clone(),
-        channel: plan.channel.clone(),
-        occurred_at: Some(now.to_timestamp()),
-        received_at: Some(now.to_timestamp()),
-        direction: Direction::Outbound.into(),
-        peer: Some(plan.peer.clone()),
-        thread_id: plan.thread_id.to_string(),
-        trace_id: plan.trace_id.clone(),
-        kind: Some(Kind::Message(plan.message.clone())),
-        ..Event::default()
-    };
-    EntryRecord {
-        event: event.encode_to_vec().into(),
-        birth: plan.birth.to_bytes(),
-        received_at_ms: now.0,
-        thread_seq: thread.thread_seq,
-        thread: thread.number,
-        home_seq,
-        applied_at_ms: now.0,
-        message_id: plan.id.to_bytes(),
-        ..EntryRecord::default()
     }
 }

@@ -1,0 +1,90 @@
+//! What providers answered, written down: whom nobody writes to any more, where receipts will lead, the timelines of those who
+//! got it, the rows, and the places that were taken in vain.
+
+use super::prepare::{Letter, give_back, tell};
+use super::work::{Answer, record};
+use crate::campaign::ledger::state;
+use crate::campaign::place::{Bucket, Place};
+use crate::event::event_id_of_message;
+use crate::protocol::consent::note_fault;
+use crate::protocol::context::{Context, Stop};
+use crate::protocol::outbox::Outgoing;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use omnigate_proto::state::v1::RecipientRow;
+use omnigate_proto::v1::{DeliveryState, ErrorClass};
+use std::collections::BTreeMap;
+
+/// Letters that are dealt with side by side.
+const SIDE_BY_SIDE: usize = 64;
+
+/// What came of answers.
+#[derive(Debug, Default)]
+pub struct Settled {
+    /// Recipients that changed, as they stand now.
+    pub rows: Vec<(Place, RecipientRow)>,
+    /// CustomerEvents to publish.
+    pub outgoing: Vec<Outgoing>,
+}
+
+impl Settled {
+    /// True when somebody of them may be written to again at once: the next piece of a message.
+    #[must_use]
+    pub fn goes_on(&self) -> bool {
+        let goes_on = |row: &RecipientRow| state(row) == DeliveryState::Planned && row.proven != 0 && row.until_ms == 0;
+        self.rows.iter().any(|(_, row)| goes_on(row))
+    }
+}
+
+/// Writes answers down. Everything but the rows comes first: who dies in between leaves them to recovery, and nothing that
+/// was seen is forgotten.
+pub async fn settle(
+    context: &Context<'_>,
+    (tenant_id, bucket): (&str, Bucket),
+    letters: &BTreeMap<Place, Letter>,
+    answers: &[Answer],
+    random: u8,
+) -> Result<Settled, Stop> {
+    let seen: Vec<(&Letter, &Answer)> = answers
+        .iter()
+        .filter_map(|answer| Some((letters.get(&answer.sent.place)?, answer)))
+        .collect();
+    let noted: Vec<_> = seen.iter().map(|seen| note(context, tenant_id, *seen)).collect();
+    let noted: Vec<Vec<Outgoing>> = stream::iter(noted).buffer_unordered(SIDE_BY_SIDE).try_collect().await?;
+    let rows = record(context, bucket, answers, random).await?;
+    let in_vain = seen.into_iter();
+    let in_vain = in_vain.filter(|(_, answer)| answer.attempt.piece == 0 && provably_stayed(answer));
+    let in_vain: Vec<&Letter> = in_vain.map(|(letter, _)| letter).collect();
+    give_back(context, &in_vain).await?;
+    Ok(Settled {
+        rows,
+        outgoing: noted.into_iter().flatten().collect(),
+    })
+}
+
+/// True when the provider does not have it.
+fn provably_stayed(answer: &Answer) -> bool {
+    matches!(&answer.outcome, Err(error) if error.class() != ErrorClass::Ambiguous)
+}
+
+async fn note(
+    context: &Context<'_>,
+    tenant_id: &str,
+    (letter, answer): (&Letter, &Answer),
+) -> Result<Vec<Outgoing>, Stop> {
+    let thread = &letter.thread;
+    let accepted = match &answer.outcome {
+        Ok(accepted) => accepted,
+        Err(error) => {
+            let said = (context.now(), None);
+            note_fault(context, (tenant_id, &thread.peer, &thread.channel), error, said).await?;
+            return Ok(Vec::new());
+        }
+    };
+    let provider_id = &accepted.provider_message_id;
+    let known_as = (!provider_id.is_empty())
+        .then(|| event_id_of_message(tenant_id, &thread.account_id, Some(&thread.peer), provider_id));
+    match answer.attempt.piece {
+        0 => tell(context, tenant_id, letter, known_as).await,
+        _ => Ok(Vec::new()),
+    }
+}

@@ -1,0 +1,72 @@
+//! A message of ours as it stands on a timeline.
+
+use crate::append::{ThreadKey, thread_of};
+use crate::id::{CustomerId, MessageId, ThreadId};
+use crate::identifier;
+use crate::keys;
+use crate::port::store::Write;
+use crate::protocol::delivery::entry_event;
+use crate::time::Moment;
+use crate::timeline::{Place, Spot};
+use omnigate_proto::state::v1::{EntryRecord, HomeRecord};
+use omnigate_proto::v1::{Direction, Event, Message, event::Kind};
+use prost::Message as _;
+
+/// A message that becomes an entry.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::protocol) struct Written<'a> {
+    pub(in crate::protocol) id: MessageId,
+    pub(in crate::protocol) tenant_id: &'a str,
+    pub(in crate::protocol) message: &'a Message,
+    pub(in crate::protocol) trace_id: &'a str,
+}
+
+impl Written<'_> {
+    /// The entry, numbered in its home and its thread.
+    pub(in crate::protocol) fn entry(&self, home: &mut HomeRecord, thread: &ThreadKey, now: Moment) -> EntryRecord {
+        home.home_seq += 1;
+        home.entry_count += 1;
+        home.newest_shown_ms = home.newest_shown_ms.max(now.0);
+        let home_seq = home.home_seq;
+        let of_home = thread_of(home, thread);
+        of_home.thread_seq += 1;
+        of_home.last_outbound_ms = of_home.last_outbound_ms.max(now.0);
+        of_home.outbound_count += 1;
+        let thread_id = ThreadId::new(identifier::key(self.tenant_id, &thread.peer), &thread.account_id);
+        let event = Event {
+            event_id: entry_event(self.id).to_string(),
+            tenant_id: self.tenant_id.to_owned(),
+            account_id: thread.account_id.clone(),
+            channel: thread.channel.clone(),
+            occurred_at: Some(now.to_timestamp()),
+            received_at: Some(now.to_timestamp()),
+            direction: Direction::Outbound.into(),
+            peer: Some(thread.peer.clone()),
+            thread_id: thread_id.to_string(),
+            trace_id: self.trace_id.to_owned(),
+            kind: Some(Kind::Message(self.message.clone())),
+            ..Event::default()
+        };
+        EntryRecord {
+            event: event.encode_to_vec().into(),
+            birth: thread.birth.to_bytes(),
+            received_at_ms: now.0,
+            thread_seq: of_home.thread_seq,
+            thread: of_home.number,
+            home_seq,
+            applied_at_ms: now.0,
+            message_id: self.id.to_bytes(),
+            ..EntryRecord::default()
+        }
+    }
+}
+
+/// Lets the entry be found by its event.
+pub(in crate::protocol) fn place_entry(home_id: CustomerId, id: MessageId, spot: Spot) -> Write {
+    let entry = entry_event(id);
+    Write::SetField {
+        key: keys::places(home_id),
+        field: entry.to_bytes(),
+        value: Place::At { spot, entry }.encode(entry),
+    }
+}
