@@ -4,7 +4,6 @@ use crate::{
     account::Line,
     call::{self, adapter_is_away},
     pacing::Token,
-    script::Script,
     shared::Pauses,
     submission::LEASE_MARGIN,
 };
@@ -18,7 +17,7 @@ use omnigate_core::{
     id::CampaignId,
     protocol::{
         Stop,
-        campaign::{self, Answer, Batch, Letter, Prepared, Settled, Submission, Terms},
+        campaign::{self, Answer, Batch, Letter, Prepared, Script, Settled, Submission, Terms},
         pace, publish,
     },
 };

@@ -9,7 +9,7 @@ mod past;
 mod receipt;
 mod time;
 
-pub use answer::{Attempt, answered};
+pub use answer::{Attempt, answered, cause_of};
 pub use past::{Past, past};
 pub use receipt::receipt;
 pub use time::{Recovery, lapse, wakes_at};

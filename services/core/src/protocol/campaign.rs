@@ -10,6 +10,8 @@ mod drive;
 mod look;
 mod plan;
 mod prepare;
+mod preview;
+mod script;
 mod settle;
 mod work;
 
@@ -21,6 +23,8 @@ pub use drive::{Driven, drive};
 pub use look::{Looked, look};
 pub use plan::{Members, Page, Planned, plan_page};
 pub use prepare::{Letter, Prepared, Terms, give_back, prepare};
+pub use preview::{Foreseen, Foresight, foresee};
+pub use script::{Script, script};
 pub use settle::{Settled, settle};
 pub use work::{Answer, Batch, Submission, claim, heard, record, submit};
 

@@ -3,14 +3,16 @@
 use crate::adapter::{Act, FakeAdapter};
 use crate::gateway::{Gateway, eventually, text};
 use omnigate_core::account::Limits;
-use omnigate_core::campaign::ledger::{past, reason, state};
+use omnigate_core::campaign::ledger::{Verdict, past, reason, state};
 use omnigate_core::campaign::life::Command;
 use omnigate_core::campaign::place::Bucket;
+use omnigate_core::campaign::plan::Plan;
+use omnigate_core::consent::MarketingDefaults;
 use omnigate_core::id::{CampaignId, CustomerId, TemplateId};
 use omnigate_core::keys;
 use omnigate_core::port::Clock as _;
 use omnigate_core::port::store::{Commit, Expect, Stamp, Store as _, Write};
-use omnigate_core::protocol::campaign::{self, Driven, Members, Page};
+use omnigate_core::protocol::campaign::{self, Driven, Foreseen, Foresight, Members, Page};
 use omnigate_core::protocol::template_library::{self, Made};
 use omnigate_core::protocol::{Context, Stop, publish, read};
 use omnigate_core::shard::Shard;
@@ -207,6 +209,28 @@ impl Sent<'_> {
         rows
     }
 
+    /// What would become of everybody now.
+    async fn foreseen(&self) -> Vec<Foreseen> {
+        let (context, stands) = (self.gateway.context(), self.stands().await);
+        let sight = Foresight {
+            campaign: &stands,
+            id: self.id,
+            plan: &Plan::new(&stands, self.gateway.clock.now() + Duration::from_secs(3600)),
+            script: &campaign::script(&context, &stands).await.unwrap(),
+            directory: &Gateway::directory(Limits::default()),
+            marketing: &MarketingDefaults::default(),
+        };
+        let before = self.gateway.store.snapshot();
+        let mut foreseen = Vec::new();
+        for shard in self.buckets().into_iter().map(|bucket| bucket.shard) {
+            let of_shard = self.customers.iter().copied().filter(|id| id.shard() == shard);
+            let customers: Vec<CustomerId> = of_shard.collect();
+            foreseen.extend(campaign::foresee(&context, sight, shard, &customers).await.unwrap());
+        }
+        assert_eq!(self.gateway.store.snapshot(), before, "nothing is written by looking");
+        foreseen
+    }
+
     /// Waits until all recipients stand so.
     async fn until(&self, wanted: DeliveryState, why: RecipientReason) {
         eventually(|| async {
@@ -306,6 +330,12 @@ async fn a_missing_value_is_no_empty_greeting() {
     let people = gateway.people(2).await;
     let words = words("Chào {{ ten }}", Some("ten"));
     let sent = gateway.campaign("c", &people, (Purpose::Service, words)).await;
+    let foreseen = sent.foreseen().await;
+    assert_eq!(foreseen.len(), 2);
+    for one in foreseen {
+        assert_eq!(one.verdict, Verdict::Refuse(RecipientReason::MissingData));
+        assert_eq!(one.problem, "\"ten\" is required and not known");
+    }
     sent.hint().await;
     sent.until(DeliveryState::Skipped, RecipientReason::MissingData).await;
     assert_eq!(adapter.count(), 2);

@@ -81,6 +81,23 @@ impl Gateway {
         limits: Limits,
         settings: Settings,
     ) -> Running {
+        let directory = Self::directory(limits);
+        let ports = Ports::new(self.store.clone(), self.clock.clone(), self.entropy.clone());
+        let parts = Parts {
+            ports: Arc::new(ports.with_tenants(self.tenants.clone())),
+            broker: Arc::new(self.broker.clone()),
+            adapters: Arc::new(move |_| Some(Arc::clone(&adapter))),
+            metrics: Metrics::new(&prometheus::Registry::new()).unwrap(),
+        };
+        let dispatch = Dispatch::new(parts, Arc::new(directory), settings);
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
+        let task = tokio::spawn(async move { dispatch.run(stopped).await });
+        Running { stop, task }
+    }
+
+    /// The one account that there is.
+    pub(crate) fn directory(limits: Limits) -> Directory {
         let account = Account {
             id: "bot".into(),
             tenant_id: "t".into(),
@@ -94,18 +111,7 @@ impl Gateway {
         };
         let mut directory = Directory::default();
         directory.accounts.insert("bot".into(), account);
-        let ports = Ports::new(self.store.clone(), self.clock.clone(), self.entropy.clone());
-        let parts = Parts {
-            ports: Arc::new(ports.with_tenants(self.tenants.clone())),
-            broker: Arc::new(self.broker.clone()),
-            adapters: Arc::new(move |_| Some(Arc::clone(&adapter))),
-            metrics: Metrics::new(&prometheus::Registry::new()).unwrap(),
-        };
-        let dispatch = Dispatch::new(parts, Arc::new(directory), settings);
-        let stop = CancellationToken::new();
-        let stopped = stop.clone();
-        let task = tokio::spawn(async move { dispatch.run(stopped).await });
-        Running { stop, task }
+        directory
     }
 
     /// Accepts a message for a peer and hints it.

@@ -162,7 +162,8 @@ pub(super) fn failed(mut row: RecipientRow, plan: &Plan, error: &SendError, now:
 
 /// What the end of a step means for the next one. The content is no recipient's fault, and the campaign stops for it; a
 /// deadline holds for every step.
-pub(super) const fn cause_of(why: RecipientReason) -> Option<FallbackCause> {
+#[must_use]
+pub const fn cause_of(why: RecipientReason) -> Option<FallbackCause> {
     match why {
         RecipientReason::Permanent
         | RecipientReason::Temporary

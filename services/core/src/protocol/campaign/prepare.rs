@@ -277,7 +277,8 @@ impl<'a> Known<'a> {
         let address = address.ok_or_else(|| nowhere.clone())?;
         let birth = Birth::from_bytes(&address.member.birth).ok_or_else(|| nowhere.clone())?;
         let home = CustomerId::from_bytes(&address.member.home).ok_or(nowhere)?;
-        if let Some(law) = self.law(account, address.peer) {
+        // Accounts of SMS put their label and their opt-out line around advertising themselves.
+        if let Some(law) = self.law(account, address.peer).filter(|_| account.channel != "sms") {
             letter::label(&mut message, law);
         }
         let sent = Sent {

@@ -292,6 +292,19 @@ pub async fn heard(
 }
 
 impl Batch {
+    /// Recipients whom nobody has claimed, to be looked at only.
+    pub(super) fn imagined(campaign: &Campaign, plan: &Plan, bucket: Bucket, recipients: &[Recipient]) -> Self {
+        Self {
+            campaign: campaign.clone(),
+            plan: plan.clone(),
+            bucket,
+            lease: Lease::default(),
+            recipients: recipients.to_vec(),
+            more: false,
+            epoch: 0,
+        }
+    }
+
     /// The recipients of whom nothing was said, to be given back.
     #[must_use]
     pub fn others(&self, verdicts: &BTreeMap<Place, Verdict>) -> BTreeMap<Place, Verdict> {
