@@ -30,6 +30,8 @@ pub struct Settings {
     pub copies: Vec<Copies>,
     /// Attributes that customers may have.
     pub schema: Arc<Schema>,
+    /// What the store is of: campaigns that it holds for another environment send nothing.
+    pub environment: String,
 }
 
 impl Default for Settings {
@@ -42,6 +44,7 @@ impl Default for Settings {
             hand_over_within: Duration::from_secs(10),
             copies: Vec::new(),
             schema: Arc::default(),
+            environment: "default".to_owned(),
         }
     }
 }

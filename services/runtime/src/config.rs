@@ -52,6 +52,10 @@ section! {
         pub data_dir: PathBuf = PathBuf::from("./omnigate-data"),
         /// Tenant of everything that names none.
         pub tenant: String = "default".to_owned(),
+        /// What this gateway is: campaigns belong to the environment in which they were last told to do something. Where a
+        /// copy of the store runs under another name, such as `staging`, its campaigns are PAUSED there and send nothing until
+        /// somebody resumes them.
+        pub environment: String = "default".to_owned(),
         /// Language of people of whom nothing else is known, BCP 47: templates fall back to it.
         pub locale: String = "vi".to_owned(),
         /// IANA time zone of people of whom nothing else is known.

@@ -1,8 +1,9 @@
 //! Looks after one group of shards: timers that are due, and events that their committer did not publish.
 
-use crate::shared::Shared;
+use crate::{campaigns::Campaigns, shared::Shared};
 use futures_util::{StreamExt as _, future::join_all, stream};
 use omnigate_core::{
+    campaign::place::Bucket,
     id::{AudienceId, CustomerId, MessageId},
     keys::{self, Timer},
     port::store::{Query, StoreError},
@@ -49,11 +50,16 @@ enum Found {
 pub(crate) struct Rounds {
     shared: Arc<Shared>,
     group: u16,
+    campaigns: Arc<Campaigns>,
 }
 
 impl Rounds {
-    pub(crate) const fn new(shared: Arc<Shared>, group: u16) -> Self {
-        Self { shared, group }
+    pub(crate) const fn new(shared: Arc<Shared>, group: u16, campaigns: Arc<Campaigns>) -> Self {
+        Self {
+            shared,
+            group,
+            campaigns,
+        }
     }
 
     /// Goes round until stopped. A round that has begun is finished.
@@ -145,7 +151,7 @@ impl Rounds {
             let is_last_page = members.len() < TIMERS as usize;
             let due = members.iter().filter_map(|(member, _)| keys::read_timer_member(member));
             stream::iter(due)
-                .for_each_concurrent(SIDE_BY_SIDE, |(due, timer)| self.look(timer, due))
+                .for_each_concurrent(SIDE_BY_SIDE, |(due, timer)| self.look(shard, timer, due))
                 .await;
             if is_last_page {
                 break;
@@ -154,7 +160,7 @@ impl Rounds {
         Ok(found)
     }
 
-    async fn look(&self, timer: Timer, due: Moment) {
+    async fn look(&self, shard: Shard, timer: Timer, due: Moment) {
         match timer {
             Timer::Delivery(id) => self.wake(id, due).await,
             Timer::Pieces(home) => self.give_up_pieces(home, due).await,
@@ -162,8 +168,15 @@ impl Rounds {
             Timer::Trim(home) => self.trim(home, due).await,
             Timer::Erasure(customer) => self.go_on_erasing(customer, due).await,
             Timer::Audience(id) => self.go_on_deleting(id, due).await,
-            // Campaigns have their own role in this process once they can be created: until then nobody sets these.
-            Timer::Campaign(_) | Timer::Bucket(..) => {}
+            Timer::Campaign(id) => self.campaigns.note(id, due),
+            Timer::Bucket(campaign, number) => {
+                let bucket = Bucket {
+                    campaign,
+                    shard,
+                    number,
+                };
+                self.campaigns.look(bucket, due).await;
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! The role: keeps its share of the shards and runs the rounds of each group.
 
 use crate::{
+    campaigns::Campaigns,
     custody::{Credentials, Custodians, Custody},
     keeper::{self, Work},
     metrics::Metrics,
@@ -13,7 +14,7 @@ use crate::{
     shares::{Ours, Pool},
     webhooks::{self, Webhooks},
 };
-use futures_util::future::{BoxFuture, FutureExt as _, join, join4};
+use futures_util::future::{BoxFuture, FutureExt as _, join3, join4};
 use omnigate_core::{
     account::Directory,
     event_webhook::Endpoint,
@@ -109,10 +110,11 @@ struct Groups(Arc<Shared>);
 
 impl Work for Groups {
     fn begin(&self, ours: Ours, _: watch::Receiver<Instant>, stop: CancellationToken) -> BoxFuture<'static, ()> {
-        let rounds = Rounds::new(Arc::clone(&self.0), ours.number);
+        let campaigns = Arc::new(Campaigns::new(Arc::clone(&self.0)));
+        let rounds = Rounds::new(Arc::clone(&self.0), ours.number, Arc::clone(&campaigns));
         let repairs = Repairs::new(Arc::clone(&self.0), ours.number, shards(ours.number).collect());
         async move {
-            join(rounds.run(stop.clone()), repairs.run(stop)).await;
+            join3(rounds.run(stop.clone()), repairs.run(stop.clone()), campaigns.run(stop)).await;
         }
         .boxed()
     }

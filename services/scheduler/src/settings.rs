@@ -1,6 +1,8 @@
 //! What can be set about what happens by itself.
 
+use omnigate_core::details::Schema;
 use omnigate_core::topology::DEFAULT_PARTITIONS;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Times and limits of the role, with defaults that suit a small machine.
@@ -32,6 +34,10 @@ pub struct Settings {
     pub repair_every: Duration,
     /// Tenants that have customers, besides those of accounts.
     pub tenants: Vec<String>,
+    /// What the store is of: campaigns that it holds for another environment send nothing.
+    pub environment: String,
+    /// Attributes that customers may have.
+    pub schema: Arc<Schema>,
 }
 
 impl Default for Settings {
@@ -50,6 +56,8 @@ impl Default for Settings {
             webhook_disable_after: Duration::from_hours(24),
             repair_every: Duration::from_hours(24),
             tenants: Vec::new(),
+            environment: "default".to_owned(),
+            schema: Arc::default(),
         }
     }
 }

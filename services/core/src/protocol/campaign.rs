@@ -8,6 +8,7 @@ mod bucket;
 mod control;
 mod drive;
 mod look;
+mod members;
 mod plan;
 mod prepare;
 mod preview;
@@ -19,8 +20,9 @@ pub use crate::campaign::ledger::Verdict;
 pub use bucket::{Recipient, recipients};
 use control::spread;
 pub use control::{control, open, sums};
-pub use drive::{Driven, drive};
+pub use drive::{Chooser, Driven, drive, wake};
 pub use look::{Looked, look};
+pub use members::{ByAudience, Chosen, choose};
 pub use plan::{Members, Page, Planned, plan_page};
 pub use prepare::{Letter, Prepared, Terms, give_back, prepare};
 pub use preview::{Foreseen, Foresight, foresee};
@@ -45,7 +47,7 @@ pub async fn get(context: &Context<'_>, id: CampaignId) -> Result<Loaded<Campaig
         .await
 }
 
-/// Changes the state of a campaign and copies it into every shard; the campaign as it stands then. Called again it goes on:
+/// Changes the state of a campaign, sets its timer in the same commit, and copies it into every shard; the campaign as it stands then. Called again it goes on:
 /// what was changed without anybody knowing is copied all the same. `None` when there is no such campaign.
 pub async fn command(
     context: &Context<'_>,
@@ -56,20 +58,20 @@ pub async fn command(
 ) -> Result<Option<Result<CampaignRecord, Refused>>, Stop> {
     let place = (id.shard(), keys::campaign::campaign(id));
     let mut refused = None;
-    let changed = context.change(
-        place,
-        "campaign",
-        |record: Option<&CampaignRecord>, now| match life::decide(record?, command, environment, (now, cause)) {
-            Ok(next) => {
-                refused = None;
-                next
-            }
-            Err(error) => {
-                refused = Some(error);
-                None
-            }
-        },
-    );
+    let decide = |record: Option<&CampaignRecord>, now| match life::decide(record?, command, environment, (now, cause))
+    {
+        Ok(next) => {
+            refused = None;
+            next
+        }
+        Err(error) => {
+            refused = Some(error);
+            None
+        }
+    };
+    // Whatever becomes of this process, somebody goes on.
+    let timer = |now| Some(drive::timer(id, now));
+    let changed = context.change_beside(place, "campaign", decide, timer);
     let Some(record) = changed.await? else { return Ok(None) };
     if let Some(error) = refused {
         return Ok(Some(Err(error)));

@@ -3,19 +3,17 @@
 mod gate;
 
 use super::consent::note_fault;
-use super::context::{Context, Ended, Loaded, MAX_TRIES, Stop, found_record};
+use super::context::{Context, MAX_TRIES, Stop};
 use super::delivery::{Chain, Change, Changed, cached, change, load};
 use super::outbox::Outgoing;
-use super::receipt;
-use super::resolve::{expect_record, put};
+use super::receipt::{self, Pointer};
 use crate::consent::{self, MarketingDefault};
 use crate::delivery::{self, Begin, Next, Submission, Terms};
-use crate::id::{EventId, MessageId, hash};
-use crate::keys::{self, Timer};
-use crate::shard::Shard;
+use crate::id::{EventId, MessageId};
+use crate::keys::Timer;
 use crate::time::Moment;
 use gate::Claimed;
-use omnigate_proto::state::v1::{DeliveryRecord, ProviderPointer, ThreadRecord};
+use omnigate_proto::state::v1::{DeliveryRecord, ThreadRecord};
 use omnigate_proto::v1::{DeliveryState, ReplyWindowRule, SendAccepted, SendError};
 use std::sync::Arc;
 use std::time::Duration;
@@ -206,8 +204,9 @@ pub async fn answer(
     Ok(Some(Answered { next, changed }))
 }
 
-/// Puts whom an answer says to be no good to write to onto the suppression list.
-async fn note_fault_of(
+/// Puts whom an answer, or a receipt that was faster, says to be no good to write to onto the suppression list. A message of a
+/// campaign tells nobody's address.
+pub(super) async fn note_fault_of(
     context: &Context<'_>,
     id: MessageId,
     error: &SendError,
@@ -238,66 +237,22 @@ fn known_as(record: &DeliveryRecord, accepted: &SendAccepted) -> Option<EventId>
     })
 }
 
-/// Where the pointer of a provider's id lives.
-pub(super) fn pointer(tenant_id: &str, account_id: &str, provider_id: &str) -> (Shard, bytes::Bytes) {
-    let hash = hash(
-        "provider message",
-        &[tenant_id.as_bytes(), account_id.as_bytes(), provider_id.as_bytes()],
-    );
-    (Shard::new(hash[0]), keys::provider_message(hash))
-}
-
-/// Lets the provider's id lead to the message before the acceptance is recorded. Receipts that were faster are applied
-/// before they are forgotten here; CustomerEvents to publish.
+/// Lets the provider's id lead to the message before the acceptance is recorded; CustomerEvents to publish.
 async fn point(context: &Context<'_>, submission: &Submission, provider_id: &str) -> Result<Vec<Outgoing>, Stop> {
-    let mut outgoing = Vec::new();
     // Only what never changes is needed of it.
     let record = match cached(context, submission.id) {
         Some(loaded) => Some(loaded.record),
         None => super::delivery::outline(context, submission.id).await?.map(Arc::new),
     };
     let Some(delivery) = record.as_deref().and_then(|record| record.delivery.as_ref()) else {
-        return Ok(outgoing);
+        return Ok(Vec::new());
     };
-    let (shard, key) = pointer(&delivery.tenant_id, &delivery.account_id, provider_id);
-    let next = ProviderPointer {
-        message_id: submission.id.to_bytes(),
+    let pointer = Pointer {
+        provider_id: provider_id.to_owned(),
+        message_id: submission.id,
         piece: submission.piece,
-        early: Vec::new(),
     };
-    // Receipts are seldom faster: nothing is taken to be there, and the conflict tells when there is something.
-    let mut before = Loaded::<ProviderPointer> {
-        stamp: None,
-        value: None,
-    };
-    for _ in 0..MAX_TRIES {
-        let known = before.value.unwrap_or_default();
-        if known == next {
-            return Ok(outgoing);
-        }
-        for early in &known.early {
-            let Some(receipt) = &early.receipt else { continue };
-            if let Some(error) = &receipt.error {
-                let said = (Moment(early.received_at_ms), EventId::from_bytes(&early.event_id));
-                note_fault_of(context, submission.id, error, said).await?;
-            }
-            outgoing.extend(receipt::apply_to(context, submission.id, Some(submission.piece), receipt).await?);
-        }
-        let expect = vec![expect_record(key.clone(), before.stamp)];
-        let write = vec![
-            put(key.clone(), &next),
-            receipt::expire_pointer(key.clone(), receipt::POINTER_KEPT),
-        ];
-        before = match context.commit(shard, expect, write).await? {
-            Ended::Committed(_) => return Ok(outgoing),
-            Ended::Conflict(found) => match found_record(&found, 0) {
-                Some(found) => Loaded::decode(found, "provider pointer")?,
-                None => context.record(shard, key.clone(), "provider pointer").await?,
-            },
-            Ended::Unknown => context.record(shard, key.clone(), "provider pointer").await?,
-        };
-    }
-    Err(Stop::Contended(MAX_TRIES))
+    receipt::point(context, (&delivery.tenant_id, &delivery.account_id), &pointer).await
 }
 
 /// What a delivery's timer leads to.

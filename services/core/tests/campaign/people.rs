@@ -1,7 +1,7 @@
 //! Who the campaign is for, and what it is.
 
 use omnigate_core::id::{CampaignId, CustomerId};
-use omnigate_core::protocol::campaign::{Members, Page};
+use omnigate_core::protocol::campaign::{Chooser, Members, Page};
 use omnigate_core::protocol::{Context, Stop};
 use omnigate_core::shard::Shard;
 use omnigate_core::time::Moment;
@@ -15,6 +15,7 @@ pub(crate) const TENANT: &str = "t";
 pub(crate) const ACCOUNTS: [&str; 2] = ["zalo", "sms"];
 
 /// The audience, by shard.
+#[derive(Clone)]
 pub(crate) struct People(pub Vec<CustomerId>);
 
 impl People {
@@ -41,6 +42,13 @@ impl People {
         shards.sort_unstable();
         shards.dedup();
         shards
+    }
+}
+
+#[async_trait::async_trait]
+impl Chooser for People {
+    async fn choose(&self, _: &Context<'_>, _: &Campaign) -> Result<Result<Box<dyn Members>, String>, Stop> {
+        Ok(Ok(Box::new(self.clone())))
     }
 }
 

@@ -318,6 +318,7 @@ fn api(
             max_unacknowledged: usize::try_from(inside.config.events.max_unacknowledged).unwrap_or(usize::MAX),
             copies: copies(inside),
             schema: Arc::new(inside.config.attributes()),
+            environment: inside.config.environment.clone(),
             ..omnigate_api::Settings::default()
         },
         event_webhooks: inside.config.event_webhooks(),

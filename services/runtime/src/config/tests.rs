@@ -41,7 +41,10 @@ fn problems(text: &str, variables: &[(&str, &str)]) -> String {
 fn defaults_need_no_file() {
     let config = load(None, &BTreeMap::new()).unwrap();
     assert_eq!(config.data_dir, PathBuf::from("./omnigate-data"));
-    assert_eq!(config.tenant, "default");
+    assert_eq!(
+        (config.tenant.as_str(), config.environment.as_str()),
+        ("default", "default")
+    );
     assert_eq!(
         (config.broker.partitions, config.broker.journal_hours, config.broker.raw),
         (16, 72, true)

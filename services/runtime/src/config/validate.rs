@@ -42,6 +42,7 @@ pub(crate) fn validate(config: &Config, source: &Source<'_>) {
         );
     }
     id(source, "tenant", "a tenant", &config.tenant);
+    id(source, "environment", "an environment", &config.environment);
     for (name, app) in &config.apps {
         let key = format!("apps.{name}");
         id(source, &key, "an app", name);

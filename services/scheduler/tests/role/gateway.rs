@@ -136,6 +136,15 @@ impl Gateway {
         self.schedule_for(Directory::default(), Custodians::new())
     }
 
+    /// In an environment of another name.
+    pub(crate) fn schedule_in(&self, environment: &str) -> Running {
+        let settings = Settings {
+            environment: environment.to_owned(),
+            ..Settings::default()
+        };
+        self.begin_scheduler(directory(), Custodians::new(), settings, |scheduler| scheduler)
+    }
+
     pub(crate) fn schedule_with(&self, custodians: Custodians) -> Running {
         self.schedule_for(directory(), custodians)
     }

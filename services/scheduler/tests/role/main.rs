@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops where it is surprised")]
 
+mod campaigns;
 mod custody;
 #[path = "../../../dispatch/tests/role/fakes.rs"]
 mod fakes;

@@ -4,18 +4,23 @@ use super::plan::{Members, Planned, plan_page};
 use super::{command, copy_everywhere, get, open};
 use crate::campaign::life::{self, Command, has_ended};
 use crate::id::CampaignId;
+use crate::keys::{self, Timer};
+use crate::port::store::{Expect, Write};
 use crate::protocol::context::{Context, Stop};
+use crate::protocol::resolve::expect_record;
 use crate::shard::Shard;
 use crate::time::Moment;
+use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use omnigate_proto::state::v1::CampaignRecord;
-use omnigate_proto::v1::CampaignState;
+use omnigate_proto::v1::{Campaign, CampaignState};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Shards that are planned side by side.
 const SIDE_BY_SIDE: usize = 16;
-/// Pages of a shard that are written in one go.
-const PAGES: usize = 8;
+/// Pages of a shard that are written in one go: others wait for their turn meanwhile.
+const PAGES: usize = 2;
 /// How often it is looked whether all recipients have ended.
 const COUNTED_EVERY: Duration = Duration::from_secs(2);
 
@@ -30,11 +35,72 @@ pub enum Driven {
     Ended,
 }
 
+/// Tells who the recipients of campaigns are.
+#[async_trait::async_trait]
+pub trait Chooser: Send + Sync {
+    /// The recipients of a campaign, as they are now. The inner error says, for people, why nobody can tell.
+    async fn choose(
+        &self,
+        context: &Context<'_>,
+        campaign: &Campaign,
+    ) -> Result<Result<Box<dyn Members>, String>, Stop>;
+}
+
+/// Drives a campaign whose timers fired, and sets the next one in their stead. Where nothing happens by itself none is set:
+/// each command does.
+pub async fn wake(
+    context: &Context<'_>,
+    id: CampaignId,
+    fired: &BTreeSet<Moment>,
+    chooser: &dyn Chooser,
+    environment: &str,
+) -> Result<Driven, Stop> {
+    let stamp = get(context, id).await?.stamp;
+    let driven = drive(context, id, chooser, environment).await?;
+    let (mut expect, mut write) = (Vec::new(), Vec::new());
+    for due in fired {
+        let (key, member) = (keys::timers(), keys::timer_member(*due, Timer::Campaign(id)));
+        expect.push(Expect::Member {
+            key: key.clone(),
+            member: member.clone(),
+            present: true,
+        });
+        write.push(Write::Remove { key, member });
+    }
+    match driven {
+        Driven::Again(after) => write.push(timer(id, next(context.now(), after))),
+        // A command that came meanwhile may have set the very same one.
+        Driven::Waits | Driven::Ended => expect.push(expect_record(keys::campaign::campaign(id), stamp)),
+    }
+    // Where that fails somebody else drove it, or it changed: what still stands fires again.
+    context.commit(id.shard(), expect, write).await?;
+    Ok(driven)
+}
+
+/// Lets a campaign be driven.
+pub(super) fn timer(id: CampaignId, at: Moment) -> Write {
+    Write::Insert {
+        key: keys::timers(),
+        member: keys::timer_member(at, Timer::Campaign(id)),
+        value: Bytes::new(),
+    }
+}
+
+/// When a campaign is driven again. Counting happens on multiples of its interval: several commands set a timer each, and
+/// those become one there.
+fn next(now: Moment, after: Duration) -> Moment {
+    let beat = i64::try_from(COUNTED_EVERY.as_millis()).unwrap_or(1);
+    match after == COUNTED_EVERY {
+        true => Moment(now.0.div_euclid(beat).saturating_add(1).saturating_mul(beat)),
+        false => (now + after).max(Moment(now.0.saturating_add(1))),
+    }
+}
+
 /// Drives a campaign on. A process may die anywhere in it; the next one goes on.
 pub async fn drive(
     context: &Context<'_>,
     id: CampaignId,
-    members: &dyn Members,
+    chooser: &dyn Chooser,
     environment: &str,
 ) -> Result<Driven, Stop> {
     let Some(record) = get(context, id).await?.value else {
@@ -55,10 +121,16 @@ pub async fn drive(
                 false => Ok(Driven::Again(wait)),
             }
         }
-        CampaignState::Planning => match plan(context, id, members).await? {
-            true => told(context, id, Command::Planned, environment).await,
-            false => Ok(Driven::Again(Duration::ZERO)),
-        },
+        CampaignState::Planning => {
+            let campaign = record.campaign.unwrap_or_default();
+            match chooser.choose(context, &campaign).await? {
+                Ok(members) => match plan(context, id, &*members).await? {
+                    true => told(context, id, Command::Planned, environment).await,
+                    false => Ok(Driven::Again(Duration::ZERO)),
+                },
+                Err(problem) => told(context, id, Command::Fail(&problem), environment).await,
+            }
+        }
         CampaignState::Running => ended(context, id, Command::Settled, environment).await,
         CampaignState::Cancelling => ended(context, id, Command::Drained, environment).await,
         state if has_ended(state) => Ok(Driven::Ended),

@@ -27,6 +27,7 @@ struct Things {
     records: BTreeMap<Key, Versioned>,
     fields: BTreeMap<(Key, Bytes), Bytes>,
     members: BTreeMap<Key, BTreeMap<Bytes, Bytes>>,
+    counters: BTreeMap<Key, i64>,
 }
 
 impl FakeStore {
@@ -84,7 +85,7 @@ impl Things {
                     range.take(limit).map(pair).collect()
                 })
             }
-            Query::Counter(_) => Answer::Counter(0),
+            Query::Counter(key) => Answer::Counter(self.counters.get(key).copied().unwrap_or_default()),
         }
     }
 
@@ -127,7 +128,8 @@ impl Things {
                 Write::Delete { key, .. } => {
                     self.records.remove(&key);
                 }
-                Write::Add { .. } | Write::Expire { .. } => {}
+                Write::Add { key, delta } => *self.counters.entry(key).or_default() += delta,
+                Write::Expire { .. } => {}
             }
         }
     }

@@ -43,6 +43,8 @@ pub(super) fn scheduler(
         webhook_disable_after: Duration::from_secs(inside.config.events.webhook_disable_hours * 3600),
         repair_every: Duration::from_secs(u64::from(inside.config.store.repair_every_hours) * 3600),
         tenants: vec![inside.config.tenant.clone()],
+        environment: inside.config.environment.clone(),
+        schema: Arc::new(inside.config.attributes()),
         ..omnigate_scheduler::Settings::default()
     };
     let sessions = Arc::new(Sessions::new(inside.ports()?, Arc::clone(&inside.directory), &settings));
