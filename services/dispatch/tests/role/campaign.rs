@@ -12,7 +12,7 @@ use omnigate_core::id::{CampaignId, CustomerId, TemplateId};
 use omnigate_core::keys;
 use omnigate_core::port::Clock as _;
 use omnigate_core::port::store::{Commit, Expect, Stamp, Store as _, Write};
-use omnigate_core::protocol::campaign::{self, Driven, Foreseen, Foresight, Members, Page};
+use omnigate_core::protocol::campaign::{self, Chooser, Driven, Foreseen, Foresight, Members, Page};
 use omnigate_core::protocol::template_library::{self, Made};
 use omnigate_core::protocol::{Context, Stop, publish, read};
 use omnigate_core::shard::Shard;
@@ -37,10 +37,20 @@ struct Sent<'a> {
     customers: BTreeSet<CustomerId>,
 }
 
+/// Those whom the test says.
+struct People(BTreeSet<CustomerId>);
+
 #[async_trait::async_trait]
-impl Members for Sent<'_> {
+impl Chooser for Sent<'_> {
+    async fn choose(&self, _: &Context<'_>, _: &Campaign) -> Result<Result<Box<dyn Members>, String>, Stop> {
+        Ok(Ok(Box::new(People(self.customers.clone()))))
+    }
+}
+
+#[async_trait::async_trait]
+impl Members for People {
     async fn page(&self, _: &Context<'_>, shard: Shard, after: Option<CustomerId>, most: u16) -> Result<Page, Stop> {
-        let behind = self.customers.iter().copied();
+        let behind = self.0.iter().copied();
         let behind = behind.filter(|id| id.shard() == shard && after.is_none_or(|after| *id > after));
         Ok(Page {
             customers: behind.take(usize::from(most)).collect(),

@@ -9,6 +9,7 @@ use crate::event::event_id_of_message;
 use crate::protocol::consent::note_fault;
 use crate::protocol::context::{Context, Stop};
 use crate::protocol::outbox::Outgoing;
+use crate::protocol::receipt::{Pointer, point_all};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use omnigate_proto::state::v1::RecipientRow;
 use omnigate_proto::v1::{DeliveryState, ErrorClass};
@@ -48,6 +49,7 @@ pub async fn settle(
         .iter()
         .filter_map(|answer| Some((letters.get(&answer.sent.place)?, answer)))
         .collect();
+    let mut outgoing = point(context, tenant_id, &seen).await?;
     let noted: Vec<_> = seen.iter().map(|seen| note(context, tenant_id, *seen)).collect();
     let noted: Vec<Vec<Outgoing>> = stream::iter(noted).buffer_unordered(SIDE_BY_SIDE).try_collect().await?;
     let rows = record(context, bucket, answers, random).await?;
@@ -55,10 +57,32 @@ pub async fn settle(
     let in_vain = in_vain.filter(|(_, answer)| answer.attempt.piece == 0 && provably_stayed(answer));
     let in_vain: Vec<&Letter> = in_vain.map(|(letter, _)| letter).collect();
     give_back(context, &in_vain).await?;
-    Ok(Settled {
-        rows,
-        outgoing: noted.into_iter().flatten().collect(),
-    })
+    outgoing.extend(noted.into_iter().flatten());
+    Ok(Settled { rows, outgoing })
+}
+
+/// Lets the ids that a provider gave lead to their messages. What receipts that were faster bring along is published.
+async fn point(
+    context: &Context<'_>,
+    tenant_id: &str,
+    seen: &[(&Letter, &Answer)],
+) -> Result<Vec<Outgoing>, Stop> {
+    let mut by_account: BTreeMap<&str, Vec<Pointer>> = BTreeMap::new();
+    for (letter, answer) in seen {
+        let accepted = answer.outcome.as_ref().ok();
+        if let Some(accepted) = accepted.filter(|accepted| !accepted.provider_message_id.is_empty()) {
+            by_account.entry(&letter.thread.account_id).or_default().push(Pointer {
+                provider_id: accepted.provider_message_id.clone(),
+                message_id: letter.id,
+                piece: answer.attempt.piece,
+            });
+        }
+    }
+    let mut outgoing = Vec::new();
+    for (account_id, pointers) in by_account {
+        outgoing.extend(point_all(context, (tenant_id, account_id), &pointers).await?);
+    }
+    Ok(outgoing)
 }
 
 /// True when the provider does not have it.

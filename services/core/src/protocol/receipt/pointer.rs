@@ -106,11 +106,12 @@ pub async fn point_all(
         let (shard, key) = place(whose, &pointer.provider_id);
         by_shard.entry(shard).or_default().push((key, pointer));
     }
-    let lots = by_shard
-        .iter()
-        .flat_map(|(shard, placed)| placed.chunks(TOGETHER).map(|lot| (*shard, lot)));
-    let written = stream::iter(lots).map(|(shard, lot)| together(context, whose, shard, lot));
-    let outgoing: Vec<Vec<Outgoing>> = written.buffer_unordered(SIDE_BY_SIDE).try_collect().await?;
+    let mut written = Vec::new();
+    for (shard, placed) in &by_shard {
+        written.extend(placed.chunks(TOGETHER).map(|lot| together(context, whose, *shard, lot)));
+    }
+    let written = stream::iter(written).buffer_unordered(SIDE_BY_SIDE);
+    let outgoing: Vec<Vec<Outgoing>> = written.try_collect().await?;
     Ok(outgoing.into_iter().flatten().collect())
 }
 

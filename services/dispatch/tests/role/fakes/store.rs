@@ -22,7 +22,7 @@ pub(crate) struct FakeStore {
     shards: Mutex<BTreeMap<Shard, Things>>,
 }
 
-#[derive(Default)]
+#[derive(Clone, PartialEq, Debug, Default)]
 struct Things {
     records: BTreeMap<Key, Versioned>,
     fields: BTreeMap<(Key, Bytes), Bytes>,
@@ -48,6 +48,11 @@ impl FakeStore {
     /// Loses a record, as a replica does that had not got it.
     pub(crate) fn lose(&self, shard: Shard, key: &Key) {
         self.shards().entry(shard).or_default().records.remove(key).unwrap();
+    }
+
+    /// Everything in it, to be compared.
+    pub(crate) fn snapshot(&self) -> String {
+        format!("{:?}", self.shards())
     }
 
     /// Members of an index in all shards.
