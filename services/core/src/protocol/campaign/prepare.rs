@@ -1,11 +1,13 @@
 //! What becomes of claimed recipients, looked at at the moment of sending: who they are now, what is said to them and where, and
 //! whether law and wishes allow it. Nothing of it is remembered from before.
 
+mod ahead;
 mod entry;
 mod limits;
 mod twins;
 
-pub(super) use entry::tell;
+use ahead::Ahead;
+pub(super) use entry::{Left, tell};
 pub use limits::give_back;
 
 use super::bucket::Recipient;
@@ -98,6 +100,13 @@ impl Letter {
 /// Decides about claimed recipients, all of whose steps go through the account.
 pub async fn prepare(context: &Context<'_>, batch: &Batch, terms: Terms<'_>) -> Result<Vec<Prepared>, Stop> {
     let rows = rows(context, batch, terms.list).await?;
+    let customers = batch.recipients.iter();
+    let customers = customers.filter_map(|recipient| CustomerId::from_bytes(&recipient.row.customer));
+    let ahead = Ahead::read(context, batch.bucket.shard, &customers.collect::<Vec<_>>()).await?;
+    let context = &Context {
+        store: &ahead,
+        ..*context
+    };
     let looks = batch.recipients.iter().zip(rows);
     let looks: Vec<_> = looks.map(|of| look(context, batch, terms, of)).collect();
     stream::iter(looks).buffer_unordered(SIDE_BY_SIDE).try_collect().await

@@ -1,9 +1,9 @@
 //! A campaign played through without sending: who would get what, and why others would not.
 
+use super::Script;
 use super::bucket::Recipient;
 use super::prepare::{Letter, Prepared, Terms, prepare};
 use super::work::Batch;
-use super::Script;
 use crate::account::Directory;
 use crate::campaign::ledger::{Verdict, cause_of, planned};
 use crate::campaign::place::{Bucket, Place};
@@ -59,12 +59,17 @@ pub async fn foresee(
         shard,
         number: 0,
     };
-    let mut waiting: Vec<Recipient> = (0..).zip(customers).map(|(row, id)| recipient(bucket, row, *id)).collect();
+    let mut waiting: Vec<Recipient> = (0..)
+        .zip(customers)
+        .map(|(row, id)| recipient(bucket, row, *id))
+        .collect();
     let mut foreseen = Vec::with_capacity(customers.len());
     for step in (0..).take(sight.plan.steps.len()) {
         let prepared = at_step(context, sight, (bucket, step), &waiting).await?;
-        let mut of: BTreeMap<Place, Recipient> =
-            waiting.drain(..).map(|recipient| (recipient.place, recipient)).collect();
+        let mut of: BTreeMap<Place, Recipient> = waiting
+            .drain(..)
+            .map(|recipient| (recipient.place, recipient))
+            .collect();
         for one in prepared {
             let Some(mut recipient) = of.remove(&one.place) else {
                 continue;
@@ -78,13 +83,15 @@ pub async fn foresee(
                 waiting.push(recipient);
                 continue;
             }
-            foreseen.extend(CustomerId::from_bytes(&recipient.row.customer).map(|customer| Foreseen {
-                customer,
-                step,
-                verdict: one.verdict,
-                problem: one.problem,
-                letter: one.letter,
-            }));
+            foreseen.extend(
+                CustomerId::from_bytes(&recipient.row.customer).map(|customer| Foreseen {
+                    customer,
+                    step,
+                    verdict: one.verdict,
+                    problem: one.problem,
+                    letter: one.letter,
+                }),
+            );
         }
     }
     Ok(foreseen)

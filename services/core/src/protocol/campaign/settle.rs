@@ -1,7 +1,7 @@
 //! What providers answered, written down: whom nobody writes to any more, where receipts will lead, the timelines of those who
 //! got it, the rows, and the places that were taken in vain.
 
-use super::prepare::{Letter, give_back, tell};
+use super::prepare::{Left, Letter, give_back, tell};
 use super::work::{Answer, record};
 use crate::campaign::ledger::state;
 use crate::campaign::place::{Bucket, Place};
@@ -50,23 +50,23 @@ pub async fn settle(
         .filter_map(|answer| Some((letters.get(&answer.sent.place)?, answer)))
         .collect();
     let mut outgoing = point(context, tenant_id, &seen).await?;
-    let noted: Vec<_> = seen.iter().map(|seen| note(context, tenant_id, *seen)).collect();
-    let noted: Vec<Vec<Outgoing>> = stream::iter(noted).buffer_unordered(SIDE_BY_SIDE).try_collect().await?;
+    let faults: Vec<_> = seen.iter().map(|seen| fault(context, tenant_id, *seen)).collect();
+    stream::iter(faults)
+        .buffer_unordered(SIDE_BY_SIDE)
+        .try_collect::<()>()
+        .await?;
+    let left: Vec<Left<'_>> = seen.iter().filter_map(|seen| left(tenant_id, *seen)).collect();
+    outgoing.extend(tell(context, tenant_id, &left).await?);
     let rows = record(context, bucket, answers, random).await?;
     let in_vain = seen.into_iter();
     let in_vain = in_vain.filter(|(_, answer)| answer.attempt.piece == 0 && provably_stayed(answer));
     let in_vain: Vec<&Letter> = in_vain.map(|(letter, _)| letter).collect();
     give_back(context, &in_vain).await?;
-    outgoing.extend(noted.into_iter().flatten());
     Ok(Settled { rows, outgoing })
 }
 
 /// Lets the ids that a provider gave lead to their messages. What receipts that were faster bring along is published.
-async fn point(
-    context: &Context<'_>,
-    tenant_id: &str,
-    seen: &[(&Letter, &Answer)],
-) -> Result<Vec<Outgoing>, Stop> {
+async fn point(context: &Context<'_>, tenant_id: &str, seen: &[(&Letter, &Answer)]) -> Result<Vec<Outgoing>, Stop> {
     let mut by_account: BTreeMap<&str, Vec<Pointer>> = BTreeMap::new();
     for (letter, answer) in seen {
         let accepted = answer.outcome.as_ref().ok();
@@ -90,25 +90,23 @@ fn provably_stayed(answer: &Answer) -> bool {
     matches!(&answer.outcome, Err(error) if error.class() != ErrorClass::Ambiguous)
 }
 
-async fn note(
-    context: &Context<'_>,
-    tenant_id: &str,
-    (letter, answer): (&Letter, &Answer),
-) -> Result<Vec<Outgoing>, Stop> {
+/// Puts whom an answer says to be no good to write to onto the suppression list.
+async fn fault(context: &Context<'_>, tenant_id: &str, (letter, answer): (&Letter, &Answer)) -> Result<(), Stop> {
     let thread = &letter.thread;
-    let accepted = match &answer.outcome {
-        Ok(accepted) => accepted,
+    match &answer.outcome {
+        Ok(_) => Ok(()),
         Err(error) => {
             let said = (context.now(), None);
-            note_fault(context, (tenant_id, &thread.peer, &thread.channel), error, said).await?;
-            return Ok(Vec::new());
+            note_fault(context, (tenant_id, &thread.peer, &thread.channel), error, said).await
         }
-    };
-    let provider_id = &accepted.provider_message_id;
+    }
+}
+
+/// What an answer puts onto a timeline: a message stands there from its first piece on.
+fn left<'a>(tenant_id: &str, (letter, answer): (&'a Letter, &Answer)) -> Option<Left<'a>> {
+    let accepted = answer.outcome.as_ref().ok().filter(|_| answer.attempt.piece == 0)?;
+    let (thread, provider_id) = (&letter.thread, &accepted.provider_message_id);
     let known_as = (!provider_id.is_empty())
         .then(|| event_id_of_message(tenant_id, &thread.account_id, Some(&thread.peer), provider_id));
-    match answer.attempt.piece {
-        0 => tell(context, tenant_id, letter, known_as).await,
-        _ => Ok(Vec::new()),
-    }
+    Some(Left { letter, known_as })
 }
