@@ -143,5 +143,6 @@ fn entry(waiting: &[Waiting], at_ms: i64) -> IntentBatch {
     };
     IntentBatch {
         intents: by_shard.into_iter().map(intent).collect(),
+        ..IntentBatch::default()
     }
 }
