@@ -159,5 +159,6 @@ fn entry(waiting: &[Waiting], at_ms: i64) -> IntentBatch {
     };
     IntentBatch {
         intents: by_number.into_iter().map(intent).collect(),
+        ..IntentBatch::default()
     }
 }

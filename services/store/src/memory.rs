@@ -26,6 +26,9 @@ pub struct MemoryStore {
     things: Mutex<Things>,
 }
 
+/// What a store held at some moment.
+pub struct Replica(Things);
+
 impl MemoryStore {
     /// An empty store.
     #[must_use]
@@ -53,6 +56,17 @@ impl MemoryStore {
     /// Forgets a whole shard, as a failover to an empty copy does.
     pub fn lose(&self, shard: Shard) {
         self.lock().0.retain(|(of, ..), _| *of != shard);
+    }
+
+    /// All of it as it stands, as a replica may have it.
+    #[must_use]
+    pub fn replica(&self) -> Replica {
+        Replica(self.lock().clone())
+    }
+
+    /// Falls back to what a replica had, as at a failover.
+    pub fn fail_over(&self, to: &Replica) {
+        *self.lock() = to.0.clone();
     }
 
     /// Every key, field, member and value that it holds, for who looks for something that must not be there.
@@ -99,14 +113,16 @@ impl Store for MemoryStore {
     }
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Things(BTreeMap<(Shard, Shape, Key), Thing>);
 
+#[derive(Clone)]
 struct Thing {
     body: Body,
     due: Option<Moment>,
 }
 
+#[derive(Clone)]
 enum Body {
     Record(Versioned),
     /// A map or an index.

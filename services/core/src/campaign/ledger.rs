@@ -5,11 +5,13 @@
 //! forward. Whoever changes a row expects it as it was read, so of two who decide about it one begins anew.
 
 mod answer;
+mod intended;
 mod past;
 mod receipt;
 mod time;
 
 pub use answer::{Attempt, answered, cause_of};
+pub use intended::intended;
 pub use past::{Past, past};
 pub use receipt::receipt;
 pub use time::{Recovery, lapse, wakes_at};

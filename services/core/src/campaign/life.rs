@@ -36,6 +36,9 @@ pub enum Command<'a> {
     Settled,
     /// It cannot be started.
     Fail(&'a str),
+    /// The store may have forgotten some of it: its state goes to every shard anew, and so does the look for recipients who are
+    /// not written down.
+    Recheck,
 }
 
 /// Why not.
@@ -97,7 +100,7 @@ pub fn decide(
         campaign.ended_at = Some(now.to_timestamp());
     }
     next.resumes_to = match to.state {
-        CampaignState::Paused if state == CampaignState::Paused => record.resumes_to,
+        CampaignState::Paused if state == CampaignState::Paused => to.resumes_to.map_or(record.resumes_to, i32::from),
         CampaignState::Paused => to.resumes_to.unwrap_or(state).into(),
         _ => 0,
     };
@@ -137,7 +140,7 @@ impl Target<'_> {
 }
 
 fn target<'a>(
-    record: &CampaignRecord,
+    record: &'a CampaignRecord,
     command: Command<'a>,
     environment: &str,
     now: Moment,
@@ -159,7 +162,21 @@ fn target<'a>(
         | (Command::Cancel | Command::Drained, Cancelled)
         | (Command::Cancel, Cancelling)
         | (Command::Settled, Succeeded)
-        | (Command::Fail(_), Failed) => Ok(None),
+        | (Command::Fail(_), Failed)
+        | (Command::Recheck, Draft | Scheduled | Cancelled | Succeeded | Failed) => Ok(None),
+        // A copy of the store makes nothing its own that another environment runs.
+        (Command::Recheck, _) if record.environment != environment => Ok(None),
+        (Command::Recheck, Planning | Running) => go(Planning),
+        (Command::Recheck, Cancelling) => go(Cancelling),
+        (Command::Recheck, Paused) => {
+            let campaign = record.campaign.as_ref();
+            Ok(Some(Target {
+                state: Paused,
+                reason: campaign.map_or(PauseReason::Unspecified, Campaign::pause_reason),
+                problem: campaign.map_or("", |campaign| campaign.problem.as_str()),
+                resumes_to: Some(Planning),
+            }))
+        }
         (Command::Unschedule, Scheduled) => go(Draft),
         (Command::Start, Draft | Scheduled) => go(Planning),
         (Command::Due, Scheduled) => due(record, environment, now),
@@ -196,6 +213,7 @@ fn target<'a>(
         (Command::Planned, _) => refused("run"),
         (Command::Drained | Command::Settled, _) => refused("ended"),
         (Command::Fail(_), _) => refused("failed"),
+        (Command::Recheck, _) => refused("looked at again"),
     }
 }
 
@@ -350,6 +368,27 @@ mod tests {
     }
 
     #[test]
+    fn what_the_store_may_have_forgotten_is_looked_at_again_without_going_on_by_itself() {
+        let running = then(&then(&draft(), Command::Start, 1), Command::Planned, 2);
+        let again = then(&running, Command::Recheck, 3);
+        assert_eq!(state(&again), CampaignState::Planning);
+        assert_eq!(again.send_until_ms, running.send_until_ms);
+        let foreign = decide(&running, Command::Recheck, "copy", (Moment(3), ""));
+        assert_eq!(foreign, Ok(None), "it stays the other's");
+        let paused = then(&running, Command::Pause(PauseReason::Errors, "12 of 200"), 4);
+        let again = then(&paused, Command::Recheck, 5);
+        assert_eq!(campaign(&again).epoch, campaign(&paused).epoch + 1);
+        assert_eq!(campaign(&again).pause_reason(), PauseReason::Errors);
+        assert_eq!(campaign(&again).problem, "12 of 200");
+        assert_eq!(state(&then(&again, Command::Resume, 6)), CampaignState::Planning);
+        let cancelling = then(&running, Command::Cancel, 7);
+        assert_eq!(
+            state(&then(&cancelling, Command::Recheck, 8)),
+            CampaignState::Cancelling
+        );
+    }
+
+    #[test]
     fn a_cancelled_one_drains_first_if_it_has_begun() {
         assert_eq!(state(&then(&draft(), Command::Cancel, 1)), CampaignState::Cancelled);
         let running = then(&then(&draft(), Command::Start, 1), Command::Planned, 2);
@@ -374,6 +413,7 @@ mod tests {
             Command::Drained,
             Command::Settled,
             Command::Fail("f"),
+            Command::Recheck,
         ];
         let mut seen = vec![draft()];
         for depth in 0..6 {

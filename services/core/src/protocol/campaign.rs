@@ -7,6 +7,7 @@
 mod bucket;
 mod control;
 mod drive;
+mod intents;
 mod look;
 mod members;
 mod plan;
@@ -21,6 +22,7 @@ pub use bucket::{Recipient, recipients};
 use control::spread;
 pub use control::{control, open, sums};
 pub use drive::{Chooser, Driven, drive, wake};
+pub use intents::{Comparison, Forgotten, mark, recheck};
 pub use look::{Looked, look};
 pub use members::{ByAudience, Chosen, choose};
 pub use plan::{Members, Page, Planned, plan_page};

@@ -1,5 +1,6 @@
 //! Campaigns: who their recipients are told about by, and what a store that forgot is told again.
 
+mod intents;
 mod receipts;
 
 use crate::{World, now};
@@ -9,7 +10,7 @@ use omnigate_core::campaign::place::Bucket;
 use omnigate_core::id::{CampaignId, CustomerId};
 use omnigate_core::keys;
 use omnigate_core::port::Entropy as _;
-use omnigate_core::port::store::{Expect, Write};
+use omnigate_core::port::store::{Expect, Query, Write};
 use omnigate_core::protocol::campaign::{self, Chooser, Driven, Members, Page, Submission, Verdict};
 use omnigate_core::protocol::{Context, Stop};
 use omnigate_core::shard::Shard;
@@ -96,19 +97,36 @@ fn draft(world: &World) {
     let commit = omnigate_core::port::store::Commit {
         stamp: world.entropy.bytes().into(),
         expect,
-        write: vec![Write::Put { key, value }],
+        write: vec![
+            Write::Put { key, value },
+            Write::Insert {
+                key: keys::campaign::campaigns("t"),
+                member: id().to_bytes(),
+                value: bytes::Bytes::new(),
+            },
+        ],
     };
     drop(world.store.memory.commit_now(id().shard(), &commit));
 }
 
 /// A campaign to these people that runs.
 fn runs(world: &World, people: &People) {
+    begins(world);
+    goes_on(world, people);
+}
+
+/// A campaign that was started.
+fn begins(world: &World) {
     draft(world);
-    let context = world.context();
-    now(campaign::command(&context, id(), Command::Start, HERE, ""))
+    now(campaign::command(&world.context(), id(), Command::Start, HERE, ""))
         .unwrap()
         .unwrap()
         .unwrap();
+}
+
+/// Drives until it runs.
+fn goes_on(world: &World, people: &People) {
+    let context = world.context();
     for _ in 0..100 {
         if state(world) == CampaignState::Running {
             return;
@@ -128,8 +146,12 @@ fn state(world: &World) -> CampaignState {
 
 /// Claims and submits as many as there are for an account.
 fn submit(world: &World, account: &str, lease: Lease) -> Vec<Submission> {
+    submit_some(world, account, lease, 500)
+}
+
+fn submit_some(world: &World, account: &str, lease: Lease, most: usize) -> Vec<Submission> {
     let context = world.context();
-    let batch = now(campaign::claim(&context, bucket(), account, 500, lease)).unwrap();
+    let batch = now(campaign::claim(&context, bucket(), account, most, lease)).unwrap();
     let Some(batch) = batch else { return Vec::new() };
     let places = batch.recipients.iter().map(|recipient| recipient.place);
     let verdicts: BTreeMap<_, _> = places.map(|place| (place, Verdict::Send)).collect();
@@ -143,4 +165,18 @@ fn rows(world: &World) -> Vec<RecipientRow> {
 
 fn states(world: &World) -> Vec<DeliveryState> {
     rows(world).iter().map(ledger::state).collect()
+}
+
+/// Timers of a shard.
+fn timers(world: &World, shard: Shard) -> Vec<bytes::Bytes> {
+    let query = Query::Range {
+        key: keys::timers(),
+        from: std::ops::Bound::Unbounded,
+        to: std::ops::Bound::Unbounded,
+        limit: 1_000,
+        reverse: false,
+    };
+    let answers = world.store.memory.read_now(shard, &[query]);
+    let members = omnigate_core::protocol::context::as_range(answers.into_iter().next()).unwrap();
+    members.into_iter().map(|(member, _)| member).collect()
 }

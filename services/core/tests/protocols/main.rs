@@ -31,6 +31,7 @@ mod templates;
 mod trim;
 mod wishes;
 
+use bytes::Bytes;
 use omnigate_core::conversation::AccountRules;
 use omnigate_core::keyring::{KEY_BYTES, Keyring};
 use omnigate_core::port::store::{Answer, Commit, Outcome, Query, Store, StoreError};
@@ -79,6 +80,8 @@ struct Forgetful {
     commits: AtomicU64,
     /// Commits until it cannot be reached any more.
     left: AtomicU64,
+    /// How often the server behind it was replaced.
+    replaced: AtomicU64,
 }
 
 impl Forgetful {
@@ -119,6 +122,13 @@ impl Store for Forgetful {
     async fn probe(&self) -> Result<(), StoreError> {
         Ok(())
     }
+
+    async fn incarnation(&self, _: Shard) -> Result<Bytes, StoreError> {
+        Ok(match self.replaced.load(Ordering::Relaxed) {
+            0 => Bytes::new(),
+            number => number.to_string().into(),
+        })
+    }
 }
 
 struct World {
@@ -140,6 +150,7 @@ impl World {
                 loses,
                 commits: AtomicU64::new(0),
                 left: AtomicU64::new(u64::MAX),
+                replaced: AtomicU64::new(0),
             }),
             entropy: Counting::default(),
             outbox: Outbox::default(),

@@ -52,6 +52,10 @@ impl Store for Meddled<'_> {
         self.world.store.commit(shard, commit).await
     }
 
+    async fn incarnation(&self, shard: Shard) -> Result<bytes::Bytes, StoreError> {
+        self.world.store.incarnation(shard).await
+    }
+
     async fn probe(&self) -> Result<(), StoreError> {
         Ok(())
     }

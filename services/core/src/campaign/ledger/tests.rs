@@ -481,3 +481,84 @@ fn whatever_happens_the_row_tells_what_the_provider_has_seen() {
         assert!(play.is_ok(), "seed {seed}");
     }
 }
+
+fn announced(step: u32, piece: u32, number: u32) -> Attempt {
+    Attempt { step, piece, number }
+}
+
+#[test]
+fn what_was_announced_and_forgotten_stands_as_submitted_by_nobody() {
+    let plan = plan(2);
+    let claimed = taken(&new(), &plan, 0);
+    for row in [new(), claimed] {
+        let next = intended(&row, &plan, announced(0, 0, 1), true, Moment(9)).unwrap();
+        assert_eq!(
+            (state(&next), next.attempts, next.until_ms),
+            (DeliveryState::Submitting, 1, 9)
+        );
+        assert!(next.lease.is_empty() && !next.in_doubt && !next.settled);
+        assert!(
+            submitting(&next, [1; 8], Moment(9)).is_none(),
+            "whoever had claimed it has lost it"
+        );
+        assert_eq!(intended(&next, &plan, announced(0, 0, 1), true, Moment(10)), None);
+        let answered = answer(&next, &plan, &accepted(), 11);
+        assert_eq!(state(&answered), DeliveryState::Accepted, "a late answer is its own");
+        let lapsed = lapse(&next, &plan, Recovery::InTheDark, Moment(DAY)).unwrap();
+        assert_eq!(state(&lapsed), DeliveryState::Unknown);
+    }
+}
+
+#[test]
+fn a_row_that_says_as_much_stays_as_it_is() {
+    let plan = plan(2);
+    let submitted = submitted(&new(), &plan, 0);
+    let accepted = answer(&submitted, &plan, &accepted(), 1);
+    let failed = answer(&submitted, &plan, &error(ErrorClass::RecipientPermanent), 1);
+    assert_eq!(failed.step, 1);
+    let waits = answer(&submitted, &plan, &error(ErrorClass::NotSent), 1);
+    for row in [submitted, accepted, failed.clone(), waits] {
+        assert_eq!(
+            intended(&row, &plan, announced(0, 0, 1), true, Moment(9)),
+            None,
+            "{row:?}"
+        );
+    }
+    // Success of the first step that was heard late took the recipient back there.
+    let back = hear(&failed, &plan, 0, ReceiptState::Delivered, 2).unwrap();
+    assert!(back.settled && back.step == 0);
+    assert_eq!(intended(&back, &plan, announced(1, 0, 1), false, Moment(9)), None);
+}
+
+#[test]
+fn attempts_that_were_forgotten_leave_a_doubt() {
+    for may_repeat in [false, true] {
+        let plan = Plan { may_repeat, ..plan(1) };
+        let next = intended(&new(), &plan, announced(0, 0, 3), true, Moment(9)).unwrap();
+        assert!(next.in_doubt && next.possible_duplicate == may_repeat);
+        let refused = answer(&next, &plan, &error(ErrorClass::RecipientPermanent), 10);
+        assert_eq!(state(&refused), DeliveryState::Unknown, "one before may have left");
+    }
+}
+
+#[test]
+fn steps_and_pieces_before_the_announced_one_are_told_of() {
+    let plan = plan(3);
+    let accepted = answer(&submitted(&new(), &plan, 0), &plan, &accepted(), 1);
+    let next = intended(&accepted, &plan, announced(2, 1, 1), true, Moment(9)).unwrap();
+    assert_eq!((next.step, next.piece, next.attempts), (2, 1, 1));
+    assert_eq!((next.proven, next.pieces), (1, 2));
+    let states: Vec<DeliveryState> = past(&next).map(|past| past.state).collect();
+    assert_eq!(states, [DeliveryState::Accepted, DeliveryState::Unknown]);
+}
+
+#[test]
+fn whoever_has_ended_meanwhile_is_unknown_and_does_not_begin_anew() {
+    let plan = plan(2);
+    let cancelled = cancel(&new()).unwrap();
+    let next = intended(&cancelled, &plan, announced(0, 0, 1), true, Moment(9)).unwrap();
+    assert_eq!((state(&next), next.settled), (DeliveryState::Unknown, true));
+    let heard = hear(&next, &plan, 0, ReceiptState::Delivered, 10).unwrap();
+    assert_eq!(state(&heard), DeliveryState::Delivered, "a receipt is heard");
+    assert_eq!(intended(&cancelled, &plan, announced(0, 0, 1), false, Moment(9)), None);
+}

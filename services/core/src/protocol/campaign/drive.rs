@@ -1,6 +1,6 @@
 //! What a campaign does by itself: starts in its time, has its recipients written down, and ends when they have.
 
-use super::plan::{Members, Planned, plan_page};
+use super::plan::{Members, Planned, is_planned, plan_page};
 use super::{command, copy_everywhere, get, open};
 use crate::campaign::life::{self, Command, has_ended};
 use crate::id::CampaignId;
@@ -121,13 +121,14 @@ pub async fn drive(
                 false => Ok(Driven::Again(wait)),
             }
         }
+        // Asked first: of a campaign that is looked at again the audience may be gone.
+        CampaignState::Planning if is_planned(context, id).await? => {
+            told(context, id, Command::Planned, environment).await
+        }
         CampaignState::Planning => {
             let campaign = record.campaign.unwrap_or_default();
             match chooser.choose(context, &campaign).await? {
-                Ok(members) => match plan(context, id, &*members).await? {
-                    true => told(context, id, Command::Planned, environment).await,
-                    false => Ok(Driven::Again(Duration::ZERO)),
-                },
+                Ok(members) => plan(context, id, &*members).await.map(Driven::Again),
                 Err(problem) => told(context, id, Command::Fail(&problem), environment).await,
             }
         }
@@ -149,20 +150,20 @@ async fn told(context: &Context<'_>, id: CampaignId, what: Command<'_>, environm
     Ok(Driven::Again(Duration::ZERO))
 }
 
-/// Writes recipients down; true when all are.
-async fn plan(context: &Context<'_>, id: CampaignId, members: &dyn Members) -> Result<bool, Stop> {
+/// Writes recipients down; how long to wait before more are.
+async fn plan(context: &Context<'_>, id: CampaignId, members: &dyn Members) -> Result<Duration, Stop> {
     let shards = stream::iter(Shard::all()).map(async |shard| {
         for _ in 0..PAGES {
             match plan_page(context, id, shard, members).await? {
                 Planned::More => {}
-                Planned::All => return Ok::<bool, Stop>(true),
-                Planned::Overtaken => return Ok(false),
+                Planned::All | Planned::Overtaken => break,
+                Planned::Waits => return Ok::<Duration, Stop>(COUNTED_EVERY),
             }
         }
-        Ok(false)
+        Ok(Duration::ZERO)
     });
-    let all: Vec<bool> = shards.buffer_unordered(SIDE_BY_SIDE).try_collect().await?;
-    Ok(all.into_iter().all(|planned| planned))
+    let waits: Vec<Duration> = shards.buffer_unordered(SIDE_BY_SIDE).try_collect().await?;
+    Ok(waits.into_iter().max().unwrap_or_default())
 }
 
 /// Ends a campaign of whose recipients all have ended.

@@ -2,6 +2,7 @@
 
 use super::bucket::{Change, writes};
 use super::control::control;
+use super::intents::is_current;
 use crate::campaign::ledger::planned;
 use crate::campaign::place::{Bucket, ROWS};
 use crate::id::{CampaignId, CustomerId};
@@ -9,7 +10,11 @@ use crate::keys;
 use crate::protocol::context::{Context, Ended, Stop};
 use crate::protocol::resolve::{expect_record, put};
 use crate::shard::Shard;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use omnigate_proto::v1::CampaignState;
+
+/// Shards that are looked at side by side.
+const SIDE_BY_SIDE: usize = 32;
 
 /// Who the recipients are.
 #[async_trait::async_trait]
@@ -42,6 +47,8 @@ pub enum Planned {
     All,
     /// The campaign is not being planned any more, or something else changed: look again.
     Overtaken,
+    /// The shard may have forgotten who is written already, and has to be compared before.
+    Waits,
 }
 
 /// Writes the next recipients of a shard down. Where it has come to stands in the commit that writes them, so that whoever
@@ -59,6 +66,9 @@ pub async fn plan_page(
     };
     if record.planned {
         return Ok(Planned::All);
+    }
+    if !is_current(context, shard).await? {
+        return Ok(Planned::Waits);
     }
     let is_full = record.buckets == 0 || record.rows >= u32::from(ROWS);
     let mut next = record.clone();
@@ -78,14 +88,19 @@ pub async fn plan_page(
         number,
     };
     let mut changes = Vec::new();
-    for customer in page.customers.iter().take(usize::from(room)) {
+    let is_written = |customer: &CustomerId| record.remade.iter().any(|one| *one == customer.to_bytes());
+    let new = page.customers.iter().filter(|customer| !is_written(customer));
+    for customer in new.take(usize::from(room)) {
         let row = u16::try_from(next.rows).unwrap_or(ROWS);
         changes.push(Change::new(row, planned(customer.to_bytes())));
         next.rows += 1;
     }
     match page.looked_to {
         Some(last) => next.planned_to = last.to_bytes(),
-        None => next.planned = true,
+        None => {
+            next.planned = true;
+            next.remade.clear();
+        }
     }
     if changes.is_empty() && is_full {
         next.buckets = record.buckets;
@@ -100,4 +115,16 @@ pub async fn plan_page(
         Ended::Committed(_) => Planned::More,
         Ended::Conflict(_) | Ended::Unknown => Planned::Overtaken,
     })
+}
+
+/// True when the recipients of all shards are written.
+pub(super) async fn is_planned(context: &Context<'_>, id: CampaignId) -> Result<bool, Stop> {
+    let looks = stream::iter(Shard::all()).map(|shard| control(context, shard, id.handle()));
+    let mut looks = looks.buffer_unordered(SIDE_BY_SIDE);
+    while let Some(found) = looks.try_next().await? {
+        if !found.value.is_some_and(|control| control.planned) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

@@ -147,7 +147,7 @@ pub async fn submit(
         let intents = intents(context, bucket).await?;
         let counts = intents.value.clone().unwrap_or_default();
         // Under another incarnation the store may have forgotten what was announced: whoever compares goes first.
-        let sends = goes_on && (intents.value.is_none() || counts.incarnation == incarnation);
+        let sends = goes_on && counts.incarnation == incarnation;
         let mut submitted = mine(&recipients, batch, counts.number);
         let number = counts.number + 1;
         let mut changes = Vec::new();

@@ -171,6 +171,9 @@ impl Store for FakeStore {
 
     async fn incarnation(&self, _: Shard) -> Result<Bytes, StoreError> {
         self.check().await?;
-        Ok(Bytes::from(self.failovers.load(Ordering::SeqCst).to_string()))
+        Ok(match self.failovers.load(Ordering::SeqCst) {
+            0 => Bytes::new(),
+            number => Bytes::from(number.to_string()),
+        })
     }
 }
