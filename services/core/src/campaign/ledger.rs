@@ -7,11 +7,13 @@
 mod answer;
 mod past;
 mod receipt;
+mod retry;
 mod time;
 
 pub use answer::{Attempt, answered};
 pub use past::{Past, past};
 pub use receipt::receipt;
+pub use retry::retry;
 pub use time::{Recovery, lapse, wakes_at};
 
 use super::plan::Plan;

@@ -5,29 +5,93 @@
 //! whatever becomes of the process, of hints and of answers.
 
 mod bucket;
+mod change;
 mod control;
+mod define;
 mod drive;
+mod list;
 mod look;
 mod plan;
+mod refer;
+mod retry;
 mod work;
 
 pub use bucket::{Recipient, recipients};
+use change::change;
 use control::spread;
 pub use control::{control, open, sums};
+pub use define::{Order, cancel, create, etag, pause, resume, schedule, start, unschedule, update};
 pub use drive::{Driven, drive};
+pub use list::{Filter, Listed, Walked, list, walk};
 pub use look::{Looked, look};
 pub use plan::{Members, Page, Planned, plan_page};
+pub use refer::Known;
+pub use retry::{Retried, retry};
 pub use work::{Answer, Batch, Submission, Verdict, claim, heard, record, submit};
 
 use super::context::{Context, Loaded, Stop};
+use crate::campaign::definition::{Mistake, NotChanged};
 use crate::campaign::life::{self, Command, Refused};
 use crate::campaign::plan::Plan;
-use crate::id::CampaignId;
+use crate::id::{AudienceId, CampaignId};
 use crate::keys;
 use crate::port::store::StoreError;
 use crate::time::Moment;
 use omnigate_proto::state::v1::{CampaignRecord, ControlRecord};
-use omnigate_proto::v1::Campaign;
+use omnigate_proto::v1::{Campaign, CampaignState};
+
+/// Why a command on a campaign was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum NotDone {
+    /// There is no such campaign.
+    #[error("there is no such campaign")]
+    NoSuchCampaign,
+    /// It stands otherwise than the etag says.
+    #[error("the campaign has changed")]
+    Changed,
+    /// The request id made a campaign of another definition.
+    #[error("request id was used with another body")]
+    RequestIdReused,
+    /// It stands where that cannot be done.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// Its definition would make no sense, or cannot be changed any more.
+    #[error(transparent)]
+    Definition(#[from] NotChanged),
+    /// An audience that it names is not there.
+    #[error("{0}: there is no audience {1}")]
+    NoSuchAudience(&'static str, AudienceId),
+    /// A template that a step names is not there, or has no such version.
+    #[error("steps[{0}].template_id: there is no such template or version")]
+    NoSuchTemplate(usize),
+    /// A template that a step names is out of use.
+    #[error("steps[{0}].template_id: the template is archived")]
+    Archived(usize),
+    /// The adapter of a step's account does not say what it can do.
+    #[error("steps[{0}].account_id: the adapter of account {1:?} does not say whether it has receipts")]
+    Silent(usize, String),
+    /// A step's account never tells of what the step calls success.
+    #[error("steps[{0}].success: account {1:?} has no receipts that tell of it")]
+    NeverHeard(usize, String),
+    /// Nothing may be sent any more.
+    #[error("the time is over for which the campaign may send: send_within_ms can be made longer")]
+    TimeOver,
+    /// The store did not let it happen; trying again with the same request id goes on.
+    #[error(transparent)]
+    Stop(#[from] Stop),
+}
+
+impl From<StoreError> for NotDone {
+    fn from(error: StoreError) -> Self {
+        Self::Stop(error.into())
+    }
+}
+
+impl From<Mistake> for NotDone {
+    fn from(mistake: Mistake) -> Self {
+        Self::Definition(mistake.into())
+    }
+}
 
 /// A campaign as it stands. `None` when there is none.
 pub async fn get(context: &Context<'_>, id: CampaignId) -> Result<Loaded<CampaignRecord>, StoreError> {
@@ -45,37 +109,24 @@ pub async fn command(
     environment: &str,
     cause: &str,
 ) -> Result<Option<Result<CampaignRecord, Refused>>, Stop> {
-    let place = (id.shard(), keys::campaign::campaign(id));
-    let mut refused = None;
-    let changed = context.change(
-        place,
-        "campaign",
-        |record: Option<&CampaignRecord>, now| match life::decide(record?, command, environment, (now, cause)) {
-            Ok(next) => {
-                refused = None;
-                next
-            }
-            Err(error) => {
-                refused = Some(error);
-                None
-            }
-        },
-    );
-    let Some(record) = changed.await? else { return Ok(None) };
-    if let Some(error) = refused {
-        return Ok(Some(Err(error)));
+    let decide = |record: &CampaignRecord, now| life::decide(record, command, environment, (now, cause));
+    let Some(decided) = change(context, id, decide).await? else {
+        return Ok(None);
+    };
+    if let Ok(record) = &decided {
+        copy_everywhere(context, id, record).await?;
     }
-    copy_everywhere(context, id, &record).await?;
-    Ok(Some(Ok(record)))
+    Ok(Some(decided))
 }
 
-/// Copies a campaign's state into every shard, unless that is known to be done.
+/// Copies a campaign's state into every shard, unless that is known to be done, or the campaign has no recipients yet.
 async fn copy_everywhere(context: &Context<'_>, id: CampaignId, record: &CampaignRecord) -> Result<(), Stop> {
     let Some(campaign) = record.campaign.as_ref() else {
         return Ok(());
     };
     let epoch = campaign.epoch;
-    if record.copied_epoch >= epoch {
+    let is_planned_later = matches!(campaign.state(), CampaignState::Draft | CampaignState::Scheduled);
+    if is_planned_later || record.copied_epoch >= epoch {
         return Ok(());
     }
     spread(context, id, campaign).await?;

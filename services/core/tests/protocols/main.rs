@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops where it is surprised")]
 
 mod audience;
+mod campaign;
 mod consent;
 mod consumer_group;
 mod conversation;

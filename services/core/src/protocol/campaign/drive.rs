@@ -59,6 +59,7 @@ pub async fn drive(
             true => told(context, id, Command::Planned, environment).await,
             false => Ok(Driven::Again(Duration::ZERO)),
         },
+        CampaignState::Running if context.now() < Moment(record.held_until_ms) => Ok(Driven::Again(COUNTED_EVERY)),
         CampaignState::Running => ended(context, id, Command::Settled, environment).await,
         CampaignState::Cancelling => ended(context, id, Command::Drained, environment).await,
         state if has_ended(state) => Ok(Driven::Ended),
