@@ -13,7 +13,8 @@ pub struct Copies {
     pub kept: Duration,
 }
 
-/// Times and limits of consumer groups, what is known of customers, and how long copies are kept elsewhere.
+/// Times and limits of consumer groups, what is known of customers, how long copies are kept elsewhere, and
+/// what the gateway works for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Settings {
     /// How long a member holds a log without renewing it.
@@ -30,6 +31,8 @@ pub struct Settings {
     pub copies: Vec<Copies>,
     /// Attributes that customers may have.
     pub schema: Arc<Schema>,
+    /// Names what this gateway works for: a copy of its store under another name sends nothing by itself.
+    pub environment: String,
 }
 
 impl Default for Settings {
@@ -42,6 +45,7 @@ impl Default for Settings {
             hand_over_within: Duration::from_secs(10),
             copies: Vec::new(),
             schema: Arc::default(),
+            environment: String::new(),
         }
     }
 }
