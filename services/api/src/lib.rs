@@ -5,6 +5,7 @@ mod abilities;
 mod accounts;
 mod announcer;
 mod audiences;
+mod campaigns;
 mod consents;
 mod conversations;
 mod customers;

@@ -13,7 +13,8 @@ pub struct Copies {
     pub kept: Duration,
 }
 
-/// Times and limits of consumer groups, what is known of customers, and how long copies are kept elsewhere.
+/// Times and limits of consumer groups, what is known of customers, how long copies are kept elsewhere, and
+/// what the gateway works for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Settings {
     /// How long a member holds a log without renewing it.

@@ -203,7 +203,7 @@ impl Work<'_> {
             return Some(script);
         }
         if let Ok(id) = batch.campaign.campaign_id.parse::<CampaignId>()
-            && let Err(error) = campaign::pause(&context, id, PauseReason::Content, &script.problem).await
+            && let Err(error) = campaign::hold(&context, id, PauseReason::Content, &script.problem).await
         {
             tracing::warn!(%error, campaign = %id, problem = script.problem, "campaign not paused");
         }

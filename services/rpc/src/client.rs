@@ -116,6 +116,8 @@ clients! {
     templates: template_service_client::TemplateServiceClient,
     /// Audiences.
     audiences: audience_service_client::AudienceServiceClient,
+    /// Campaigns.
+    campaigns: campaign_service_client::CampaignServiceClient,
     /// Parked items.
     parked: parked_service_client::ParkedServiceClient,
     /// Replays of the journal.

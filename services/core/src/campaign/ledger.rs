@@ -8,12 +8,14 @@ mod answer;
 mod intended;
 mod past;
 mod receipt;
+mod retry;
 mod time;
 
 pub use answer::{Attempt, answered, cause_of};
 pub use intended::intended;
 pub use past::{Past, past};
 pub use receipt::receipt;
+pub use retry::retry;
 pub use time::{Recovery, lapse, wakes_at};
 
 use super::plan::Plan;

@@ -199,6 +199,8 @@ fn target<'a>(
         (Command::Cancel, Draft | Scheduled) => go(Cancelled),
         (Command::Cancel, Planning | Running | Paused) => go(Cancelling),
         (Command::Drained, Cancelling) => go(Cancelled),
+        // Somebody gives recipients another turn, who may have ended when they were counted.
+        (Command::Settled, Running) if now < Moment(record.held_until_ms) => Ok(None),
         (Command::Settled, Running) => go(Succeeded),
         (Command::Fail(problem), Scheduled | Planning) => Ok(Some(Target {
             problem,
@@ -396,6 +398,17 @@ mod tests {
         assert_eq!(state(&cancelling), CampaignState::Cancelling);
         assert!(decide(&cancelling, Command::Resume, HERE, (Moment(4), "")).is_err());
         assert_eq!(state(&then(&cancelling, Command::Drained, 5)), CampaignState::Cancelled);
+    }
+
+    #[test]
+    fn whoever_gives_recipients_another_turn_keeps_the_end_away() {
+        let running = then(&then(&draft(), Command::Start, 1), Command::Planned, 2);
+        let held = CampaignRecord {
+            held_until_ms: 100,
+            ..running
+        };
+        assert_eq!(state(&then(&held, Command::Settled, 99)), CampaignState::Running);
+        assert_eq!(state(&then(&held, Command::Settled, 100)), CampaignState::Succeeded);
     }
 
     #[test]

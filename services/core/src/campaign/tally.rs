@@ -128,6 +128,35 @@ impl Sums {
         cells.map(|(cell, count)| (cell.state, *count))
     }
 
+    /// Those who have left a step for a later one.
+    #[must_use]
+    pub fn went_on(&self, step: u8) -> u64 {
+        self.of(|cell| cell.step > step)
+    }
+
+    /// How many steps providers have taken, as far as that can be seen by where recipients stand now: those that were left
+    /// behind count, taken or not.
+    #[must_use]
+    pub fn taken(&self) -> u64 {
+        let taken = |state| {
+            matches!(
+                state,
+                DeliveryState::Accepted | DeliveryState::Sent | DeliveryState::Delivered | DeliveryState::Read
+            )
+        };
+        let cells = self.cells.iter();
+        cells
+            .map(|(cell, count)| count * (u64::from(cell.step) + u64::from(taken(cell.state))))
+            .sum()
+    }
+
+    /// The first step at which somebody has not ended.
+    #[must_use]
+    pub fn first_open(&self) -> Option<u8> {
+        let open = self.cells.keys().filter(|cell| !cell.settled);
+        open.map(|cell| cell.step).min()
+    }
+
     /// How much is done, in ten-thousandths; never all of it while somebody's fate is unknown or somebody has not ended.
     #[must_use]
     pub fn done(&self) -> u32 {

@@ -3,8 +3,10 @@
 use super::key;
 use crate::campaign::place::{Bucket, Handle};
 use crate::campaign::tally::Cell;
-use crate::id::{CampaignId, CustomerId};
+use crate::id::{CampaignId, CustomerId, hash};
 use crate::port::store::Key;
+use crate::shard::Shard;
+use crate::time::Moment;
 use bytes::Bytes;
 
 /// Record `state.v1.CampaignRecord`, in the campaign's shard.
@@ -13,10 +15,28 @@ pub fn campaign(id: CampaignId) -> Key {
     key(b'G', &id.0)
 }
 
-/// Index of a shard: a tenant's campaigns, by id.
+/// Shard of [`campaigns`]: campaigns themselves lie anywhere.
+#[must_use]
+pub fn shard_of_list(tenant_id: &str) -> Shard {
+    Shard::new(hash("campaigns", &[tenant_id.as_bytes()])[0])
+}
+
+/// Index: a tenant's campaigns, by time of creation. One that is not there was never made.
 #[must_use]
 pub fn campaigns(tenant_id: &str) -> Key {
     key(b'J', tenant_id.as_bytes())
+}
+
+/// Member of [`campaigns`].
+#[must_use]
+pub fn listed(created_at: Moment, id: CampaignId) -> Bytes {
+    [&created_at.to_key()[..], &id.0].concat().into()
+}
+
+/// Back from [`listed`]; `None` when it cannot be read.
+#[must_use]
+pub fn read_listed(member: &[u8]) -> Option<CampaignId> {
+    CampaignId::from_bytes(member.get(8..)?)
 }
 
 /// Record `state.v1.ControlRecord` of a shard.

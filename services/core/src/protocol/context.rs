@@ -154,31 +154,17 @@ impl Context<'_> {
     /// Decides about one record that is stored as it is, and writes what follows, if anything does; gives the record as it stands then.
     pub(super) async fn change<T: prost::Message + Default>(
         &self,
-        place: (Shard, Bytes),
-        what: &str,
-        decide: impl FnMut(Option<&T>, Moment) -> Option<T>,
-    ) -> Result<Option<T>, Stop> {
-        self.change_beside(place, what, decide, |_| None).await
-    }
-
-    /// The same; with what is decided, `beside` is written at that moment.
-    pub(super) async fn change_beside<T: prost::Message + Default>(
-        &self,
         (shard, key): (Shard, Bytes),
         what: &str,
         mut decide: impl FnMut(Option<&T>, Moment) -> Option<T>,
-        beside: impl Fn(Moment) -> Option<Write>,
     ) -> Result<Option<T>, Stop> {
         let mut loaded: Loaded<T> = self.record(shard, key.clone(), what).await?;
         for _ in 0..MAX_TRIES {
-            let now = self.now();
-            let Some(next) = decide(loaded.value.as_ref(), now) else {
+            let Some(next) = decide(loaded.value.as_ref(), self.now()) else {
                 return Ok(loaded.value);
             };
             let expect = vec![expect_record(key.clone(), loaded.stamp)];
-            let mut write = vec![put(key.clone(), &next)];
-            write.extend(beside(now));
-            let found = match self.commit(shard, expect, write).await? {
+            let found = match self.commit(shard, expect, vec![put(key.clone(), &next)]).await? {
                 Ended::Committed(_) => return Ok(Some(next)),
                 Ended::Conflict(found) => found_record(&found, 0),
                 Ended::Unknown => None,

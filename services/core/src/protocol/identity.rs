@@ -16,7 +16,7 @@ pub mod repair;
 mod split;
 
 pub use apart::{Conflict, conflicts, conflicts_of, keep_apart};
-pub use command::{NotDone, known, mark_done, remember};
+pub use command::{NotDone, known, mark_answered, mark_done, remember};
 pub use erase::{erase, go_on};
 pub use events::{Chained, events};
 pub use find::{Person, find, present};

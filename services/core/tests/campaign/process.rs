@@ -13,7 +13,7 @@ use omnigate_core::keys::{self, Timer};
 use omnigate_core::port::Entropy as _;
 use omnigate_core::port::store::Query;
 use omnigate_core::protocol::cache::Cache;
-use omnigate_core::protocol::campaign::{self, Answer, Driven, Submission, Verdict};
+use omnigate_core::protocol::campaign::{self, Answer, Driven, NotDone, Order, Submission, Verdict};
 use omnigate_core::protocol::context::{as_fields, as_range};
 use omnigate_core::protocol::outbox::Outbox;
 use omnigate_core::protocol::{Context, Stop};
@@ -253,7 +253,34 @@ impl Process {
         // One before may have died while it was paused.
         self.sim.stopped.store(false, Ordering::Relaxed);
         self.tell(Command::Resume).await;
+        let turns = self.sim.rng().below(3);
+        for _ in 0..turns {
+            let wait = Duration::from_secs(self.sim.rng().next() % 200);
+            self.sim.until(self.sim.now() + wait).await;
+            self.retry().await;
+        }
         Ok(())
+    }
+
+    /// Gives recipients another turn, as long as the campaign lets somebody.
+    async fn retry(&self) {
+        let order = Order {
+            tenant_id: TENANT,
+            name: self.sim.bytes().to_vec().into(),
+            etag: "",
+            environment: HERE,
+            cause: "",
+        };
+        loop {
+            match campaign::retry(&self.context(), id(), &order, None, false).await {
+                Ok(retried) => {
+                    self.sim.say(|| format!("retried: {retried:?}"));
+                    return;
+                }
+                Err(NotDone::Stop(_)) => pause().await,
+                Err(_) => return,
+            }
+        }
     }
 
     async fn tell(&self, what: Command<'_>) {

@@ -1,182 +1,212 @@
-//! Campaigns: who their recipients are told about by, and what a store that forgot is told again.
+//! Campaigns as people make, change, start and look at them; what happens to recipients at once is the simulation's.
 
-mod intents;
-mod receipts;
+mod defined;
+mod recipients;
+mod told;
 
 use crate::{World, now};
-use omnigate_core::campaign::ledger::{self, Lease};
-use omnigate_core::campaign::life::{self, Command};
-use omnigate_core::campaign::place::Bucket;
-use omnigate_core::id::{CampaignId, CustomerId};
-use omnigate_core::keys;
-use omnigate_core::port::Entropy as _;
-use omnigate_core::port::store::{Expect, Query, Write};
-use omnigate_core::protocol::campaign::{self, Chooser, Driven, Members, Page, Submission, Verdict};
-use omnigate_core::protocol::{Context, Stop};
+use bytes::Bytes;
+use omnigate_core::account::{Account, AdapterRef, Directory, Limits};
+use omnigate_core::id::{AudienceId, CampaignId, TemplateId};
+use omnigate_core::keys::{self, Timer};
+use omnigate_core::port::store::Query;
+use omnigate_core::protocol::campaign::{self as protocol, Known, NotDone, Order};
+use omnigate_core::protocol::context::{Context, as_range};
+use omnigate_core::protocol::template_library::{self as library, Made};
+use omnigate_core::protocol::{audience, campaign};
 use omnigate_core::shard::Shard;
 use omnigate_core::time::Moment;
-use omnigate_proto::state::v1::{CampaignRecord, RecipientRow};
-use omnigate_proto::v1::{Campaign, CampaignState, CampaignStep, DeliveryState};
-use prost::Message as _;
+use omnigate_proto::state::v1::{AudienceRecord, CampaignRecord, ControlRecord};
+use omnigate_proto::v1::{
+    Campaign, CampaignState, CampaignStep, Purpose, ReceiptState, TemplateDefinition, TemplateVariant,
+};
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 const HERE: &str = "here";
-/// Where everybody lives.
-const SHARD: Shard = Shard::new(77);
-/// The only bucket.
-const BUCKET: u16 = 0;
 
-/// Recipients, by id.
-#[derive(Clone)]
-struct People(Vec<CustomerId>);
-
-impl People {
-    fn new(count: u8) -> Self {
-        let customer = |number| CustomerId::new(Moment(1_000), SHARD, [number; 16]);
-        let mut people: Vec<CustomerId> = (0..count).map(customer).collect();
-        people.sort_unstable();
-        Self(people)
-    }
+/// An audience, a template for SMS and Zalo, accounts of both.
+struct Stage {
+    world: World,
+    directory: Directory,
+    audience: AudienceId,
+    template: TemplateId,
 }
 
-#[async_trait::async_trait]
-impl Chooser for People {
-    async fn choose(&self, _: &Context<'_>, _: &Campaign) -> Result<Result<Box<dyn Members>, String>, Stop> {
-        Ok(Ok(Box::new(self.clone())))
-    }
-}
-
-#[async_trait::async_trait]
-impl Members for People {
-    async fn page(&self, _: &Context<'_>, shard: Shard, after: Option<CustomerId>, most: u16) -> Result<Page, Stop> {
-        let here = self.0.iter().filter(|one| one.shard() == shard);
-        let behind = here.filter(|one| after.is_none_or(|after| **one > after));
-        let customers: Vec<CustomerId> = behind.copied().take(usize::from(most)).collect();
-        let is_full = customers.len() == usize::from(most);
-        let looked_to = customers.last().copied().filter(|_| is_full);
-        Ok(Page { customers, looked_to })
-    }
-}
-
-fn id() -> CampaignId {
-    CampaignId::new("t", "campaign")
-}
-
-fn bucket() -> Bucket {
-    Bucket {
-        campaign: id().handle(),
-        shard: SHARD,
-        number: BUCKET,
-    }
-}
-
-/// A campaign through account `sms`, then `mail`, that was written down.
-fn draft(world: &World) {
-    let step = |account: &str| CampaignStep {
-        account_id: account.to_owned(),
-        template_id: "tpl".to_owned(),
-        ..CampaignStep::default()
-    };
-    let record = CampaignRecord {
-        campaign: Some(Campaign {
-            campaign_id: id().to_string(),
-            tenant_id: "t".to_owned(),
-            steps: vec![step("sms"), step("mail")],
-            state: CampaignState::Draft.into(),
-            ..Campaign::default()
-        }),
-        environment: HERE.to_owned(),
-        ..CampaignRecord::default()
-    };
-    let key = keys::campaign::campaign(id());
-    let expect = vec![Expect::Record {
-        key: key.clone(),
-        stamp: None,
-    }];
-    let value = record.encode_to_vec().into();
-    let commit = omnigate_core::port::store::Commit {
-        stamp: world.entropy.bytes().into(),
-        expect,
-        write: vec![
-            Write::Put { key, value },
-            Write::Insert {
-                key: keys::campaign::campaigns("t"),
-                member: id().to_bytes(),
-                value: bytes::Bytes::new(),
+impl Stage {
+    fn new(loses: bool) -> Self {
+        let world = World::new(loses);
+        let template = template(&world, 1, &["sms", "zalo"], Purpose::Service);
+        Self {
+            audience: list(&world, "t", "everybody"),
+            template,
+            directory: Directory {
+                accounts: [
+                    account("brand", "t", "sms"),
+                    account("oa", "t", "zalo"),
+                    account("other", "u", "sms"),
+                ]
+                .into(),
+                ..Directory::default()
             },
-        ],
-    };
-    drop(world.store.memory.commit_now(id().shard(), &commit));
-}
-
-/// A campaign to these people that runs.
-fn runs(world: &World, people: &People) {
-    begins(world);
-    goes_on(world, people);
-}
-
-/// A campaign that was started.
-fn begins(world: &World) {
-    draft(world);
-    now(campaign::command(&world.context(), id(), Command::Start, HERE, ""))
-        .unwrap()
-        .unwrap()
-        .unwrap();
-}
-
-/// Drives until it runs.
-fn goes_on(world: &World, people: &People) {
-    let context = world.context();
-    for _ in 0..100 {
-        if state(world) == CampaignState::Running {
-            return;
+            world,
         }
-        assert_ne!(
-            now(campaign::drive(&context, id(), people, HERE)).unwrap(),
-            Driven::Ended
-        );
     }
-    panic!("it does not run");
+
+    fn known(&self) -> Known<'_> {
+        Known {
+            directory: &self.directory,
+            receipts: BTreeMap::from([
+                ("brand".to_owned(), vec![]),
+                ("oa".to_owned(), vec![ReceiptState::Delivered, ReceiptState::Read]),
+            ]),
+        }
+    }
+
+    fn step(&self, account: &str) -> CampaignStep {
+        CampaignStep {
+            account_id: account.to_owned(),
+            template_id: self.template.to_string(),
+            ..CampaignStep::default()
+        }
+    }
+
+    fn definition(&self) -> Campaign {
+        Campaign {
+            display_name: "Tết".to_owned(),
+            audience_id: self.audience.to_string(),
+            purpose: Purpose::Service.into(),
+            steps: vec![self.step("oa"), self.step("brand")],
+            ..Campaign::default()
+        }
+    }
+
+    fn create_on(
+        &self,
+        context: &Context<'_>,
+        request_id: &str,
+        definition: &Campaign,
+    ) -> Result<CampaignRecord, NotDone> {
+        let id = CampaignId::new("t", request_id);
+        let hash = omnigate_core::id::hash("test", &[&prost::Message::encode_to_vec(definition)]);
+        let at = Moment(1_800_000_000_000 + i64::try_from(request_id.len()).unwrap());
+        now(protocol::create(
+            context,
+            id,
+            (&order(request_id, ""), at, hash),
+            definition,
+            &self.known(),
+        ))
+    }
+
+    fn create(&self, request_id: &str, definition: &Campaign) -> Result<CampaignRecord, NotDone> {
+        self.create_on(&self.world.context(), request_id, definition)
+    }
+
+    fn made(&self, request_id: &str) -> CampaignId {
+        let made = self.create(request_id, &self.definition()).unwrap();
+        shown(&made).campaign_id.parse().unwrap()
+    }
+
+    fn stands(&self, id: CampaignId) -> CampaignRecord {
+        now(protocol::get(&self.world.context(), id)).unwrap().value.unwrap()
+    }
+
+    fn start(&self, id: CampaignId, name: &str) -> Result<CampaignRecord, NotDone> {
+        let context = self.world.context();
+        now(campaign::start(&context, id, &order(name, ""), &self.known()))
+    }
+
+    /// When the timers of a campaign fire.
+    fn timers(&self, id: CampaignId) -> Vec<i64> {
+        let query = Query::Range {
+            key: keys::timers(),
+            from: Bound::Unbounded,
+            to: Bound::Unbounded,
+            limit: 100,
+            reverse: false,
+        };
+        let answers = now(self.world.context().store.read(id.shard(), vec![query])).unwrap();
+        let members = as_range(answers.into_iter().next()).unwrap();
+        let timers = members.iter().filter_map(|(member, _)| keys::read_timer_member(member));
+        let own = timers.filter(|(_, timer)| *timer == Timer::Campaign(id));
+        own.map(|(at, _)| at.0).collect()
+    }
+
+    fn control(&self, shard: Shard, id: CampaignId) -> Option<ControlRecord> {
+        let loaded = now(protocol::control(&self.world.context(), shard, id.handle()));
+        loaded.unwrap().value
+    }
 }
 
-fn state(world: &World) -> CampaignState {
-    let record = now(campaign::get(&world.context(), id())).unwrap().value.unwrap();
-    life::state(&record)
+fn order<'a>(name: &str, etag: &'a str) -> Order<'a> {
+    Order {
+        tenant_id: "t",
+        name: Bytes::copy_from_slice(name.as_bytes()),
+        etag,
+        environment: HERE,
+        cause: "trace",
+    }
 }
 
-/// Claims and submits as many as there are for an account.
-fn submit(world: &World, account: &str, lease: Lease) -> Vec<Submission> {
-    submit_some(world, account, lease, 500)
+fn shown(record: &CampaignRecord) -> &Campaign {
+    record.campaign.as_ref().unwrap()
 }
 
-fn submit_some(world: &World, account: &str, lease: Lease, most: usize) -> Vec<Submission> {
-    let context = world.context();
-    let batch = now(campaign::claim(&context, bucket(), account, most, lease)).unwrap();
-    let Some(batch) = batch else { return Vec::new() };
-    let places = batch.recipients.iter().map(|recipient| recipient.place);
-    let verdicts: BTreeMap<_, _> = places.map(|place| (place, Verdict::Send)).collect();
-    now(campaign::submit(&context, &batch, &verdicts)).unwrap()
+fn state(record: &CampaignRecord) -> CampaignState {
+    shown(record).state()
 }
 
-fn rows(world: &World) -> Vec<RecipientRow> {
-    let recipients = now(campaign::recipients(&world.context(), bucket())).unwrap();
-    recipients.into_iter().map(|one| one.row).collect()
-}
-
-fn states(world: &World) -> Vec<DeliveryState> {
-    rows(world).iter().map(ledger::state).collect()
-}
-
-/// Timers of a shard.
-fn timers(world: &World, shard: Shard) -> Vec<bytes::Bytes> {
-    let query = Query::Range {
-        key: keys::timers(),
-        from: std::ops::Bound::Unbounded,
-        to: std::ops::Bound::Unbounded,
-        limit: 1_000,
-        reverse: false,
+fn account(id: &str, tenant_id: &str, channel: &str) -> (String, Account) {
+    let account = Account {
+        id: id.to_owned(),
+        tenant_id: tenant_id.to_owned(),
+        channel: channel.to_owned(),
+        provider: String::new(),
+        display_name: String::new(),
+        adapter: AdapterRef::Builtin,
+        app_id: id.to_owned(),
+        settings: omnigate_core::account::Settings::default(),
+        limits: Limits::default(),
     };
-    let answers = world.store.memory.read_now(shard, &[query]);
-    let members = omnigate_core::protocol::context::as_range(answers.into_iter().next()).unwrap();
-    members.into_iter().map(|(member, _)| member).collect()
+    (id.to_owned(), account)
+}
+
+fn list(world: &World, tenant_id: &str, request_id: &str) -> AudienceId {
+    let record = AudienceRecord {
+        tenant_id: tenant_id.to_owned(),
+        ..AudienceRecord::default()
+    };
+    let id = AudienceId::new(tenant_id, request_id);
+    now(audience::create(&world.context(), id, record)).unwrap();
+    id
+}
+
+fn words(world: &World, command: u8, channels: &[&str], purpose: Purpose) -> Made {
+    let variants = channels.iter().map(|channel| TemplateVariant {
+        locale: "vi".to_owned(),
+        channel: (*channel).to_owned(),
+        ..TemplateVariant::default()
+    });
+    Made {
+        tenant_id: "t".to_owned(),
+        command: Bytes::from(vec![command; 16]),
+        at: world.context().now(),
+        definition: TemplateDefinition {
+            purpose: purpose.into(),
+            variants: variants.collect(),
+            ..TemplateDefinition::default()
+        },
+    }
+}
+
+fn template(world: &World, command: u8, channels: &[&str], purpose: Purpose) -> TemplateId {
+    let id = TemplateId::new("t", world.context().now(), [command; 16]);
+    now(library::create(
+        &world.context(),
+        id,
+        &words(world, command, channels, purpose),
+    ))
+    .unwrap();
+    id
 }

@@ -3,6 +3,7 @@
 
 mod audience;
 mod campaign;
+mod campaign_run;
 mod consent;
 mod consumer_group;
 mod conversation;

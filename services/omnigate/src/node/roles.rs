@@ -344,6 +344,7 @@ fn api(
         .consent(Arc::clone(&api))
         .template(Arc::clone(&api))
         .audience(Arc::clone(&api))
+        .campaign(Arc::clone(&api))
         .replay(Arc::clone(&api))
         .parked(api);
     inside.serve("api", listener, services, Phase::Intake);

@@ -64,6 +64,8 @@ services! {
     template: template_service_server::TemplateService by TemplateServiceServer,
     /// Audiences.
     audience: audience_service_server::AudienceService by AudienceServiceServer,
+    /// Campaigns.
+    campaign: campaign_service_server::CampaignService by CampaignServiceServer,
     /// Parked items.
     parked: parked_service_server::ParkedService by ParkedServiceServer,
     /// Replays of the journal.

@@ -243,6 +243,128 @@ fn a_receipt_that_is_faster_than_the_answer_is_not_lost() {
     );
 }
 
+/// A recipient whose step has ended so.
+fn ended(state: DeliveryState, why: RecipientReason) -> RecipientRow {
+    RecipientRow {
+        state: state as u32,
+        reason: why as u32,
+        settled: true,
+        attempts: 4,
+        failures: 3,
+        unsent: 2,
+        ..new()
+    }
+}
+
+fn again(row: &RecipientRow) -> Option<RecipientRow> {
+    retry(row, &plan(2), false, Moment(5))
+}
+
+#[test]
+fn what_provably_did_not_leave_has_another_turn_once() {
+    for why in [
+        RecipientReason::NotSent,
+        RecipientReason::Throttled,
+        RecipientReason::Account,
+        RecipientReason::Content,
+        RecipientReason::Temporary,
+    ] {
+        let row = again(&ended(DeliveryState::Failed, why)).unwrap();
+        assert_eq!(
+            (state(&row), reason(&row)),
+            (DeliveryState::Planned, RecipientReason::Unspecified)
+        );
+        assert!(!row.settled && !row.possible_duplicate && !row.in_doubt);
+        assert_eq!((row.failures, row.unsent), (0, 0), "its patience is whole again");
+        assert_eq!(
+            row.attempts, 4,
+            "late answers to earlier attempts are known by their numbers"
+        );
+        assert_eq!(again(&row), None, "said twice, it is done once");
+    }
+    let expired = ended(DeliveryState::Expired, RecipientReason::QuietHours);
+    assert_eq!(again(&expired).map(|row| state(&row)), Some(DeliveryState::Planned));
+}
+
+#[test]
+fn whoever_may_have_it_or_must_not_has_no_other_turn() {
+    for why in [
+        RecipientReason::Permanent,
+        RecipientReason::Refused,
+        RecipientReason::Policy,
+        RecipientReason::Ambiguous,
+    ] {
+        assert_eq!(again(&ended(DeliveryState::Failed, why)), None);
+    }
+    for state in [
+        DeliveryState::Skipped,
+        DeliveryState::Cancelled,
+        DeliveryState::Unknown,
+        DeliveryState::Delivered,
+        DeliveryState::Accepted,
+    ] {
+        assert_eq!(again(&ended(state, RecipientReason::NotSent)), None);
+    }
+    let failed = ended(DeliveryState::Failed, RecipientReason::Temporary);
+    let by_receipt = RecipientRow {
+        proven: 1,
+        ..failed.clone()
+    };
+    assert_eq!(again(&by_receipt), None, "the provider had it");
+    let in_doubt = RecipientRow {
+        in_doubt: true,
+        ..failed.clone()
+    };
+    assert_eq!(again(&in_doubt), None);
+    let open = RecipientRow {
+        settled: false,
+        ..failed.clone()
+    };
+    assert_eq!(again(&open), None, "it goes on by itself");
+    assert_eq!(retry(&failed, &plan(2), true, Moment(DAY)), None, "its time is over");
+}
+
+#[test]
+fn whoever_was_reached_on_an_earlier_step_has_no_other_turn() {
+    let plan = plan(2);
+    let row = answer(&submitted(&new(), &plan, 0), &plan, &accepted(), 0);
+    let second = lapse(&row, &plan, Recovery::InTheDark, Moment(10 * MINUTE)).unwrap();
+    let failed = RecipientRow {
+        state: DeliveryState::Failed as u32,
+        reason: RecipientReason::NotSent as u32,
+        settled: true,
+        ..second
+    };
+    assert!(again(&failed).is_some(), "nothing was heard of the first step");
+    let heard = hear(&failed, &plan, 0, ReceiptState::Delivered, 11 * MINUTE).unwrap();
+    assert_eq!(again(&heard), None);
+}
+
+#[test]
+fn who_may_get_it_twice_is_marked_and_is_never_told_to_have_nothing() {
+    let plan = plan(1);
+    let begun = submitted(&new(), &plan, 0);
+    let dark = answer(&begun, &plan, &error(ErrorClass::Ambiguous), 1);
+    assert_eq!(retry(&dark, &plan, false, Moment(5)), None);
+    let row = retry(&dark, &plan, true, Moment(5)).unwrap();
+    assert_eq!((state(&row), row.until_ms), (DeliveryState::Deferred, 5));
+    assert!(row.possible_duplicate && row.in_doubt && !row.settled);
+    assert_eq!(retry(&row, &plan, true, Moment(6)), None, "said twice, it is done once");
+    // Late news of the first attempt ends it before the second.
+    let heard = hear(&row, &plan, 0, ReceiptState::Delivered, 6).unwrap();
+    assert_eq!((state(&heard), heard.settled), (DeliveryState::Delivered, true));
+    let late = answered(&row, &plan, Attempt::of(&begun), (1, &accepted()), Moment(6), 0).unwrap();
+    assert_eq!(state(&late), DeliveryState::Accepted);
+    // The second one fails: whether the first arrived is as unknown as before.
+    let refused = answer(
+        &submitted(&row, &plan, 6),
+        &plan,
+        &error(ErrorClass::RecipientPermanent),
+        7,
+    );
+    assert_eq!(state(&refused), DeliveryState::Unknown);
+}
+
 /// Plays one recipient with workers that sleep and die, answers that are lost, receipts in any order, and looks whether what
 /// the provider has seen is what the row says.
 struct Play {
@@ -477,6 +599,11 @@ fn whatever_happens_the_row_tells_what_the_provider_has_seen() {
             let cancels = play.below(5) == 0;
             play.end(cancels);
             play.judge();
+            if let Some(row) = retry(&play.row, &play.plan, false, Moment(play.now)) {
+                play.row = row;
+                play.end(false);
+                play.judge();
+            }
         });
         assert!(play.is_ok(), "seed {seed}");
     }

@@ -102,6 +102,16 @@ impl Change {
         }
     }
 
+    /// Number of the row.
+    pub(super) const fn number(&self) -> u16 {
+        self.number
+    }
+
+    /// The row as it was stored; `None` for one that is not there yet.
+    pub(super) fn before(&self) -> Option<Bytes> {
+        self.before.as_ref().map(|(stored, _)| stored.clone())
+    }
+
     /// A row in the place of the one that was read.
     pub(super) fn of(recipient: &Recipient, after: RecipientRow) -> Self {
         Self {

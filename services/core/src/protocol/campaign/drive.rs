@@ -132,6 +132,7 @@ pub async fn drive(
                 Err(problem) => told(context, id, Command::Fail(&problem), environment).await,
             }
         }
+        CampaignState::Running if context.now() < Moment(record.held_until_ms) => Ok(Driven::Again(COUNTED_EVERY)),
         CampaignState::Running => ended(context, id, Command::Settled, environment).await,
         CampaignState::Cancelling => ended(context, id, Command::Drained, environment).await,
         state if has_ended(state) => Ok(Driven::Ended),

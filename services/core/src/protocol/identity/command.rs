@@ -83,6 +83,16 @@ pub async fn remember(
 
 /// Notes that a command took effect: from now on it is only answered.
 pub async fn mark_done(context: &Context<'_>, tenant_id: &str, request_id: &str) -> Result<(), Stop> {
+    mark_answered(context, tenant_id, request_id, bytes::Bytes::new()).await
+}
+
+/// Notes that a command took effect, with an answer that could not be told anew.
+pub async fn mark_answered(
+    context: &Context<'_>,
+    tenant_id: &str,
+    request_id: &str,
+    answer: bytes::Bytes,
+) -> Result<(), Stop> {
     let (shard, key) = place(tenant_id, request_id);
     for _ in 0..MAX_TRIES {
         let known: Loaded<CommandRecord> = context.record(shard, key.clone(), "command").await?;
@@ -90,7 +100,12 @@ pub async fn mark_done(context: &Context<'_>, tenant_id: &str, request_id: &str)
             return Ok(());
         };
         let expect = vec![expect_record(key.clone(), known.stamp)];
-        let write = kept(&key, &CommandRecord { done: true, ..record });
+        let done = CommandRecord {
+            done: true,
+            answer: answer.clone(),
+            ..record
+        };
+        let write = kept(&key, &done);
         if let Ended::Committed(_) = context.commit(shard, expect, write).await? {
             return Ok(());
         }
