@@ -26,9 +26,9 @@ use tokio::net::TcpListener;
 use tonic::Code;
 
 /// The account.
-const OA: &str = "oa";
+pub(crate) const OA: &str = "oa";
 /// The sandbox's template of orders.
-const ORDER: &str = "300001";
+pub(crate) const ORDER: &str = "300001";
 /// The sandbox's template that waits for its review.
 const PENDING: &str = "300004";
 /// Answers that are free until a person acts again.

@@ -373,6 +373,11 @@ impl Work<'_> {
             pauses.wait().await;
         };
         let goes_on = settled.goes_on();
+        let fallen_back = settled.fallen_back(&batch.plan);
+        let hints = fallen_back.iter().map(|account| (account.as_str(), self.bucket));
+        if let Err(error) = publish::hint_buckets(shared.broker.as_ref(), hints).await {
+            tracing::warn!(%error, "a bucket was not hinted, its timer will look at it");
+        }
         let (outbox, partitions) = (&shared.ports.outbox, shared.settings.partitions);
         publish::publish(shared.broker.as_ref(), outbox, partitions, settled.outgoing).await;
         goes_on

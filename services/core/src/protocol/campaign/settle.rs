@@ -5,6 +5,7 @@ use super::prepare::{Left, Letter, give_back, tell};
 use super::work::{Answer, record};
 use crate::campaign::ledger::state;
 use crate::campaign::place::{Bucket, Place};
+use crate::campaign::plan::Plan;
 use crate::event::event_id_of_message;
 use crate::protocol::consent::note_fault;
 use crate::protocol::context::{Context, Stop};
@@ -13,7 +14,7 @@ use crate::protocol::receipt::{Pointer, point_all};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use omnigate_proto::state::v1::RecipientRow;
 use omnigate_proto::v1::{DeliveryState, ErrorClass};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Letters that are dealt with side by side.
 const SIDE_BY_SIDE: usize = 64;
@@ -33,6 +34,16 @@ impl Settled {
     pub fn goes_on(&self) -> bool {
         let goes_on = |row: &RecipientRow| state(row) == DeliveryState::Planned && row.proven != 0 && row.until_ms == 0;
         self.rows.iter().any(|(_, row)| goes_on(row))
+    }
+
+    /// Accounts through which recipients go on at once who came to their next step.
+    #[must_use]
+    pub fn fallen_back(&self, plan: &Plan) -> BTreeSet<String> {
+        let next = self.rows.iter().map(|(_, row)| row);
+        let next = next.filter(|row| state(row) == DeliveryState::Planned && row.proven == 0 && row.until_ms == 0);
+        next.filter(|row| !row.past.is_empty())
+            .filter_map(|row| plan.step(row.step).map(|step| step.account_id.clone()))
+            .collect()
     }
 }
 
