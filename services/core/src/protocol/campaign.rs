@@ -25,7 +25,7 @@ pub use drive::{Driven, drive};
 pub use list::{Filter, Listed, Walked, list, walk};
 pub use look::{Looked, look};
 pub use plan::{Members, Page, Planned, plan_page};
-pub use refer::Known;
+pub use refer::{Known, fits};
 pub use retry::{Retried, retry};
 pub use work::{Answer, Batch, Submission, Verdict, claim, heard, record, submit};
 
