@@ -3,6 +3,7 @@
 mod accounts;
 mod audience;
 mod bench;
+mod campaigns;
 mod consent;
 mod conversations;
 mod customers;
@@ -13,6 +14,7 @@ mod webhooks;
 pub use accounts::{Accounts, Authorize};
 pub use audience::{Audience, CreateAudience, FileFormat, ImportAudience, OneAudience};
 pub use bench::{Bench, BenchAudience, BenchInbound, BenchOutbound, BenchTimeline};
+pub use campaigns::{Campaigns, CreateCampaign, Definition, OneCampaign, Recipients, UpdateCampaign, Word};
 pub use consent::{Basis, Consent, GetConsent, Purpose, Reason, Refuse, SetConsent, Status, Suppress, Unsuppress};
 pub use conversations::{
     AssignConversation, Conversations, ListConversations, OneConversation, OpenConversation,
@@ -89,6 +91,9 @@ pub enum Command {
     /// Audiences: whom campaigns are for.
     #[command(subcommand)]
     Audience(Audience),
+    /// Campaigns: one message to many.
+    #[command(subcommand)]
+    Campaigns(Campaigns),
     /// Who may be sent what, and why.
     #[command(subcommand)]
     Consent(Consent),

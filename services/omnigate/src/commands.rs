@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod audience;
+pub mod campaigns;
 pub mod check;
 pub mod consent;
 pub mod conversations;
@@ -32,6 +33,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Send(arguments) => send::run(&arguments).await,
         Command::Customers(arguments) => customers::run(&arguments).await,
         Command::Audience(arguments) => audience::run(&arguments).await,
+        Command::Campaigns(arguments) => campaigns::run(&arguments).await,
         Command::Consent(arguments) => consent::run(&arguments).await,
         Command::Conversations(arguments) => conversations::run(&arguments).await,
         Command::Templates(arguments) => templates::run(&arguments).await,

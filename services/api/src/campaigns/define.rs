@@ -39,6 +39,9 @@ impl Api {
             None => {
                 let checked = definition::check(&campaign);
                 checked.map_err(|mistake| not_done(&mistake.into()))?;
+                // What is put right may come under the same id.
+                let fits = protocol::fits(&self.context(), tenant_id, &campaign, &known).await;
+                fits.map_err(|refused| not_done(&refused))?;
                 Moment(self.remember(&asked, asked.record(self)).await?.at_ms)
             }
         };

@@ -36,7 +36,7 @@ pub use members::{ByAudience, Chosen, choose};
 pub use plan::{Members, Page, Planned, plan_page};
 pub use prepare::{Letter, Prepared, Terms, give_back, prepare};
 pub use preview::{Foreseen, Foresight, foresee};
-pub use refer::Known;
+pub use refer::{Known, fits};
 pub use retry::{Retried, retry};
 pub use script::{Script, script};
 pub use settle::{Settled, settle};

@@ -89,7 +89,7 @@ async fn get(connection: &Connection, audience_id: String) -> anyhow::Result<v1:
 }
 
 /// The id of the audience that a text names: an id, or the name that only one has.
-async fn audience_id(connection: &Connection, text: &str) -> anyhow::Result<String> {
+pub(super) async fn audience_id(connection: &Connection, text: &str) -> anyhow::Result<String> {
     if text.starts_with("aud_") {
         return Ok(text.to_owned());
     }

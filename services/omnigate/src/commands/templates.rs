@@ -1,6 +1,6 @@
 //! `omnigate templates …`
 
-mod file;
+pub(super) mod file;
 mod preview;
 
 use super::consent::short;

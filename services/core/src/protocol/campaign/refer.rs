@@ -27,6 +27,16 @@ impl Known<'_> {
     }
 }
 
+/// Looks whether everything is there that a campaign refers to, and fits.
+pub async fn fits(
+    context: &Context<'_>,
+    tenant_id: &str,
+    campaign: &Campaign,
+    known: &Known<'_>,
+) -> Result<(), NotDone> {
+    check(context, tenant_id, campaign, known).await.map(drop)
+}
+
 /// Looks whether everything is there that a campaign refers to, and fits; gives the version of each step's template.
 pub(super) async fn check(
     context: &Context<'_>,

@@ -19,6 +19,12 @@ const TEXTS: &[&str] = &["default_value", "defaultValue", "sample"];
 
 /// The definition in a file, or on standard input for `-`.
 pub(super) fn definition(file: &str) -> anyhow::Result<TemplateDefinition> {
+    let (name, text) = text(file)?;
+    read(&text).with_context(|| format!("{name} is no template"))
+}
+
+/// What a file holds, or standard input for `-`, and what people call that.
+pub(crate) fn text(file: &str) -> anyhow::Result<(&str, String)> {
     let mut bytes = Vec::new();
     let name = match file {
         "-" => {
@@ -35,16 +41,21 @@ pub(super) fn definition(file: &str) -> anyhow::Result<TemplateDefinition> {
         bail!("{name} is larger than {} MiB", MAX_FILE / 1024 / 1024);
     }
     let text = String::from_utf8(bytes).with_context(|| format!("{name} is not UTF-8"))?;
-    read(&text).with_context(|| format!("{name} is no template"))
+    Ok((name, text))
 }
 
 /// Reads JSON, which begins with a brace, or TOML, which cannot.
+pub(crate) fn from_text(text: &str) -> anyhow::Result<Value> {
+    Ok(
+        match text.trim_start_matches('\u{feff}').trim_start().starts_with('{') {
+            true => serde_json::from_str(text.trim_start_matches('\u{feff}'))?,
+            false => from_toml(toml::Value::Table(toml::from_str(text)?)),
+        },
+    )
+}
+
 fn read(text: &str) -> anyhow::Result<TemplateDefinition> {
-    let written = match text.trim_start_matches('\u{feff}').trim_start().starts_with('{') {
-        true => serde_json::from_str(text.trim_start_matches('\u{feff}'))?,
-        false => from_toml(toml::Value::Table(toml::from_str(text)?)),
-    };
-    let Value::Object(mut fields) = written else {
+    let Value::Object(mut fields) = from_text(text)? else {
         bail!("it must have fields");
     };
     // What `get` prints has it inside.
