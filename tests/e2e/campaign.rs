@@ -53,7 +53,10 @@ async fn everybody_is_reached_by_one_way_and_once(world: &World) -> anyhow::Resu
     };
     let started = world.connection.campaigns().start_campaign(asked).await?.into_inner();
     let started = started.campaign.context("no campaign")?;
-    ensure!(started.steps.iter().all(|step| step.template_version == 1), "not pinned: {started:?}");
+    ensure!(
+        started.steps.iter().all(|step| step.template_version == 1),
+        "not pinned: {started:?}"
+    );
     a_pause_stops_and_a_resume_goes_on(world, &id).await?;
     let ended = wait::until("the end of the campaign", async || {
         let progress = progress(world, &id).await?;
@@ -101,7 +104,11 @@ async fn list(world: &World) -> anyhow::Result<String> {
         rows: (0..ON_ZALO + OTHERS).map(row).collect(),
     });
     let parts = [start, rows].map(|part| ImportAudienceRequest { part: Some(part) });
-    let imported = world.connection.audiences().import_audience(stream::iter(parts)).await?;
+    let imported = world
+        .connection
+        .audiences()
+        .import_audience(stream::iter(parts))
+        .await?;
     let import = imported.into_inner().import.context("no import")?;
     ensure!(import.failed == 0, "{import:?}");
     Ok(audience_id)
@@ -132,15 +139,21 @@ async fn template(world: &World) -> anyhow::Result<String> {
         purpose: Purpose::Service.into(),
         variables: vec![variable("display_name"), variable("code")],
         variants: vec![
-            variant("zalo", Words::Rich(RichTemplate {
-                provider_template: Some(order),
-                ..RichTemplate::default()
-            })),
-            variant("sms", Words::Sms(SmsTemplate {
-                text: "Đơn {{ code }} của {{ display_name }} đã sẵn sàng".to_owned(),
-                without_accents: true,
-                ..SmsTemplate::default()
-            })),
+            variant(
+                "zalo",
+                Words::Rich(RichTemplate {
+                    provider_template: Some(order),
+                    ..RichTemplate::default()
+                }),
+            ),
+            variant(
+                "sms",
+                Words::Sms(SmsTemplate {
+                    text: "Đơn {{ code }} của {{ display_name }} đã sẵn sàng".to_owned(),
+                    without_accents: true,
+                    ..SmsTemplate::default()
+                }),
+            ),
         ],
         ..TemplateDefinition::default()
     };
@@ -182,12 +195,15 @@ async fn a_pause_stops_and_a_resume_goes_on(world: &World, id: &str) -> anyhow::
     let paused = world.connection.campaigns().pause_campaign(asked).await?.into_inner();
     let paused = paused.campaign.context("no campaign")?;
     ensure!(paused.state() == CampaignState::Paused, "{paused:?}");
-    world.connection.campaigns().resume_campaign(ResumeCampaignRequest {
-        campaign_id: id.to_owned(),
-        request_id: "resume".to_owned(),
-        ..ResumeCampaignRequest::default()
-    })
-    .await?;
+    world
+        .connection
+        .campaigns()
+        .resume_campaign(ResumeCampaignRequest {
+            campaign_id: id.to_owned(),
+            request_id: "resume".to_owned(),
+            ..ResumeCampaignRequest::default()
+        })
+        .await?;
     Ok(())
 }
 
@@ -205,10 +221,16 @@ fn the_sums_agree(progress: &CampaignProgress) -> anyhow::Result<()> {
         let counts = progress.by_state.iter().filter(|count| count.state() == state);
         counts.map(|count| count.count).sum::<u64>()
     };
-    ensure!(progress.recipients == all && progress.settled == all && progress.open == 0, "{progress:?}");
+    ensure!(
+        progress.recipients == all && progress.settled == all && progress.open == 0,
+        "{progress:?}"
+    );
     ensure!(progress.done_ten_thousandths == 10_000, "{progress:?}");
     ensure!(of(DeliveryState::Skipped) == 1, "{progress:?}");
-    ensure!(of(DeliveryState::Delivered) + of(DeliveryState::Read) == all - 1, "{progress:?}");
+    ensure!(
+        of(DeliveryState::Delivered) + of(DeliveryState::Read) == all - 1,
+        "{progress:?}"
+    );
     let went_on: u64 = progress.by_step.iter().map(|step| step.went_on).sum();
     ensure!(went_on == u64::from(OTHERS), "{progress:?}");
     Ok(())
@@ -233,10 +255,17 @@ async fn the_recipients_say_the_same(world: &World, id: &str) -> anyhow::Result<
     }
     let customers: BTreeSet<&str> = found.iter().map(|one| one.customer_id.as_str()).collect();
     let all = usize::try_from(ON_ZALO + OTHERS)?;
-    ensure!(found.len() == all && customers.len() == all, "{} recipients", found.len());
+    ensure!(
+        found.len() == all && customers.len() == all,
+        "{} recipients",
+        found.len()
+    );
     let fell_back = found.iter().filter(|one| one.step == 1).count();
     ensure!(fell_back == usize::try_from(OTHERS)?, "{fell_back} fell back");
-    let skipped: Vec<_> = found.iter().filter(|one| one.state() == DeliveryState::Skipped).collect();
+    let skipped: Vec<_> = found
+        .iter()
+        .filter(|one| one.state() == DeliveryState::Skipped)
+        .collect();
     ensure!(
         matches!(skipped[..], [one] if one.reason() == RecipientReason::MissingData),
         "{skipped:?}"

@@ -2,6 +2,7 @@
 
 mod audience;
 mod bare;
+mod campaign;
 mod deliveries;
 mod figures;
 mod gateway;
@@ -32,6 +33,7 @@ pub(crate) async fn run(bench: &Bench) -> anyhow::Result<u8> {
         Bench::Outbound(arguments) => outbound::run(arguments).await?,
         Bench::Timeline(arguments) => timeline::run(arguments).await?,
         Bench::Audience(arguments) => audience::run(arguments).await?,
+        Bench::Campaign(arguments) => campaign::run(arguments).await?,
     }
     Ok(0)
 }

@@ -13,7 +13,7 @@ mod webhooks;
 
 pub use accounts::{Accounts, Authorize};
 pub use audience::{Audience, CreateAudience, FileFormat, ImportAudience, OneAudience};
-pub use bench::{Bench, BenchAudience, BenchInbound, BenchOutbound, BenchTimeline};
+pub use bench::{Bench, BenchAudience, BenchCampaign, BenchInbound, BenchOutbound, BenchTimeline};
 pub use campaigns::{Campaigns, CreateCampaign, Definition, OneCampaign, Recipients, UpdateCampaign, Word};
 pub use consent::{Basis, Consent, GetConsent, Purpose, Reason, Refuse, SetConsent, Status, Suppress, Unsuppress};
 pub use conversations::{

@@ -7,7 +7,7 @@ use omnigate_core::account::{Account, AdapterRef, Directory, Limits};
 use omnigate_core::campaign::life::Command;
 use omnigate_core::campaign::place::{Bucket, Handle};
 use omnigate_core::id::{AudienceId, CampaignId, CustomerId, TemplateId};
-use omnigate_core::protocol::campaign::{self as protocol, Answer, Driven, Members, Page, Verdict};
+use omnigate_core::protocol::campaign::{self as protocol, Answer, Chooser, Driven, Members, Page, Verdict};
 use omnigate_core::protocol::context::Context;
 use omnigate_core::protocol::template_library::{self as library, Made};
 use omnigate_core::protocol::{Ports, Stop as Stopped, audience};
@@ -95,6 +95,13 @@ pub(crate) struct Stage {
 
 /// So many in one shard.
 struct People(u16);
+
+#[async_trait::async_trait]
+impl Chooser for People {
+    async fn choose(&self, _: &Context<'_>, _: &Campaign) -> Result<Result<Box<dyn Members>, String>, Stopped> {
+        Ok(Ok(Box::new(Self(self.0))))
+    }
+}
 
 #[async_trait::async_trait]
 impl Members for People {

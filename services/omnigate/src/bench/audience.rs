@@ -88,7 +88,7 @@ pub(super) async fn run(arguments: &BenchAudience) -> anyhow::Result<()> {
     table::print(arguments.output, &title, &figures, &lines)
 }
 
-async fn list(connection: &Connection, run: u64, round: u64) -> anyhow::Result<String> {
+pub(super) async fn list(connection: &Connection, run: u64, round: u64) -> anyhow::Result<String> {
     let asked = CreateAudienceRequest {
         display_name: format!("bench {run} {round}"),
         kind: Some(Kind::List(AudienceList {})),
@@ -100,7 +100,7 @@ async fn list(connection: &Connection, run: u64, round: u64) -> anyhow::Result<S
 }
 
 /// Imports rows; how many a second. The messages of a call are made before its time counts.
-async fn imported(
+pub(super) async fn imported(
     connection: &Connection,
     audience_id: &str,
     import_id: &str,

@@ -27,6 +27,38 @@ pub enum Bench {
     /// Imports into an audience: rows of people whom nobody knows, and the same rows again.
     #[command(after_help = "Example: omnigate bench audience --broker amqp://127.0.0.1 --store redis://127.0.0.1")]
     Audience(BenchAudience),
+    /// A campaign by SMS from its start to its end, to an SMSC that takes everything.
+    #[command(
+        after_help = "Example: omnigate bench campaign --broker amqp://127.0.0.1 --store redis://127.0.0.1 \
+                            --recipients 1000000 --rounds 1"
+    )]
+    Campaign(BenchCampaign),
+}
+
+/// Arguments of `bench campaign`.
+#[derive(Debug, Args)]
+pub struct BenchCampaign {
+    /// Broker; without it the embedded one.
+    #[arg(long, env = "OMNIGATE__BROKER__URL", default_value = "", hide_env_values = true)]
+    pub broker: String,
+    /// Store; without it the embedded one.
+    #[arg(long, env = "OMNIGATE__STORE__URL", default_value = "", hide_env_values = true)]
+    pub store: String,
+    /// Recipients.
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..=5_000_000))]
+    pub recipients: u64,
+    /// Binds to the SMSC.
+    #[arg(long, default_value_t = 1, value_parser = binds)]
+    pub binds: usize,
+    /// Submissions that may be unanswered on each bind.
+    #[arg(long, default_value_t = 100, value_parser = window)]
+    pub window: usize,
+    /// Rounds of all measurements; medians are told.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=9))]
+    pub rounds: u64,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    pub output: Output,
 }
 
 /// Arguments of `bench audience`.
