@@ -22,7 +22,10 @@ pub(crate) struct FakeStore {
     shards: Mutex<BTreeMap<Shard, Things>>,
 }
 
-#[derive(Default)]
+/// What a store held at some moment.
+pub(crate) struct Replica(BTreeMap<Shard, Things>);
+
+#[derive(Clone, Default)]
 struct Things {
     records: BTreeMap<Key, Versioned>,
     fields: BTreeMap<(Key, Bytes), Bytes>,
@@ -48,6 +51,17 @@ impl FakeStore {
     /// Loses a record, as a replica does that had not got it.
     pub(crate) fn lose(&self, shard: Shard, key: &Key) {
         self.shards().entry(shard).or_default().records.remove(key).unwrap();
+    }
+
+    /// All of it as it stands, as a replica may have it.
+    pub(crate) fn replica(&self) -> Replica {
+        Replica(self.shards().clone())
+    }
+
+    /// The server behind it is replaced by a replica.
+    pub(crate) fn fail_over(&self, to: &Replica) {
+        *self.shards() = to.0.clone();
+        self.failovers.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Members of an index in all shards.
