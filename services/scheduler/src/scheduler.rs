@@ -117,10 +117,10 @@ impl Work for Groups {
         let comparisons = Comparisons::new(Arc::clone(&self.0), ours.number, shards(ours.number).collect());
         async move {
             join4(
-                comparisons.run(stop.clone()),
+                comparisons.run(stop.clone()).boxed(),
                 rounds.run(stop.clone()),
-                repairs.run(stop.clone()),
-                campaigns.run(stop),
+                repairs.run(stop.clone()).boxed(),
+                campaigns.run(stop).boxed(),
             )
             .await;
         }
