@@ -1,13 +1,14 @@
 //! Role scheduler: everything that happens by itself.
 //!
 //! Schedulers share the shards of the store in groups, each group under a lease ([`shares`]). Whoever holds a group looks at
-//! its timers and at what is left in its outboxes ([`rounds`]), drives its campaigns ([`campaigns`]), and sweeps it for what a
-//! failover of the store lost ([`repairs`]). Every scheduler carries parked messages from the broker to
+//! its timers and at what is left in its outboxes ([`rounds`]), drives its campaigns ([`campaigns`]), compares it with what
+//! was announced ([`intents`]), and sweeps it for what a failover of the store lost ([`repairs`]). Every scheduler carries parked messages from the broker to
 //! the store ([`parked`]) and answers for the sessions of accounts ([`Sessions`]). In the same way schedulers share the
 //! endpoints of outgoing webhooks, each for each log of events ([`webhooks`]).
 
 mod campaigns;
 mod custody;
+mod intents;
 mod keeper;
 mod metrics;
 mod parked;

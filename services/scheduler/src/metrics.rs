@@ -1,5 +1,6 @@
 //! Metric names of the role, and nothing else that has a name.
 
+use omnigate_core::protocol::campaign::Forgotten;
 use omnigate_core::protocol::identity::repair::Mended;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
@@ -19,6 +20,7 @@ pub struct Metrics {
     former_keys: IntGauge,
     trimmed: IntCounter,
     sweeps: Sweeps,
+    forgotten: IntCounterVec,
 }
 
 /// Counters of sweeps for what a failover of the store lost.
@@ -28,6 +30,17 @@ struct Sweeps {
     customers: IntCounter,
     identifiers: IntCounter,
     repairs: IntCounterVec,
+}
+
+/// Submissions that were announced, and that the store had forgotten at a failover.
+fn forgotten(registry: &Registry) -> Result<IntCounterVec, prometheus::Error> {
+    let options = Opts::new(
+        "omnigate_scheduler_forgotten_submissions_total",
+        "Announced submissions of campaigns that a failover of the store had lost, by what was made of them",
+    );
+    let counters = IntCounterVec::new(options, &["kind"])?;
+    registry.register(Box::new(counters.clone()))?;
+    Ok(counters)
 }
 
 impl Sweeps {
@@ -118,6 +131,7 @@ impl Metrics {
                 "Entries taken from timelines because their tenant keeps no more, or not for so long",
             )?,
             sweeps: Sweeps::new(registry)?,
+            forgotten: forgotten(registry)?,
             failures: counter(
                 "omnigate_scheduler_failures_total",
                 "Timers that could not be looked at; they are looked at again",
@@ -178,6 +192,18 @@ impl Metrics {
         self.sweeps.identifiers.inc_by(mended.identifiers);
         for repair in &mended.repairs {
             self.sweeps.repairs.with_label_values(&[repair.name()]).inc();
+        }
+    }
+
+    pub(crate) fn made_up(&self, found: Forgotten) {
+        let kinds = [
+            ("submission", found.submissions),
+            ("row", found.rows),
+            ("unplaced", found.unplaced),
+        ];
+        for (kind, count) in kinds {
+            let count = u64::try_from(count).unwrap_or(u64::MAX);
+            self.forgotten.with_label_values(&[kind]).inc_by(count);
         }
     }
 

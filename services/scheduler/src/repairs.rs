@@ -34,11 +34,8 @@ pub(crate) struct Repairs {
 
 impl Repairs {
     pub(crate) fn new(shared: Arc<Shared>, group: u16, shards: Vec<Shard>) -> Self {
-        let accounts = shared.directory.accounts.values();
-        let tenants = accounts.map(|account| account.tenant_id.clone());
-        let tenants: BTreeSet<String> = tenants.chain(shared.settings.tenants.iter().cloned()).collect();
         Self {
-            tenants: tenants.into_iter().collect(),
+            tenants: shared.tenants().into_iter().collect(),
             shared,
             group,
             shards,

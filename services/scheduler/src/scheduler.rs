@@ -3,6 +3,7 @@
 use crate::{
     campaigns::Campaigns,
     custody::{Credentials, Custodians, Custody},
+    intents::Comparisons,
     keeper::{self, Work},
     metrics::Metrics,
     parked,
@@ -14,7 +15,7 @@ use crate::{
     shares::{Ours, Pool},
     webhooks::{self, Webhooks},
 };
-use futures_util::future::{BoxFuture, FutureExt as _, join3, join4};
+use futures_util::future::{BoxFuture, FutureExt as _, join4};
 use omnigate_core::{
     account::Directory,
     event_webhook::Endpoint,
@@ -113,8 +114,15 @@ impl Work for Groups {
         let campaigns = Arc::new(Campaigns::new(Arc::clone(&self.0)));
         let rounds = Rounds::new(Arc::clone(&self.0), ours.number, Arc::clone(&campaigns));
         let repairs = Repairs::new(Arc::clone(&self.0), ours.number, shards(ours.number).collect());
+        let comparisons = Comparisons::new(Arc::clone(&self.0), ours.number, shards(ours.number).collect());
         async move {
-            join3(rounds.run(stop.clone()), repairs.run(stop.clone()), campaigns.run(stop)).await;
+            join4(
+                comparisons.run(stop.clone()).boxed(),
+                rounds.run(stop.clone()),
+                repairs.run(stop.clone()).boxed(),
+                campaigns.run(stop).boxed(),
+            )
+            .await;
         }
         .boxed()
     }

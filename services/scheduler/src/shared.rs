@@ -6,7 +6,8 @@ use omnigate_core::{
     port::broker::Broker,
     protocol::{Context, Ports},
 };
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
+use tokio::sync::Mutex;
 
 pub(crate) struct Shared {
     pub(crate) ports: Arc<Ports>,
@@ -14,6 +15,8 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     pub(crate) directory: Arc<Directory>,
     pub(crate) settings: Settings,
+    /// Held by the group that compares the log of intents with the store.
+    pub(crate) comparing: Mutex<()>,
 }
 
 impl Shared {
@@ -24,7 +27,15 @@ impl Shared {
             metrics: parts.metrics,
             directory,
             settings,
+            comparing: Mutex::default(),
         }
+    }
+
+    /// Tenants that have customers.
+    pub(crate) fn tenants(&self) -> BTreeSet<String> {
+        let accounts = self.directory.accounts.values();
+        let tenants = accounts.map(|account| account.tenant_id.clone());
+        tenants.chain(self.settings.tenants.iter().cloned()).collect()
     }
 
     pub(crate) fn context(&self) -> Context<'_> {

@@ -162,21 +162,8 @@ fn target<'a>(
         | (Command::Cancel | Command::Drained, Cancelled)
         | (Command::Cancel, Cancelling)
         | (Command::Settled, Succeeded)
-        | (Command::Fail(_), Failed)
-        | (Command::Recheck, Draft | Scheduled | Cancelled | Succeeded | Failed) => Ok(None),
-        // A copy of the store makes nothing its own that another environment runs.
-        (Command::Recheck, _) if record.environment != environment => Ok(None),
-        (Command::Recheck, Planning | Running) => go(Planning),
-        (Command::Recheck, Cancelling) => go(Cancelling),
-        (Command::Recheck, Paused) => {
-            let campaign = record.campaign.as_ref();
-            Ok(Some(Target {
-                state: Paused,
-                reason: campaign.map_or(PauseReason::Unspecified, Campaign::pause_reason),
-                problem: campaign.map_or("", |campaign| campaign.problem.as_str()),
-                resumes_to: Some(Planning),
-            }))
-        }
+        | (Command::Fail(_), Failed) => Ok(None),
+        (Command::Recheck, _) => recheck(record, environment),
         (Command::Unschedule, Scheduled) => go(Draft),
         (Command::Start, Draft | Scheduled) => go(Planning),
         (Command::Due, Scheduled) => due(record, environment, now),
@@ -215,8 +202,29 @@ fn target<'a>(
         (Command::Planned, _) => refused("run"),
         (Command::Drained | Command::Settled, _) => refused("ended"),
         (Command::Fail(_), _) => refused("failed"),
-        (Command::Recheck, _) => refused("looked at again"),
     }
+}
+
+/// A campaign of which the store may have forgotten something. One that another environment runs stays the other's.
+fn recheck<'a>(record: &'a CampaignRecord, environment: &str) -> Result<Option<Target<'a>>, Refused> {
+    use CampaignState::{Cancelling, Paused, Planning, Running};
+    if record.environment != environment {
+        return Ok(None);
+    }
+    Ok(match state(record) {
+        Planning | Running => Some(Target::state(Planning)),
+        Cancelling => Some(Target::state(Cancelling)),
+        Paused => {
+            let campaign = record.campaign.as_ref();
+            Some(Target {
+                state: Paused,
+                reason: campaign.map_or(PauseReason::Unspecified, Campaign::pause_reason),
+                problem: campaign.map_or("", |campaign| campaign.problem.as_str()),
+                resumes_to: Some(Planning),
+            })
+        }
+        _ => None,
+    })
 }
 
 fn is_paused_by_person(record: &CampaignRecord) -> bool {

@@ -9,21 +9,23 @@ use omnigate_core::delivery::accepted;
 use omnigate_core::id::{AudienceId, CampaignId, CustomerId};
 use omnigate_core::keys::{self, Timer};
 use omnigate_core::port::Clock as _;
+use omnigate_core::port::broker::Broker as _;
 use omnigate_core::port::store::{Expect, Query, Write};
 use omnigate_core::protocol::audience::{self, Batch, Session};
-use omnigate_core::protocol::campaign::{self, Answer, Recipient, Verdict};
+use omnigate_core::protocol::campaign::{self, Answer, Recipient, Submission, Verdict};
 use omnigate_core::protocol::context::as_range;
 use omnigate_core::shard::Shard;
 use omnigate_core::tenant::Rules;
 use omnigate_core::time::Moment;
 use omnigate_core::topology;
-use omnigate_proto::state::v1::{AudienceRecord, CampaignRecord, Hint};
+use omnigate_proto::state::v1::{AudienceRecord, CampaignRecord, Hint, Intent, IntentBatch, IntentItem};
 use omnigate_proto::v1::{
     Campaign, CampaignState, CampaignStep, DeliveryState, Identifier, ImportRow, Lane, PauseReason, ReceiptState,
 };
 use prost::Message as _;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 const HERE: &str = "default";
@@ -170,18 +172,44 @@ fn hinted(gateway: &Gateway) -> Vec<Bucket> {
         .collect()
 }
 
+/// A dispatcher that submits everybody, and announces it.
+async fn submit(gateway: &Gateway, bucket: Bucket) -> Vec<Submission> {
+    let context = gateway.context();
+    let mut lease = [0; 8];
+    lease.copy_from_slice(&context.entropy.bytes()[..8]);
+    let Some(batch) = campaign::claim(&context, bucket, "bot", 500, lease).await.unwrap() else {
+        return Vec::new();
+    };
+    let places = batch.recipients.iter().map(|recipient| recipient.place);
+    let verdicts: BTreeMap<_, _> = places.map(|place| (place, Verdict::Send)).collect();
+    let submitted = campaign::submit(&context, &batch, &verdicts).await.unwrap();
+    let of_row: BTreeMap<_, _> = batch.recipients.iter().map(|one| (one.place, &one.row)).collect();
+    let items = submitted.iter().map(|one| IntentItem {
+        message_id: one.sent.message_id().to_string(),
+        piece: one.attempt.piece,
+        attempt: one.attempt.number,
+        customer: of_row[&one.sent.place].customer.clone(),
+        ..IntentItem::default()
+    });
+    let intent = Intent {
+        shard: u32::from(bucket.shard.number()),
+        number: submitted.first().map_or(0, |one| one.intent),
+        items: items.collect(),
+        at_ms: context.now().0,
+    };
+    let entry = IntentBatch {
+        intents: vec![intent],
+        ..IntentBatch::default()
+    };
+    let entry = entry.encode_to_vec().into();
+    gateway.broker.append(&topology::intents(), vec![entry]).await;
+    submitted
+}
+
 /// A dispatcher whose provider delivers at once.
 async fn dispatch(gateway: &Gateway, bucket: Bucket) {
     let context = gateway.context();
-    let Some(batch) = campaign::claim(&context, bucket, "bot", 500, [7; 8]).await.unwrap() else {
-        return;
-    };
-    let verdicts: BTreeMap<_, _> = batch
-        .recipients
-        .iter()
-        .map(|recipient| (recipient.place, Verdict::Send))
-        .collect();
-    let submitted = campaign::submit(&context, &batch, &verdicts).await.unwrap();
+    let submitted = submit(gateway, bucket).await;
     let answers: Vec<Answer> = submitted
         .iter()
         .map(|submission| {
@@ -399,4 +427,57 @@ async fn whoever_takes_over_goes_on_with_what_was_begun() {
     let each: BTreeSet<Bytes> = written.iter().map(|one| one.row.customer.clone()).collect();
     assert_eq!((written.len(), each.len()), (600, 600));
     second.stop().await;
+}
+
+/// What forgotten submissions were made of, all kinds together.
+const FORGOTTEN: &str = "omnigate_scheduler_forgotten_submissions_total";
+
+#[tokio::test(start_paused = true)]
+async fn after_a_failover_nobody_is_sent_anything_again() {
+    let gateway = Gateway::new();
+    gateway.store.failovers.store(1, Ordering::SeqCst);
+    let people: Vec<u32> = (0..30).collect();
+    let (id, running) = runs(&gateway, &people).await;
+    let mut buckets: Vec<Bucket> = recipients(&gateway, id)
+        .await
+        .iter()
+        .map(|one| one.place.bucket)
+        .collect();
+    buckets.dedup();
+    let replica = gateway.store.replica();
+    let mut sent = BTreeSet::new();
+    for bucket in &buckets[..10] {
+        sent.extend(submit(&gateway, *bucket).await.iter().map(|one| one.sent));
+    }
+    gateway.store.fail_over(&replica);
+    tokio::time::sleep(SECOND * 50).await;
+    assert!(
+        submit(&gateway, buckets[20]).await.is_empty(),
+        "not before whoever submitted has ended"
+    );
+    eventually(|| async { running.counted(FORGOTTEN) == u64::try_from(sent.len()).unwrap() }).await;
+    eventually(|| is(&gateway, id, CampaignState::Running)).await;
+    for bucket in &buckets {
+        for one in submit(&gateway, *bucket).await {
+            assert!(sent.insert(one.sent), "submitted twice");
+        }
+    }
+    assert_eq!(sent.len(), 30);
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_log_cannot_be_read_campaigns_wait() {
+    let gateway = Gateway::new();
+    gateway.store.failovers.store(1, Ordering::SeqCst);
+    gateway.broker.refuse(&topology::intents(), true);
+    let audience = list(&gateway, "all", &[1], &[]).await;
+    let id = draft(&gateway, audience, &[], Duration::ZERO).await;
+    let running = gateway.schedule();
+    tell(&gateway, id, Command::Start).await;
+    tokio::time::sleep(SECOND * 30).await;
+    assert!(is(&gateway, id, CampaignState::Planning).await && recipients(&gateway, id).await.is_empty());
+    gateway.broker.refuse(&topology::intents(), false);
+    eventually(|| is(&gateway, id, CampaignState::Running)).await;
+    running.stop().await;
 }

@@ -289,8 +289,8 @@ pub async fn recheck(
             let record = get(context, id).await?.value.unwrap_or_default();
             let changed = record.transitions.last().map_or(0, |newest| newest.at_ms);
             if Moment(changed) < replaced {
-                // Refused by none of the states that need it.
-                command(context, id, Command::Recheck, environment, "").await?.map(drop);
+                // None of the states that need it refuses.
+                let _standing = command(context, id, Command::Recheck, environment, "").await?;
             }
         }
         match members.last() {
