@@ -209,11 +209,6 @@ impl World {
     }
 
     async fn scenes_of_providers(&mut self) -> anyhow::Result<()> {
-        self.zalo.set_webhook(&self.gateway.webhook("oa")).await?;
-        campaign::scenes(self).await?;
-        if true {
-            return Ok(());
-        }
         sms::scenes(self).await?;
         sms::an_edge_that_is_lost_is_replaced(self).await?;
         sms::scenes_of_lost_connections(self).await?;

@@ -12,7 +12,7 @@ const CUT: Duration = Duration::from_secs(2);
 /// How long nothing passes.
 const SILENCE: Duration = Duration::from_secs(3);
 /// Processes of the fleet.
-const PROCESSES: [&str; 8] = [
+pub(crate) const PROCESSES: [&str; 8] = [
     "ingest",
     "scheduler",
     "edge",

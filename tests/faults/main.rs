@@ -8,6 +8,7 @@
 )]
 
 mod bounded;
+mod campaign;
 mod fault;
 mod load;
 mod newer;
@@ -65,6 +66,20 @@ async fn memory_stays_bounded_when_broker_or_store_are_slow() {
         return;
     };
     if let Err(error) = bounded::floods(&mut world).await {
+        panic!("{error:?}\n{}", world.tails());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_campaign_reaches_everybody_once_while_every_role_dies() {
+    let _turn = TURN.lock().await;
+    let providers = campaign::providers().await.unwrap();
+    let Some(mut world) = World::start(&campaign::configure(&providers)).await.unwrap() else {
+        return;
+    };
+    if let Err(error) = campaign::every_role_dies(&mut world, &providers).await {
+        world.gateway.folder.disable_cleanup(true);
+        println!("whole logs in {}", world.gateway.path().display());
         panic!("{error:?}\n{}", world.tails());
     }
 }
