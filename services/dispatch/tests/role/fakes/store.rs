@@ -22,10 +22,7 @@ pub(crate) struct FakeStore {
     shards: Mutex<BTreeMap<Shard, Things>>,
 }
 
-/// What a store held at some moment.
-pub(crate) struct Replica(BTreeMap<Shard, Things>);
-
-#[derive(Clone, Default)]
+#[derive(Clone, PartialEq, Debug, Default)]
 struct Things {
     records: BTreeMap<Key, Versioned>,
     fields: BTreeMap<(Key, Bytes), Bytes>,
@@ -51,17 +48,6 @@ impl FakeStore {
     /// Loses a record, as a replica does that had not got it.
     pub(crate) fn lose(&self, shard: Shard, key: &Key) {
         self.shards().entry(shard).or_default().records.remove(key).unwrap();
-    }
-
-    /// All of it as it stands, as a replica may have it.
-    pub(crate) fn replica(&self) -> Replica {
-        Replica(self.shards().clone())
-    }
-
-    /// The server behind it is replaced by a replica.
-    pub(crate) fn fail_over(&self, to: &Replica) {
-        *self.shards() = to.0.clone();
-        self.failovers.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Members of an index in all shards.
@@ -184,5 +170,21 @@ impl Store for FakeStore {
             0 => Bytes::new(),
             number => Bytes::from(number.to_string()),
         })
+    }
+}
+
+/// What a store held at some moment.
+pub(crate) struct Replica(BTreeMap<Shard, Things>);
+
+impl FakeStore {
+    /// All of it as it stands, as a replica may have it.
+    pub(crate) fn replica(&self) -> Replica {
+        Replica(self.shards().clone())
+    }
+
+    /// The server behind it is replaced by a replica.
+    pub(crate) fn fail_over(&self, to: &Replica) {
+        *self.shards() = to.0.clone();
+        self.failovers.fetch_add(1, Ordering::SeqCst);
     }
 }
