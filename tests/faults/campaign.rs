@@ -13,9 +13,7 @@ use omnigate_proto::v1::{
     ImportAudienceRequest, ImportRow, ImportRows, ImportStart, ListRecipientsRequest, Purpose, SmsTemplate,
     StartCampaignRequest, TemplateDefinition, TemplateVariant,
 };
-use omnigate_sandbox::smsc::{
-    AccountOptions, Fault as Trouble, FaultRule, Operation, Options, Smsc, SmscHandle,
-};
+use omnigate_sandbox::smsc::{AccountOptions, Fault as Trouble, FaultRule, Operation, Options, Smsc, SmscHandle};
 use omnigate_tests::gateway::Keys;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -53,7 +51,12 @@ pub(crate) async fn providers() -> anyhow::Result<Providers> {
         // No such number, throttled, queue full, system error, cannot be delivered; then what leaves doubt.
         let refused = [(0x0b, 12), (0x58, 1), (0x14, 4), (0x08, 4), (0x45, 3)];
         let refused = refused.map(|(status, percent)| (Trouble::refused(status), percent));
-        let doubtful = [(Trouble::SilenceAfter, 2), (Trouble::SilenceBefore, 2), (Trouble::CutAfter, 1), (Trouble::CutBefore, 1)];
+        let doubtful = [
+            (Trouble::SilenceAfter, 2),
+            (Trouble::SilenceBefore, 2),
+            (Trouble::CutAfter, 1),
+            (Trouble::CutBefore, 1),
+        ];
         for (fault, percent) in refused.into_iter().chain(doubtful) {
             smsc.fault(FaultRule {
                 percent,
@@ -123,7 +126,11 @@ pub(crate) async fn every_role_dies(world: &mut World, providers: &Providers) ->
 }
 
 fn number(name: &str) -> anyhow::Result<Option<u64>> {
-    std::env::var(name).ok().map(|text| text.parse()).transpose().context("no number")
+    std::env::var(name)
+        .ok()
+        .map(|text| text.parse())
+        .transpose()
+        .context("no number")
 }
 
 fn phone(number: u64) -> String {
@@ -163,9 +170,12 @@ async fn list(world: &World, recipients: u64) -> anyhow::Result<String> {
             })
         });
         let parts = std::iter::once(start).chain(rows);
-        let parts: Vec<ImportAudienceRequest> =
-            parts.map(|part| ImportAudienceRequest { part: Some(part) }).collect();
-        world.connection.audiences().import_audience(stream::iter(parts)).await?;
+        let parts: Vec<ImportAudienceRequest> = parts.map(|part| ImportAudienceRequest { part: Some(part) }).collect();
+        world
+            .connection
+            .audiences()
+            .import_audience(stream::iter(parts))
+            .await?;
         from = until;
     }
     Ok(audience_id)
@@ -239,7 +249,11 @@ async fn judge(
     (recipients, ended): (u64, &CampaignProgress),
 ) -> anyhow::Result<()> {
     let all = recipients_of(world, id).await?;
-    ensure!(all.len() as u64 == recipients && ended.recipients == recipients, "{} recipients", all.len());
+    ensure!(
+        all.len() as u64 == recipients && ended.recipients == recipients,
+        "{} recipients",
+        all.len()
+    );
     ensure!(all.iter().all(|one| one.settled), "not everybody has ended");
     let mut counted: BTreeMap<i32, u64> = BTreeMap::new();
     for one in &all {
@@ -259,7 +273,15 @@ async fn judge(
         ensure!(twice.is_empty(), "sent twice through {way}: {twice:?}");
     }
     // Whoever is said to have it was sent it, and nobody was whose message is said not to have left.
-    let arrived = counted_in(&counted, &[DeliveryState::Accepted, DeliveryState::Sent, DeliveryState::Delivered, DeliveryState::Read]);
+    let arrived = counted_in(
+        &counted,
+        &[
+            DeliveryState::Accepted,
+            DeliveryState::Sent,
+            DeliveryState::Delivered,
+            DeliveryState::Read,
+        ],
+    );
     let unknown = counted_in(&counted, &[DeliveryState::Unknown]);
     let sent: u64 = sent.iter().map(|sent| sent.len() as u64).sum();
     ensure!(arrived <= sent, "{arrived} are said to have it, {sent} were sent");

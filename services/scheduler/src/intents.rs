@@ -59,8 +59,15 @@ pub(crate) struct Comparisons {
 struct Known {
     /// What it was when a shard had been compared.
     compared: BTreeMap<Shard, Bytes>,
-    /// Since when a shard is known to be behind.
-    behind: BTreeMap<Shard, (Instant, Moment)>,
+    /// Since when a shard is known to be behind which store.
+    behind: BTreeMap<Shard, Behind>,
+}
+
+#[derive(Clone)]
+struct Behind {
+    incarnation: Bytes,
+    since: Instant,
+    at: Moment,
 }
 
 impl Comparisons {
@@ -96,17 +103,25 @@ impl Comparisons {
         }
         let shards: Vec<Shard> = others.keys().copied().collect();
         if let Some(comparison) = Comparison::of(&self.shared.context(), &shards).await? {
-            let (began, clock) = (Instant::now(), self.shared.ports.clock.now());
-            known.behind.retain(|shard, _| others.contains_key(shard));
-            for shard in &shards {
-                known.behind.entry(*shard).or_insert((began, clock));
+            let clock = self.shared.ports.clock.now();
+            let now = |incarnation: &Bytes| Behind {
+                incarnation: incarnation.clone(),
+                since: Instant::now(),
+                at: clock,
+            };
+            let seen = std::mem::take(&mut known.behind);
+            for (shard, incarnation) in &others {
+                let before = seen.get(shard).filter(|before| before.incarnation == *incarnation);
+                known
+                    .behind
+                    .insert(*shard, before.cloned().unwrap_or_else(|| now(incarnation)));
             }
             let has_to_wait = comparison.has_to_wait();
-            let mut since = known.behind.values();
-            if has_to_wait && since.any(|(since, _)| since.elapsed() < LEASE_TIME) {
+            let mut each = known.behind.values();
+            if has_to_wait && each.any(|one| one.since.elapsed() < LEASE_TIME) {
                 return Ok(());
             }
-            let replaced = known.behind.values().map(|(_, at)| *at).max().unwrap_or(clock);
+            let replaced = known.behind.values().map(|one| one.at).max().unwrap_or(clock);
             self.compare(comparison, has_to_wait.then_some(replaced)).await?;
         }
         known.behind.clear();
@@ -140,7 +155,7 @@ impl Comparisons {
             for tenant in self.shared.tenants() {
                 for shard in Shard::all() {
                     let environment = &self.shared.settings.environment;
-                    recheck(&context, (&tenant, shard), replaced, environment).await?;
+                    recheck(&context, (&tenant, shard), replaced + LEASE_TIME, environment).await?;
                 }
             }
         }

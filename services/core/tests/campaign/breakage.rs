@@ -24,10 +24,19 @@ pub(crate) enum Breakage {
     RecoveryResends,
     /// A pause is over before every shard knows of it.
     PauseNotSpread,
+    /// After a failover nobody makes up for what was announced.
+    LogNotRead,
+    /// The log is read while a forgotten submission may still be under way.
+    ReadTooSoon,
 }
 
 impl Breakage {
-    pub(crate) const ALL: [Self; 10] = [
+    /// True for what shows after a failover alone.
+    pub(crate) fn needs_failover(self) -> bool {
+        matches!(self, Self::LogNotRead | Self::ReadTooSoon)
+    }
+
+    pub(crate) const ALL: [Self; 12] = [
         Self::RowUnguarded,
         Self::ControlUnguarded,
         Self::CursorForgotten,
@@ -38,5 +47,7 @@ impl Breakage {
         Self::LeaseIgnored,
         Self::RecoveryResends,
         Self::PauseNotSpread,
+        Self::LogNotRead,
+        Self::ReadTooSoon,
     ];
 }

@@ -13,12 +13,13 @@ use omnigate_core::keys::{self, Timer};
 use omnigate_core::port::Entropy as _;
 use omnigate_core::port::store::Query;
 use omnigate_core::protocol::cache::Cache;
-use omnigate_core::protocol::campaign::{self, Answer, Driven, NotDone, Order, Submission, Verdict};
+use omnigate_core::protocol::campaign::{self, Answer, Comparison, Driven, NotDone, Order, Submission, Verdict};
 use omnigate_core::protocol::context::{as_fields, as_range};
 use omnigate_core::protocol::outbox::Outbox;
 use omnigate_core::protocol::{Context, Stop};
+use omnigate_core::shard::Shard;
 use omnigate_core::time::Moment;
-use omnigate_proto::state::v1::RecipientRow;
+use omnigate_proto::state::v1::{Intent, IntentBatch, IntentItem, RecipientRow};
 use omnigate_proto::v1::{CampaignState, DeliveryState, PauseReason, RecipientReason};
 use prost::Message as _;
 use std::collections::BTreeMap;
@@ -124,11 +125,17 @@ impl Process {
         }
         let others = batch.others(&verdicts);
         verdicts.extend(others);
+        let failovers = self.sim.failovers();
         let submissions = campaign::submit(&self.context(), &batch, &verdicts).await?;
+        self.dawdle().await;
+        if self.is_late(began) {
+            return Ok(());
+        }
+        self.announce(&batch, &submissions);
         self.dawdle().await;
         let mut answers = Vec::new();
         for submission in submissions {
-            answers.extend(self.call(submission, began).await);
+            answers.extend(self.call(submission, (began, failovers)).await);
         }
         self.dawdle().await;
         loop {
@@ -157,17 +164,19 @@ impl Process {
     }
 
     /// Calls the provider, if there is time for it.
-    async fn call(&self, submission: Submission, began: Moment) -> Option<Answer> {
+    async fn call(&self, submission: Submission, (began, failovers): (Moment, u64)) -> Option<Answer> {
         let sim = &self.sim;
         pause().await;
-        let too_late = sim.now().since(began) + CALL_TIME + LEASE_MARGIN > LEASE_TIME;
-        let outcome = if too_late && sim.breakage != Breakage::LeaseIgnored {
+        let outcome = if self.is_late(began) && sim.breakage != Breakage::LeaseIgnored {
             Err(omnigate_proto::v1::SendError {
                 class: omnigate_proto::v1::ErrorClass::NotSent.into(),
                 ..omnigate_proto::v1::SendError::default()
             })
         } else {
-            self.is_written_down(&submission);
+            // What the store forgot is written down in the log alone.
+            if sim.failovers() == failovers {
+                self.is_written_down(&submission);
+            }
             let troubles = sim.faults().provider;
             let of = (submission.sent, submission.attempt.piece);
             let outcome = sim.provider.lock().unwrap().call(&mut sim.rng(), of, troubles);
@@ -180,6 +189,60 @@ impl Process {
             piece_count: 1,
             outcome,
         })
+    }
+
+    fn is_late(&self, began: Moment) -> bool {
+        self.sim.now().since(began) + CALL_TIME + LEASE_MARGIN > LEASE_TIME
+    }
+
+    /// Writes submissions on the log.
+    fn announce(&self, batch: &campaign::Batch, submissions: &[Submission]) {
+        let Some(first) = submissions.first() else { return };
+        let of_row: BTreeMap<Place, _> = batch.recipients.iter().map(|one| (one.place, &one.row)).collect();
+        let item = |submission: &Submission| IntentItem {
+            message_id: submission.sent.message_id().to_string(),
+            piece: submission.attempt.piece,
+            attempt: submission.attempt.number,
+            customer: of_row[&submission.sent.place].customer.clone(),
+            ..IntentItem::default()
+        };
+        let intent = Intent {
+            shard: u32::from(batch.bucket.shard.number()),
+            number: first.intent,
+            items: submissions.iter().map(item).collect(),
+            at_ms: self.sim.now().0,
+        };
+        self.sim.log.lock().unwrap().push(IntentBatch {
+            intents: vec![intent],
+            ..IntentBatch::default()
+        });
+    }
+
+    /// The lease holder: compares the store with the log once nobody can have a forgotten submission in hand.
+    pub(crate) async fn compare(self: Arc<Self>) -> Result<(), Stop> {
+        let context = self.context();
+        let shards: Vec<Shard> = Shard::all().collect();
+        let mut seen = 0;
+        while self.sim.breakage != Breakage::ReadTooSoon && seen != self.sim.failovers() {
+            seen = self.sim.failovers();
+            self.sim.until(self.sim.now() + LEASE_TIME).await;
+        }
+        let compared = self.sim.now();
+        let Some(mut comparison) = Comparison::of(&context, &shards).await? else {
+            return Ok(());
+        };
+        let read = match self.sim.breakage {
+            Breakage::LogNotRead => 0,
+            _ => self.sim.log.lock().unwrap().len(),
+        };
+        for number in 0..read {
+            let entry = self.sim.log.lock().unwrap()[number].clone();
+            comparison.take(&context, &entry).await?;
+        }
+        campaign::recheck(&context, (TENANT, id().shard()), compared, HERE).await?;
+        comparison.finish(&context).await?;
+        self.sim.say(|| format!("compared: {:?}", comparison.found));
+        Ok(())
     }
 
     /// Nobody calls a provider for what was given up meanwhile: it may be decided otherwise by now.
@@ -224,6 +287,7 @@ impl Process {
         loop {
             match campaign::heard(&self.context(), (TENANT, account), of, &said).await {
                 Ok(true) => return Ok(()),
+                Ok(false) if self.sim.failovers() > 0 => return Ok(()),
                 Ok(false) => {
                     self.sim.complain(|| format!("nobody knows the message of {of:?}"));
                     return Ok(());

@@ -5,15 +5,16 @@ use crate::people::{People, id};
 use crate::provider::Provider;
 use crate::rng::Rng;
 use crate::time::{BEGINNING, SimClock, pause};
+use bytes::Bytes;
 use omnigate_core::campaign::ledger;
 use omnigate_core::campaign::place::Bucket;
 use omnigate_core::port::store::{Answer, Commit, Expect, Outcome, Query, Store, StoreError, Write};
 use omnigate_core::port::{Clock, Entropy};
 use omnigate_core::shard::Shard;
 use omnigate_core::time::Moment;
-use omnigate_proto::state::v1::RecipientRow;
+use omnigate_proto::state::v1::{IntentBatch, RecipientRow};
 use omnigate_proto::v1::DeliveryState;
-use omnigate_store::memory::MemoryStore;
+use omnigate_store::memory::{MemoryStore, Replica};
 use prost::Message as _;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -29,6 +30,7 @@ pub(crate) struct Faults {
     pub doze: usize,
     pub slow: usize,
     pub provider: usize,
+    pub failover: usize,
 }
 
 pub(crate) struct Sim {
@@ -39,6 +41,12 @@ pub(crate) struct Sim {
     pub provider: Mutex<Provider>,
     pub people: People,
     pub hints: Mutex<Vec<(Bucket, String)>>,
+    /// What was announced, in the order of the log.
+    pub log: Mutex<Vec<IntentBatch>>,
+    /// What a replica of the store has.
+    pub replica: Mutex<Option<Replica>>,
+    /// How often the store fell back to its replica.
+    pub failovers: AtomicU64,
     /// Moments at which somebody wants to go on.
     pub alarms: Mutex<Vec<Moment>>,
     /// True from when the operator was told that the campaign has stopped, until it goes on.
@@ -62,10 +70,16 @@ impl Sim {
             doze: rng.pick(&[0, 20]),
             slow: rng.pick(&[0, 100, 500]),
             provider: rng.pick(&[0, 300, 700]),
+            failover: rng.pick(&[0, 0, 3]),
         };
         let faults = match breakage {
             // Only who is slow can be late.
             Breakage::LeaseIgnored => Faults { slow: 700, ..faults },
+            one if one.needs_failover() => Faults {
+                failover: 10,
+                slow: 500,
+                ..faults
+            },
             _ => faults,
         };
         let clock = Arc::new(SimClock::default());
@@ -82,6 +96,9 @@ impl Sim {
             provider: Mutex::new(provider),
             people,
             hints: Mutex::default(),
+            log: Mutex::default(),
+            replica: Mutex::default(),
+            failovers: AtomicU64::new(0),
             alarms: Mutex::default(),
             stopped: AtomicBool::new(false),
             complaint: Mutex::default(),
@@ -105,6 +122,29 @@ impl Sim {
 
     pub(crate) fn now(&self) -> Moment {
         self.clock.now()
+    }
+
+    pub(crate) fn failovers(&self) -> u64 {
+        self.failovers.load(Ordering::Relaxed)
+    }
+
+    /// The replica catches up, or the store falls back to it; true when it did.
+    pub(crate) fn replicate(&self) -> bool {
+        let faults = self.faults();
+        let mut replica = self.replica.lock().unwrap();
+        if self.chance(20) {
+            *replica = Some(self.memory.replica());
+        }
+        if !self.chance(faults.failover) {
+            return false;
+        }
+        let Some(held) = replica.as_ref() else { return false };
+        self.memory.fail_over(held);
+        self.failovers.fetch_add(1, Ordering::Relaxed);
+        // What the operator was told may be forgotten with the rest.
+        self.stopped.store(false, Ordering::Relaxed);
+        self.say(|| "the store falls back to its replica".to_owned());
+        true
     }
 
     pub(crate) fn complain(&self, what: impl FnOnce() -> String) {
@@ -185,6 +225,13 @@ impl Store for SimStore {
     async fn probe(&self) -> Result<(), StoreError> {
         Ok(())
     }
+
+    async fn incarnation(&self, _: Shard) -> Result<Bytes, StoreError> {
+        Ok(match self.0.failovers() {
+            0 => Bytes::new(),
+            number => number.to_string().into(),
+        })
+    }
 }
 
 impl SimStore {
@@ -223,9 +270,9 @@ impl SimStore {
         }
     }
 
-    /// A receipt may touch a row that is being submitted.
+    /// A receipt may touch a row that is being submitted, and what was announced is made up for: nobody has that.
     fn was_submitting(&self, _: Shard, write: &Write) -> bool {
-        row(write).is_some_and(|row| row.proven != 0 || row.early_failure != 0)
+        row(write).is_some_and(|row| row.proven != 0 || row.early_failure != 0 || row.lease.is_empty())
     }
 
     /// Breakages of what is written.

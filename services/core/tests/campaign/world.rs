@@ -1,7 +1,7 @@
 //! A schedule: who gets the next turn, who dies, what is asked for in the end.
 
 use crate::breakage::Breakage;
-use crate::people::{campaign, id};
+use crate::people::{TENANT, campaign, id};
 use crate::process::Process;
 use crate::sim::{Faults, Sim, told};
 use omnigate_core::campaign::life::{self, Command, has_ended};
@@ -39,6 +39,7 @@ enum Job {
     Dispatch,
     Hear,
     Operate,
+    Compare,
 }
 
 struct Task {
@@ -75,10 +76,17 @@ fn begin(sim: &Arc<Sim>) {
             key: key.clone(),
             stamp: None,
         }],
-        write: vec![Write::Put {
-            key,
-            value: started.encode_to_vec().into(),
-        }],
+        write: vec![
+            Write::Put {
+                key,
+                value: started.encode_to_vec().into(),
+            },
+            Write::Insert {
+                key: keys::campaign::campaigns(TENANT),
+                member: id().to_bytes(),
+                value: bytes::Bytes::new(),
+            },
+        ],
     };
     drop(sim.memory.commit_now(id().shard(), &commit));
 }
@@ -97,6 +105,7 @@ impl World<'_> {
             Job::Look => Box::pin(process.look()),
             Job::Hear => Box::pin(process.hear()),
             Job::Operate => Box::pin(process.operate()),
+            Job::Compare => Box::pin(process.compare()),
             Job::Dispatch => {
                 let hint = {
                     let mut hints = self.sim.hints.lock().unwrap();
@@ -147,6 +156,15 @@ impl World<'_> {
 
     /// Somebody begins something.
     fn arrive(&mut self) {
+        if self.sim.replicate() {
+            self.spawn(Job::Compare);
+            // What the operator said last may be forgotten: they begin anew.
+            self.tasks.retain(|task| !matches!(task.job, Job::Operate));
+            self.spawn(Job::Operate);
+            if !self.is_driven() {
+                self.spawn(Job::Drive);
+            }
+        }
         let (looks, dispatches, hears) = {
             let mut rng = self.sim.rng();
             (rng.per_mille(30), rng.per_mille(120), rng.per_mille(40))
@@ -181,7 +199,7 @@ impl World<'_> {
             let dead = self.tasks.swap_remove(chosen);
             self.sim.say(|| "somebody dies".to_owned());
             match dead.job {
-                Job::Drive => self.spawn(Job::Drive),
+                Job::Drive | Job::Compare => self.spawn(dead.job),
                 Job::Operate => {
                     // Whether their last word was heard is not known; the next one begins with another.
                     self.sim.stopped.store(false, Ordering::Relaxed);
@@ -199,7 +217,7 @@ impl World<'_> {
             Poll::Pending => {}
             Poll::Ready(outcome) => {
                 let task = self.tasks.swap_remove(chosen);
-                if matches!(task.job, Job::Drive | Job::Operate) && outcome.is_err() {
+                if matches!(task.job, Job::Drive | Job::Operate | Job::Compare) && outcome.is_err() {
                     self.spawn(task.job);
                 }
             }

@@ -28,12 +28,12 @@ pub fn intended(
         let (state, why) = left_as(&next);
         next = past::step_on(next, state, why);
     }
-    let before = match next.piece == announced.piece {
-        true => next.attempts,
-        false => 0,
+    let (before, has_answer) = match next.piece == announced.piece {
+        true => (next.attempts, state(&next) != DeliveryState::Submitting),
+        false => (0, true),
     };
-    // Of attempts in between nothing is known but that there was one more: any of them may have left.
-    if announced.number > before + 1 {
+    // What became of attempts in between is not known, but that there was one more: any of them may have left.
+    if announced.number > before + u32::from(has_answer) {
         next.in_doubt = true;
         next.possible_duplicate |= plan.may_repeat;
     }

@@ -663,6 +663,12 @@ fn attempts_that_were_forgotten_leave_a_doubt() {
         let plan = Plan { may_repeat, ..plan(1) };
         let next = intended(&new(), &plan, announced(0, 0, 3), true, Moment(9)).unwrap();
         assert!(next.in_doubt && next.possible_duplicate == may_repeat);
+        let first = intended(&new(), &plan, announced(0, 0, 1), true, Moment(9)).unwrap();
+        let second = intended(&first, &plan, announced(0, 0, 2), true, Moment(9)).unwrap();
+        assert!(
+            second.in_doubt && second.possible_duplicate == may_repeat,
+            "the answer to the first is forgotten"
+        );
         let refused = answer(&next, &plan, &error(ErrorClass::RecipientPermanent), 10);
         assert_eq!(state(&refused), DeliveryState::Unknown, "one before may have left");
     }

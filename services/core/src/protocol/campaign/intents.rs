@@ -268,11 +268,12 @@ fn made_again(
 }
 
 /// Lets all campaigns of a tenant that live in a shard be looked at again, after the store was replaced: their state goes to
-/// every shard anew. Those that changed since then need not.
+/// every shard anew. Those that changed after `compared` need not: whoever was copying a state when the store was replaced
+/// had ended by then.
 pub async fn recheck(
     context: &Context<'_>,
     (tenant_id, shard): (&str, Shard),
-    replaced: Moment,
+    compared: Moment,
     environment: &str,
 ) -> Result<(), Stop> {
     let mut from = Bound::Unbounded;
@@ -288,7 +289,7 @@ pub async fn recheck(
         for id in members.iter().filter_map(|(member, _)| CampaignId::from_bytes(member)) {
             let record = get(context, id).await?.value.unwrap_or_default();
             let changed = record.transitions.last().map_or(0, |newest| newest.at_ms);
-            if Moment(changed) < replaced {
+            if Moment(changed) < compared {
                 // None of the states that need it refuses.
                 let _standing = command(context, id, Command::Recheck, environment, "").await?;
             }

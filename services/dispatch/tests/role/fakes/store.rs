@@ -22,9 +22,6 @@ pub(crate) struct FakeStore {
     shards: Mutex<BTreeMap<Shard, Things>>,
 }
 
-/// What a store held at some moment.
-pub(crate) struct Replica(BTreeMap<Shard, Things>);
-
 #[derive(Clone, PartialEq, Debug, Default)]
 struct Things {
     records: BTreeMap<Key, Versioned>,
@@ -56,17 +53,6 @@ impl FakeStore {
     /// Everything in it, to be compared.
     pub(crate) fn snapshot(&self) -> String {
         format!("{:?}", self.shards())
-    }
-
-    /// All of it as it stands, as a replica may have it.
-    pub(crate) fn replica(&self) -> Replica {
-        Replica(self.shards().clone())
-    }
-
-    /// The server behind it is replaced by a replica.
-    pub(crate) fn fail_over(&self, to: &Replica) {
-        *self.shards() = to.0.clone();
-        self.failovers.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Members of an index in all shards.
@@ -189,5 +175,21 @@ impl Store for FakeStore {
             0 => Bytes::new(),
             number => Bytes::from(number.to_string()),
         })
+    }
+}
+
+/// What a store held at some moment.
+pub(crate) struct Replica(BTreeMap<Shard, Things>);
+
+impl FakeStore {
+    /// All of it as it stands, as a replica may have it.
+    pub(crate) fn replica(&self) -> Replica {
+        Replica(self.shards().clone())
+    }
+
+    /// The server behind it is replaced by a replica.
+    pub(crate) fn fail_over(&self, to: &Replica) {
+        *self.shards() = to.0.clone();
+        self.failovers.fetch_add(1, Ordering::SeqCst);
     }
 }
