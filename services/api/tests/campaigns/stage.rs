@@ -4,7 +4,7 @@ use crate::fakes::{FakeBroker, FakeStore, TestClock, TestEntropy};
 use bytes::Bytes;
 use omnigate_api::{Api, Parts, Settings};
 use omnigate_core::account::{Account, AdapterRef, Directory, Limits};
-use omnigate_core::campaign::life::Command;
+use omnigate_core::campaign::life::{Command, state};
 use omnigate_core::campaign::place::{Bucket, Handle};
 use omnigate_core::id::{AudienceId, CampaignId, CustomerId, TemplateId};
 use omnigate_core::protocol::campaign::{self as protocol, Answer, Chooser, Driven, Members, Page, Verdict};
@@ -15,7 +15,7 @@ use omnigate_core::shard::Shard;
 use omnigate_core::time::Moment;
 use omnigate_proto::state::v1::AudienceRecord;
 use omnigate_proto::v1::{
-    Campaign, CampaignStep, Capabilities, CreateCampaignRequest, ErrorClass, GetCapabilitiesRequest,
+    Campaign, CampaignState, CampaignStep, Capabilities, CreateCampaignRequest, ErrorClass, GetCapabilitiesRequest,
     GetCapabilitiesResponse, LookupSendRequest, LookupSendResponse, LookupTemplateRequest, LookupTemplateResponse,
     PauseCampaignRequest, Purpose, ReceiptState, ResumeCampaignRequest, SendError, SendRequest, SendResponse,
     StartCampaignRequest, TemplateDefinition, TemplateVariant,
@@ -228,9 +228,15 @@ impl Stage {
     /// Writes recipients down, as the scheduler does.
     pub(crate) async fn planned(&self, id: &str, people: u16) -> Handle {
         let id: CampaignId = id.parse().unwrap();
-        // Once: this store counts nobody, so a second time the campaign would have ended.
-        let driven = protocol::drive(&self.ports.context(), id, &People(people), "").await;
-        assert!(matches!(driven, Ok(Driven::Again(_))), "{driven:?}");
+        // No longer than it is planned: this store counts nobody, so the campaign would end at once.
+        let planning = async || {
+            let stands = protocol::get(&self.ports.context(), id).await.unwrap().value.unwrap();
+            state(&stands) == CampaignState::Planning
+        };
+        while planning().await {
+            let driven = protocol::drive(&self.ports.context(), id, &People(people), "").await;
+            assert!(matches!(driven, Ok(Driven::Again(_))), "{driven:?}");
+        }
         id.handle()
     }
 

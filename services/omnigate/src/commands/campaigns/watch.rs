@@ -6,7 +6,9 @@ use crate::commands::print;
 use anyhow::{Context as _, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use omnigate_core::time::Moment;
-use omnigate_proto::v1::{CampaignProgress, CampaignState, CampaignStateCount, DeliveryState, WatchCampaignRequest};
+use omnigate_proto::v1::{
+    Campaign, CampaignProgress, CampaignState, CampaignStateCount, DeliveryState, WatchCampaignRequest,
+};
 
 /// Ten-thousandths of all.
 const ALL: u64 = 10_000;
@@ -42,10 +44,18 @@ pub(super) async fn run(arguments: &OneCampaign) -> anyhow::Result<()> {
         )));
         print::all(Output::Table, &outcomes(&last), &HEADER, Clone::clone)?;
     }
-    if campaign.state() == CampaignState::Failed {
-        bail!("the campaign failed: {}", print::printable(&campaign.problem));
+    as_it_ended(&campaign)
+}
+
+/// An error where the campaign could not be carried out.
+fn as_it_ended(campaign: &Campaign) -> anyhow::Result<()> {
+    match campaign.state() {
+        CampaignState::Failed => bail!(
+            "the campaign failed: {}",
+            print::printable(&campaign.problem).replace('\n', " ")
+        ),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// Nothing is drawn where standard error is no terminal.
@@ -77,7 +87,7 @@ fn told(progress: &CampaignProgress) -> String {
         let [earliest, latest] = [earliest, latest].map(|at| clock(Moment::from_timestamp(at)));
         line += &format!(", ends {earliest} to {latest} UTC");
     }
-    print::printable(&line)
+    print::printable(&line).replace('\n', " ")
 }
 
 fn clock(at: Moment) -> String {
@@ -136,7 +146,7 @@ fn row(place: [String; 3], by_state: &[CampaignStateCount], went_on: &str) -> Ve
 #[cfg(test)]
 mod tests {
     use super::*;
-    use omnigate_proto::v1::{Campaign, CampaignChannelCount, CampaignStepCount, PauseReason};
+    use omnigate_proto::v1::{CampaignChannelCount, CampaignStepCount, PauseReason};
 
     fn counts(counts: &[(DeliveryState, u64)]) -> Vec<CampaignStateCount> {
         let counts = counts.iter().map(|(state, count)| CampaignStateCount {
@@ -176,6 +186,24 @@ mod tests {
     }
 
     #[test]
+    fn only_a_campaign_that_failed_is_an_error_and_one_line() {
+        let of = |state: CampaignState| {
+            let campaign = Campaign {
+                state: state.into(),
+                problem: "there is no\naudience".to_owned(),
+                ..Campaign::default()
+            };
+            as_it_ended(&campaign).map_err(|error| error.to_string())
+        };
+        assert_eq!(
+            of(CampaignState::Failed),
+            Err("the campaign failed: there is no audience".to_owned())
+        );
+        assert_eq!(of(CampaignState::Succeeded), Ok(()));
+        assert_eq!(of(CampaignState::Cancelled), Ok(()));
+    }
+
+    #[test]
     fn a_report_is_one_line() {
         let progress = CampaignProgress {
             campaign: Some(Campaign {
@@ -192,7 +220,7 @@ mod tests {
             ..CampaignProgress::default()
         };
         assert_eq!(
-            told(&progress).replace('\n', " "),
+            told(&progress),
             "paused: errors, 12 of 200 failed, 12 of 200 ended, 0.0/s, 3 deferred, ends 01 00:00 to 02 01:00 UTC"
         );
     }
