@@ -93,6 +93,9 @@ pub(crate) struct Stage {
     template: TemplateId,
 }
 
+/// The environment that settings name by themselves.
+const HERE: &str = "default";
+
 /// So many in one shard.
 struct People(u16);
 
@@ -221,7 +224,7 @@ impl Stage {
     /// What the scheduler does.
     pub(crate) async fn tell(&self, id: &str, what: Command<'_>) {
         let id: CampaignId = id.parse().unwrap();
-        let told = protocol::command(&self.ports.context(), id, what, "", "").await;
+        let told = protocol::command(&self.ports.context(), id, what, HERE, "").await;
         told.unwrap().unwrap().unwrap();
     }
 
@@ -234,7 +237,7 @@ impl Stage {
             state(&stands) == CampaignState::Planning
         };
         while planning().await {
-            let driven = protocol::drive(&self.ports.context(), id, &People(people), "").await;
+            let driven = protocol::drive(&self.ports.context(), id, &People(people), HERE).await;
             assert!(matches!(driven, Ok(Driven::Again(_))), "{driven:?}");
         }
         id.handle()

@@ -31,7 +31,7 @@ use std::time::{Duration, Instant};
 /// Pause between two questions how far it is.
 const ASK: Duration = Duration::from_millis(250);
 /// How long nothing may happen before it is given up.
-const STUCK: Duration = Duration::from_secs(120);
+const STUCK: Duration = Duration::from_secs(60);
 /// How long the bare loop is measured.
 const BARE_TIME: Duration = Duration::from_secs(5);
 
@@ -121,13 +121,9 @@ async fn round(
     let connection = gateway.connection(0)?;
     let recipients = arguments.recipients;
     let audience_id = list(connection, run, number).await?;
-    imported(
-        connection,
-        &audience_id,
-        "first",
-        (run + number * recipients, recipients),
-    )
-    .await?;
+    let rows = (run + number * recipients, recipients);
+    let (_, import) = imported(connection, &audience_id, "first", rows).await?;
+    anyhow::ensure!(import.failed == 0, "not all rows are recipients: {import:?}");
     let campaign = Measured {
         connection,
         provider: &provider,
@@ -219,7 +215,10 @@ impl Measured<'_> {
             if taken >= self.recipients {
                 return Ok((first.unwrap_or(last), last));
             }
-            anyhow::ensure!(last.elapsed() < STUCK, "no more than {taken} messages were sent");
+            if last.elapsed() > STUCK {
+                let counts = self.progress().await?.by_state;
+                anyhow::bail!("no more than {taken} messages were sent; recipients: {counts:?}");
+            }
             tokio::time::sleep(LOOK).await;
         }
     }

@@ -167,6 +167,7 @@ fn configure_bound(servers: Servers<'_>, folder: &Path, provider: &Provider) -> 
     let whole = serde_json::json!({
         "data_dir": folder,
         "tenant": "bench",
+        "identity": { "region": "VN" },
         "cluster": { "token": CLUSTER },
         "broker": url(servers.broker).unwrap_or_else(|| serde_json::json!({})),
         "store": url(servers.store).unwrap_or_else(|| serde_json::json!({})),
