@@ -147,7 +147,6 @@ fn target<'a>(
 ) -> Result<Option<Target<'a>>, Refused> {
     use CampaignState::{Cancelled, Cancelling, Draft, Failed, Paused, Planning, Running, Scheduled, Succeeded};
     let state = state(record);
-    let refused = |what| Err(Refused::Impossible { state, what });
     let go = |state| Ok(Some(Target::state(state)));
     match (command, state) {
         (Command::Schedule, Draft) => match start_at(record) {
@@ -193,15 +192,28 @@ fn target<'a>(
             problem,
             ..Target::state(Failed)
         })),
-        (Command::Schedule, _) => refused("scheduled"),
-        (Command::Unschedule, _) => refused("unscheduled"),
-        (Command::Start | Command::Due, _) => refused("started"),
-        (Command::Pause(..), _) => refused("paused"),
-        (Command::Resume, _) => refused("resumed"),
-        (Command::Cancel, _) => refused("cancelled"),
-        (Command::Planned, _) => refused("run"),
-        (Command::Drained | Command::Settled, _) => refused("ended"),
-        (Command::Fail(_), _) => refused("failed"),
+        (command, _) => Err(Refused::Impossible {
+            state,
+            what: command.wants(),
+        }),
+    }
+}
+
+impl Command<'_> {
+    /// What is to become of the campaign, in a word.
+    const fn wants(self) -> &'static str {
+        match self {
+            Self::Schedule => "scheduled",
+            Self::Unschedule => "unscheduled",
+            Self::Start | Self::Due => "started",
+            Self::Pause(..) => "paused",
+            Self::Resume => "resumed",
+            Self::Cancel => "cancelled",
+            Self::Planned => "run",
+            Self::Drained | Self::Settled => "ended",
+            Self::Fail(_) => "failed",
+            Self::Recheck => "looked at again",
+        }
     }
 }
 
