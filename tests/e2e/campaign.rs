@@ -155,7 +155,6 @@ async fn template(world: &World) -> anyhow::Result<String> {
                 }),
             ),
         ],
-        ..TemplateDefinition::default()
     };
     let asked = CreateTemplateRequest {
         request_id: "campaign-template".to_owned(),

@@ -33,7 +33,7 @@ pub(crate) async fn run(bench: &Bench) -> anyhow::Result<u8> {
         Bench::Outbound(arguments) => outbound::run(arguments).await?,
         Bench::Timeline(arguments) => timeline::run(arguments).await?,
         Bench::Audience(arguments) => audience::run(arguments).await?,
-        Bench::Campaign(arguments) => campaign::run(arguments).await?,
+        Bench::Campaign(arguments) => Box::pin(campaign::run(arguments)).await?,
     }
     Ok(0)
 }

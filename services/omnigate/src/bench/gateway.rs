@@ -79,7 +79,7 @@ impl Gateway {
         let config = configure(servers, folder.path(), provider)?;
         let partitions = config.broker.partitions;
         let listeners = Listeners::bind(&config, roles).await?;
-        let node = Node::start(config, roles, listeners).await?;
+        let node = Box::pin(Node::start(config, roles, listeners)).await?;
         let address = match face {
             Face::Api => node.addresses().api,
             Face::Ingest => Some(node.addresses().ingest.context("no ingest listener")?),

@@ -26,7 +26,6 @@ macro_rules! tell {
                 campaign_id,
                 request_id: remote::request_id(word.request_id.as_deref())?,
                 etag: word.etag.clone().unwrap_or_default(),
-                ..$request::default()
             };
             let answer = connection.campaigns().$method(asked).await;
             Ok::<_, anyhow::Error>(answer.map_err(refused)?.into_inner().campaign)
