@@ -7,7 +7,7 @@ use crate::{
     shared::Pauses,
     submission::LEASE_MARGIN,
 };
-use futures_util::{StreamExt as _, stream};
+use futures_util::{StreamExt as _, future::join, stream};
 use omnigate_core::{
     campaign::{
         ledger::Verdict,
@@ -26,15 +26,15 @@ use omnigate_proto::{
     v1::{PauseReason, SendError, SendRequest},
 };
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
-use tokio::time::Instant;
+use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 /// Most recipients that are worked on together: one entry of the log of intents, a commit of modest size.
 const TOGETHER: usize = 128;
 /// Rounds that one hint pays for; what is left then is found by the bucket's timer.
 const ROUNDS: usize = 64;
-/// Answers are written down together, as many as have come.
-const RECORDED: usize = 64;
+/// Answers are written down together that come within this long of the first: each commit costs the same, however few it writes.
+const GATHERED_FOR: Duration = Duration::from_millis(30);
 /// A turn that comes within this long is waited for; else the bucket's timer brings it back.
 const SHORT_WAIT: Duration = Duration::from_secs(2);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -264,12 +264,28 @@ impl Work<'_> {
                 self.answer(submission, letter, began)
             })
             .collect();
-        let mut answers = std::pin::pin!(stream::iter(calls).buffer_unordered(TOGETHER).ready_chunks(RECORDED));
-        let mut goes_on = false;
-        while let Some(answers) = answers.next().await {
-            goes_on |= self.record(batch, letters, &answers).await;
-        }
-        goes_on
+        // Calls go on while answers are written down, however long the store is away.
+        let (said, mut hears) = mpsc::channel(TOGETHER);
+        let calling = async move {
+            let mut answers = std::pin::pin!(stream::iter(calls).buffer_unordered(TOGETHER));
+            while let Some(answer) = answers.next().await {
+                // There is room for all of them, and somebody listens until the last.
+                said.send(answer).await.ok();
+            }
+        };
+        let recording = async {
+            let mut goes_on = false;
+            while let Some(first) = hears.recv().await {
+                let mut gathered = vec![first];
+                let until = Instant::now() + GATHERED_FOR;
+                while let Ok(Some(next)) = tokio::time::timeout_at(until, hears.recv()).await {
+                    gathered.push(next);
+                }
+                goes_on |= self.record(batch, letters, &gathered).await;
+            }
+            goes_on
+        };
+        join(calling, recording).await.1
     }
 
     async fn answer(&self, submission: &Submission, letter: Option<&Letter>, began: Instant) -> Answer {
