@@ -336,12 +336,10 @@ impl Work<'_> {
         began: Instant,
     ) -> omnigate_core::protocol::submit::Answer {
         let shared = &self.line.shared;
-        let Some(place) = self.line.calls.place().await else {
+        let place = self.line.calls.place().await;
+        let Some(place) = place.filter(|_| !self.stop.is_cancelled()) else {
             return call::not_sent("the role stops");
         };
-        if self.stop.is_cancelled() {
-            return call::not_sent("the role stops");
-        }
         // Counted from before the claim, so never more than the store grants.
         if began.elapsed() + CALL_TIME + LEASE_MARGIN > LEASE_TIME {
             return call::not_sent("too little was left of the lease");
