@@ -9,7 +9,7 @@ use crate::time::Moment;
 use jiff::tz::TimeZone;
 use omnigate_proto::state::v1::{Membership, ThreadRecord};
 use omnigate_proto::v1::part::Content;
-use omnigate_proto::v1::{Evidence, Identifier, Message, RecipientReason};
+use omnigate_proto::v1::{Identifier, Message, RecipientReason};
 use std::cmp::Reverse;
 
 /// An address of a customer that an account reaches.
@@ -83,7 +83,7 @@ pub fn address<'a>(
     };
     let best = held.filter(|member| !blocked(member)).max_by_key(|member| {
         (
-            evidence_rank(member.evidence()),
+            member.evidence(),
             member.since_ms,
             Reverse(member.identifier.as_ref().map(|identifier| identifier.value.as_str())),
         )
@@ -93,15 +93,6 @@ pub fn address<'a>(
         peer: best.identifier.as_ref()?,
         thread: None,
     })
-}
-
-const fn evidence_rank(evidence: Evidence) -> u8 {
-    match evidence {
-        Evidence::Verified => 3,
-        Evidence::Vouched => 2,
-        Evidence::Stated => 1,
-        Evidence::Unspecified => 0,
-    }
 }
 
 /// Whether the hour suits: what the law allows and what the company has set, in every zone where the recipient may be.
@@ -145,7 +136,7 @@ mod tests {
     use super::*;
     use crate::policy::law;
     use crate::time::zone;
-    use omnigate_proto::v1::{Part, Purpose, Text};
+    use omnigate_proto::v1::{Evidence, Part, Purpose, Text};
 
     fn member(kind: &str, value: &str, evidence: Evidence, birth: u8) -> Membership {
         Membership {
@@ -208,6 +199,13 @@ mod tests {
         let threads = [(&members[2], &blocked)];
         assert_eq!(reached(SMS, false, &threads, &members).as_deref(), Some("+842"));
         assert_eq!(reached(SMS, false, &[], &members[3..]), None);
+        let vouched = member("phone", "+844", Evidence::Vouched, 1);
+        let members = [vouched, members[2].clone()];
+        assert_eq!(
+            reached(SMS, false, &[], &members).as_deref(),
+            Some("+844"),
+            "what the channel vouches for is surer than what a person confirmed"
+        );
     }
 
     #[test]
