@@ -10,14 +10,14 @@ use omnigate_proto::v1::import_audience_request::Part;
 use omnigate_proto::v1::template_variable::WhenMissing;
 use omnigate_proto::v1::template_variant::Content as Words;
 use omnigate_proto::v1::{
-    AudienceList, Campaign, CampaignProgress, CampaignRecipient, CampaignState, CampaignStep, CreateAudienceRequest,
-    CreateCampaignRequest, CreateTemplateRequest, DeliveryState, GetCampaignProgressRequest, Identifier,
-    ImportAudienceRequest, ImportRow, ImportRows, ImportStart, ListRecipientsRequest, PauseCampaignRequest,
-    ProviderTemplateUse, Purpose, RecipientReason, ResumeCampaignRequest, RichTemplate, SmsTemplate,
-    StartCampaignRequest, TemplateDefinition, TemplateVariable, TemplateVariableType, TemplateVariant,
+    AudienceList, Campaign, CampaignProgress, CampaignState, CampaignStep, CreateAudienceRequest,
+    CreateCampaignRequest, CreateTemplateRequest, DeliveryState, Identifier, ImportAudienceRequest, ImportRow,
+    ImportRows, ImportStart, PauseCampaignRequest, ProviderTemplateUse, Purpose, RecipientReason,
+    ResumeCampaignRequest, RichTemplate, SmsTemplate, StartCampaignRequest, TemplateDefinition, TemplateVariable,
+    TemplateVariableType, TemplateVariant,
 };
 use omnigate_sandbox::zalo::NewPerson;
-use omnigate_tests::reading::timeline;
+use omnigate_tests::reading::{campaign_progress, campaign_recipients, timeline};
 use omnigate_tests::wait;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -59,7 +59,7 @@ async fn everybody_is_reached_by_one_way_and_once(world: &World) -> anyhow::Resu
     );
     a_pause_stops_and_a_resume_goes_on(world, &id).await?;
     let ended = wait::until("the end of the campaign", async || {
-        let progress = progress(world, &id).await?;
+        let progress = campaign_progress(&world.connection, &id).await?;
         let state = progress.campaign.as_ref().map(Campaign::state);
         Ok(match state {
             Some(CampaignState::Succeeded) => Ok(progress),
@@ -206,14 +206,6 @@ async fn a_pause_stops_and_a_resume_goes_on(world: &World, id: &str) -> anyhow::
     Ok(())
 }
 
-async fn progress(world: &World, id: &str) -> anyhow::Result<CampaignProgress> {
-    let asked = GetCampaignProgressRequest {
-        campaign_id: id.to_owned(),
-    };
-    let answer = world.connection.campaigns().get_campaign_progress(asked).await?;
-    answer.into_inner().progress.context("no progress")
-}
-
 fn the_sums_agree(progress: &CampaignProgress) -> anyhow::Result<()> {
     let all = u64::from(ON_ZALO + OTHERS);
     let of = |state: DeliveryState| {
@@ -236,22 +228,7 @@ fn the_sums_agree(progress: &CampaignProgress) -> anyhow::Result<()> {
 }
 
 async fn the_recipients_say_the_same(world: &World, id: &str) -> anyhow::Result<()> {
-    let mut found: Vec<CampaignRecipient> = Vec::new();
-    let mut page_token = String::new();
-    loop {
-        let asked = ListRecipientsRequest {
-            campaign_id: id.to_owned(),
-            page_size: 10,
-            page_token,
-            ..ListRecipientsRequest::default()
-        };
-        let page = world.connection.campaigns().list_recipients(asked).await?.into_inner();
-        found.extend(page.recipients);
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            break;
-        }
-    }
+    let found = campaign_recipients(&world.connection, id, 10).await?;
     let customers: BTreeSet<&str> = found.iter().map(|one| one.customer_id.as_str()).collect();
     let all = usize::try_from(ON_ZALO + OTHERS)?;
     ensure!(

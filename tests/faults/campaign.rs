@@ -8,13 +8,13 @@ use omnigate_proto::v1::create_audience_request::Kind;
 use omnigate_proto::v1::import_audience_request::Part;
 use omnigate_proto::v1::template_variant::Content;
 use omnigate_proto::v1::{
-    AudienceList, Campaign, CampaignProgress, CampaignRecipient, CampaignState, CampaignStep, CreateAudienceRequest,
-    CreateCampaignRequest, CreateTemplateRequest, DeliveryState, GetCampaignProgressRequest, Identifier,
-    ImportAudienceRequest, ImportRow, ImportRows, ImportStart, ListRecipientsRequest, Purpose, SmsTemplate,
-    StartCampaignRequest, TemplateDefinition, TemplateVariant,
+    AudienceList, Campaign, CampaignProgress, CampaignState, CampaignStep, CreateAudienceRequest,
+    CreateCampaignRequest, CreateTemplateRequest, DeliveryState, Identifier, ImportAudienceRequest, ImportRow,
+    ImportRows, ImportStart, Purpose, SmsTemplate, StartCampaignRequest, TemplateDefinition, TemplateVariant,
 };
 use omnigate_sandbox::smsc::{AccountOptions, Fault as Trouble, FaultRule, Operation, Options, Smsc, SmscHandle};
 use omnigate_tests::gateway::Keys;
+use omnigate_tests::reading::{campaign_progress, campaign_recipients};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
@@ -106,7 +106,7 @@ pub(crate) async fn every_role_dies(world: &mut World, providers: &Providers) ->
             Fault::Killed(names).play(world).await?;
         }
         tokio::time::sleep(EVERY).await;
-        let Ok(progress) = progress(world, &id).await else {
+        let Ok(progress) = campaign_progress(&world.connection, &id).await else {
             continue;
         };
         if progress.settled > settled {
@@ -230,14 +230,6 @@ async fn start(world: &World, audience_id: &str, recipients: u64) -> anyhow::Res
     Ok(id)
 }
 
-async fn progress(world: &World, id: &str) -> anyhow::Result<CampaignProgress> {
-    let asked = GetCampaignProgressRequest {
-        campaign_id: id.to_owned(),
-    };
-    let answer = world.connection.campaigns().get_campaign_progress(asked).await?;
-    answer.into_inner().progress.context("no progress")
-}
-
 fn state(progress: &CampaignProgress) -> CampaignState {
     progress.campaign.as_ref().map(Campaign::state).unwrap_or_default()
 }
@@ -248,7 +240,7 @@ async fn judge(
     id: &str,
     (recipients, ended): (u64, &CampaignProgress),
 ) -> anyhow::Result<()> {
-    let all = recipients_of(world, id).await?;
+    let all = campaign_recipients(&world.connection, id, 1_000).await?;
     ensure!(
         all.len() as u64 == recipients && ended.recipients == recipients,
         "{} recipients",
@@ -292,23 +284,4 @@ async fn judge(
 fn counted_in(counted: &BTreeMap<i32, u64>, states: &[DeliveryState]) -> u64 {
     let of = |state: &DeliveryState| counted.get(&i32::from(*state)).copied().unwrap_or_default();
     states.iter().map(of).sum()
-}
-
-async fn recipients_of(world: &World, id: &str) -> anyhow::Result<Vec<CampaignRecipient>> {
-    let mut found = Vec::new();
-    let mut page_token = String::new();
-    loop {
-        let asked = ListRecipientsRequest {
-            campaign_id: id.to_owned(),
-            page_size: 1_000,
-            page_token,
-            ..ListRecipientsRequest::default()
-        };
-        let page = world.connection.campaigns().list_recipients(asked).await?.into_inner();
-        found.extend(page.recipients);
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            return Ok(found);
-        }
-    }
 }

@@ -1,4 +1,4 @@
-//! Reading a gateway's customers and timelines.
+//! Reading a gateway's customers, timelines and campaigns.
 
 use crate::wait;
 use anyhow::Context as _;
@@ -6,8 +6,8 @@ use omnigate_proto::v1::event::Kind;
 use omnigate_proto::v1::list_entries_request::Of;
 use omnigate_proto::v1::part::Content;
 use omnigate_proto::v1::{
-    Customer, Delivery, Entry, GetMessageRequest, Identifier, ListCustomersRequest, ListEntriesRequest, Message,
-    ResolveCustomerRequest,
+    CampaignProgress, CampaignRecipient, Customer, Delivery, Entry, GetCampaignProgressRequest, GetMessageRequest,
+    Identifier, ListCustomersRequest, ListEntriesRequest, ListRecipientsRequest, Message, ResolveCustomerRequest,
 };
 use omnigate_rpc::client::Connection;
 
@@ -133,4 +133,37 @@ pub fn in_thread_order(entries: &[Entry]) -> Vec<&Entry> {
     let mut ordered: Vec<&Entry> = entries.iter().collect();
     ordered.sort_by_key(|entry| entry.thread_seq);
     ordered
+}
+
+/// How far a campaign is.
+pub async fn campaign_progress(connection: &Connection, id: &str) -> anyhow::Result<CampaignProgress> {
+    let asked = GetCampaignProgressRequest {
+        campaign_id: id.to_owned(),
+    };
+    let answer = connection.campaigns().get_campaign_progress(asked).await?;
+    answer.into_inner().progress.context("no progress")
+}
+
+/// All recipients of a campaign, read in pages of at most so many.
+pub async fn campaign_recipients(
+    connection: &Connection,
+    id: &str,
+    page_size: i32,
+) -> anyhow::Result<Vec<CampaignRecipient>> {
+    let mut found = Vec::new();
+    let mut page_token = String::new();
+    loop {
+        let asked = ListRecipientsRequest {
+            campaign_id: id.to_owned(),
+            page_size,
+            page_token,
+            ..ListRecipientsRequest::default()
+        };
+        let page = connection.campaigns().list_recipients(asked).await?.into_inner();
+        found.extend(page.recipients);
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            return Ok(found);
+        }
+    }
 }

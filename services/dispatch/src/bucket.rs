@@ -25,7 +25,8 @@ use omnigate_proto::{
     state::v1::IntentItem,
     v1::{PauseReason, SendError, SendRequest},
 };
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::collections::{BTreeMap, BTreeSet};
+use std::{sync::Arc, time::Duration};
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -112,22 +113,18 @@ impl Work<'_> {
             }
         }
         drop(turns);
-        let (mut letters, mut counted) = (BTreeMap::new(), BTreeMap::new());
-        for Prepared {
-            place, verdict, letter, ..
-        } in prepared
-        {
-            let Some(letter) = letter.filter(|_| verdict == Verdict::Send) else {
-                continue;
-            };
-            counted.insert(place, letter.clone());
-            letters.insert(place, letter);
-        }
+        let letters: BTreeMap<Place, Letter> = prepared
+            .into_iter()
+            .filter(|one| one.verdict == Verdict::Send)
+            .filter_map(|one| Some((one.place, one.letter?)))
+            .collect();
         let Some(submissions) = self.submitted(&batch, &verdicts).await else {
             return Round::Interrupted;
         };
-        counted.retain(|place, _| !submissions.iter().any(|submission| submission.sent.place == *place));
-        self.places_back(&counted.values().collect::<Vec<_>>()).await;
+        let leaves: BTreeSet<Place> = submissions.iter().map(|submission| submission.sent.place).collect();
+        let stays = letters.iter().filter(|(place, _)| !leaves.contains(place));
+        self.places_back(&stays.map(|(_, letter)| letter).collect::<Vec<_>>())
+            .await;
         let goes_on = self.carry_out(&batch, &letters, submissions, began).await;
         if batch.more || goes_on {
             Round::More
@@ -309,12 +306,10 @@ impl Work<'_> {
             .collect();
         let mut by_number: BTreeMap<u64, Vec<IntentItem>> = BTreeMap::new();
         for submission in submissions {
-            let id = submission.sent.message_id();
-            let piece = u8::try_from(submission.attempt.piece).unwrap_or(u8::MAX);
             by_number.entry(submission.intent).or_default().push(IntentItem {
-                message_id: id.to_string(),
+                message_id: submission.sent.message_id().to_string(),
                 piece: submission.attempt.piece,
-                send_key: id.send_key(piece),
+                send_key: send_key(submission),
                 attempt: submission.attempt.number,
                 customer: customers.get(&submission.sent.place).cloned().unwrap_or_default(),
             });
@@ -344,7 +339,6 @@ impl Work<'_> {
         if began.elapsed() + CALL_TIME + LEASE_MARGIN > LEASE_TIME {
             return call::not_sent("too little was left of the lease");
         }
-        let piece = u8::try_from(submission.attempt.piece).unwrap_or(u8::MAX);
         let called = Instant::now();
         let request = SendRequest {
             account_id: self.line.account_id().to_owned(),
@@ -352,7 +346,7 @@ impl Work<'_> {
             peer_provider_form: letter.thread.provider_form.clone(),
             message: Some(letter.message.clone()),
             piece: submission.attempt.piece,
-            send_key: letter.id.send_key(piece),
+            send_key: send_key(submission),
             attempt: submission.attempt.number,
             deadline: Some(call::deadline(shared.ports.clock.now()).to_timestamp()),
             message_id: letter.id.to_string(),
@@ -396,4 +390,9 @@ impl Work<'_> {
         publish::publish(shared.broker.as_ref(), outbox, partitions, settled.outgoing).await;
         goes_on
     }
+}
+
+fn send_key(submission: &Submission) -> String {
+    let piece = u8::try_from(submission.attempt.piece).unwrap_or(u8::MAX);
+    submission.sent.message_id().send_key(piece)
 }

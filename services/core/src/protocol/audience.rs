@@ -6,8 +6,8 @@ mod import;
 mod members;
 
 pub use define::{Audience, MAX_LISTED, change, create, delete, get, go_on, list};
-pub(super) use forget::forget;
 pub use forget::{Membership, memberships};
+pub(super) use forget::{decode, forget};
 pub use import::{Batch, Session, Standing, problems, standing};
 pub use members::{Candidate, Found, Of, Page, Selection, candidates, look, page, select, size};
 

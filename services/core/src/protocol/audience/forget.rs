@@ -99,6 +99,6 @@ async fn remove(context: &Context<'_>, id: AudienceId, at: CustomerId) -> Result
 }
 
 /// A row as it is stored.
-pub(super) fn decode(value: bytes::Bytes) -> Result<MemberRecord, StoreError> {
+pub(in crate::protocol) fn decode(value: bytes::Bytes) -> Result<MemberRecord, StoreError> {
     MemberRecord::decode(value).map_err(|error| StoreError::Corrupt(format!("member: {error}")))
 }

@@ -23,6 +23,7 @@ use crate::keys;
 use crate::policy::law::{self, Law};
 use crate::policy::zone::{Whereabouts, zones};
 use crate::port::store::{Query, StoreError};
+use crate::protocol::audience;
 use crate::protocol::consent::{Whom, advertising, suppressed};
 use crate::protocol::context::{Context, Stop, as_range};
 use crate::protocol::read::{self, Whole};
@@ -35,7 +36,6 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::tz::TimeZone;
 use omnigate_proto::state::v1::MemberRecord;
 use omnigate_proto::v1::{Campaign, Customer, Identifier, Message, Purpose, RecipientReason, ReplyWindowRule};
-use prost::Message as _;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -126,8 +126,7 @@ async fn rows(
     let answers = context.store.read(batch.bucket.shard, queries.collect()).await?;
     let row = |answer| {
         let found = as_range(Some(answer))?.into_iter().next();
-        let decoded = found.map(|(_, value)| MemberRecord::decode(value)).transpose();
-        decoded.map_err(|error| StoreError::Corrupt(format!("member: {error}")))
+        found.map(|(_, value)| audience::decode(value)).transpose()
     };
     answers.into_iter().map(row).collect()
 }
@@ -175,7 +174,7 @@ async fn decide(
         return Ok(Err((verdict, String::new())));
     }
     let known = Known::of(context, campaign, &whole, row);
-    let (letter, address) = match known.letter(terms, recipient) {
+    let (letter, address, law) = match known.letter(terms, recipient) {
         Ok(found) => found,
         Err(stopped) => return Ok(Err(stopped)),
     };
@@ -184,11 +183,7 @@ async fn decide(
         (Some(rule), Some(thread)) => window::is_closed(rule, thread, context.now()),
         _ => false,
     };
-    let law = known.law(terms.account, &peer);
-    let letter = written.insert(Letter {
-        counted: known.purpose == Purpose::Marketing,
-        ..letter
-    });
+    let letter = written.insert(letter);
     if has_begun {
         return Ok(Ok(()));
     }
@@ -267,8 +262,12 @@ impl<'a> Known<'a> {
         law::of(country, &account.channel, self.purpose)
     }
 
-    /// What is sent, and where. A row's words stand above what is known of the customer.
-    fn letter(&self, terms: Terms<'_>, recipient: &Recipient) -> Result<(Letter, Address<'a>), Stopped> {
+    /// What is sent, where, and the law there. A row's words stand above what is known of the customer.
+    fn letter(
+        &self,
+        terms: Terms<'_>,
+        recipient: &Recipient,
+    ) -> Result<(Letter, Address<'a>, Option<&'static Law>), Stopped> {
         let account = terms.account;
         let missing = |problem: &str| (Verdict::Release, problem.to_owned());
         let ready = terms.templates.get(&recipient.row.step);
@@ -286,8 +285,9 @@ impl<'a> Known<'a> {
         let address = address.ok_or_else(|| nowhere.clone())?;
         let birth = Birth::from_bytes(&address.member.birth).ok_or_else(|| nowhere.clone())?;
         let home = CustomerId::from_bytes(&address.member.home).ok_or(nowhere)?;
+        let law = self.law(account, address.peer);
         // Accounts of SMS put their label and their opt-out line around advertising themselves.
-        if let Some(law) = self.law(account, address.peer).filter(|_| account.channel != "sms") {
+        if let Some(law) = law.filter(|_| account.channel != "sms") {
             letter::label(&mut message, law);
         }
         let sent = Sent {
@@ -307,9 +307,9 @@ impl<'a> Known<'a> {
                 provider_form: form.unwrap_or(&address.member.provider_form).clone(),
             },
             message,
-            counted: false,
+            counted: self.purpose == Purpose::Marketing,
         };
-        Ok((letter, address))
+        Ok((letter, address, law))
     }
 
     fn said(&self, ready: &Ready, channel: &str) -> Result<Message, Stopped> {

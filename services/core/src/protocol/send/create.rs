@@ -1,25 +1,21 @@
 //! Writes a message down: delivery, entry, chain, timer and what it means for its conversation, in the home of its thread.
 
-use super::entry::{Written, place_entry};
+use super::entry::Written;
 use super::{NotAccepted, Request};
 use crate::append::{is_gone, thread_of};
 use crate::conversation::{Changes, Desk, answer, has_words};
-use crate::customer_event::Happened;
 use crate::delivery::{self, Plan};
 use crate::id::{CustomerId, MessageId};
 use crate::keys;
 use crate::port::store::{Stamp, Write};
-use crate::protocol::append::insert_entry;
 use crate::protocol::context::{Context, Ended, MAX_TRIES, Stop};
 use crate::protocol::conversation;
 use crate::protocol::delivery::{entry_event, get, move_timer, put_delivery, remember};
 use crate::protocol::destination::Destination;
 use crate::protocol::outbox::Outgoing;
-use crate::protocol::resolve::{expect_record, insert_outgoing, put, to_outbox};
+use crate::protocol::resolve::{expect_record, insert_outgoing, put};
 use crate::protocol::trim;
 use crate::time::Moment;
-use crate::timeline::Spot;
-use crate::timeline::stored::give_keys;
 use omnigate_proto::state::v1::{DeliveryRecord, HomeRecord, ThreadRecord};
 use std::sync::Arc;
 
@@ -105,41 +101,25 @@ fn make(
         message: &plan.message,
         trace_id: &plan.trace_id,
     };
-    let entry = written.entry(&mut home, &place.thread, now);
-    let spot = Spot {
-        shown_at: now,
-        home_seq: home.home_seq,
-    };
-    record.entry_member = keys::timeline_member(spot, entry_event(id));
-    give_keys(&mut home, home_id, context.keyring, context.entropy);
+    let entered = written
+        .enter(context, (home_id, &mut home), &place.thread, now)
+        .map_err(Stop::from)?;
+    record.entry_member = keys::timeline_member(entered.spot, entry_event(id));
     let sealing = context.stored(home_id, &home);
     sealing
         .seal_delivery(id, &mut record, context.entropy)
         .map_err(Stop::from)?;
-    let added = Happened {
-        tenant_id: &request.tenant_id,
-        home: home_id,
-        home_seq: home.home_seq,
-        at: now,
-        trace_id: &request.trace_id,
-    };
-    let added = to_outbox(home_id, home.home_seq, added.entry_added(entry_event(id), now, &entry));
     let (told, of_conversations) = noted(context, request, (home_id, &mut home), place, id, now);
     let trims = trim::schedule(context, home_id, &mut home);
-    let mut write = vec![
-        put_delivery(id, &record),
-        put(keys::home(home_id), &home),
-        insert_entry(context, (home_id, &home), entry_event(id), spot, &entry)?,
-        place_entry(home_id, id, spot),
-        insert_outgoing(&added),
-    ];
+    let mut write = vec![put_delivery(id, &record), put(keys::home(home_id), &home)];
+    write.extend(entered.write);
     write.extend(of_conversations);
     write.extend(trims);
     write.extend(move_timer(id, 0, record.timer_ms, bytes::Bytes::new()));
     Ok(Made {
         record,
         home,
-        told: std::iter::once(added).chain(told).collect(),
+        told: std::iter::once(entered.added).chain(told).collect(),
         write,
     })
 }

@@ -1,12 +1,18 @@
 //! A message of ours as it stands on a timeline.
 
 use crate::append::{ThreadKey, thread_of};
+use crate::customer_event::Happened;
 use crate::id::{CustomerId, MessageId, ThreadId};
 use crate::identifier;
 use crate::keys;
-use crate::port::store::Write;
+use crate::port::store::{StoreError, Write};
+use crate::protocol::append::insert_entry;
+use crate::protocol::context::Context;
 use crate::protocol::delivery::entry_event;
+use crate::protocol::outbox::Outgoing;
+use crate::protocol::resolve::{insert_outgoing, to_outbox};
 use crate::time::Moment;
+use crate::timeline::stored::give_keys;
 use crate::timeline::{Place, Spot};
 use omnigate_proto::state::v1::{EntryRecord, HomeRecord};
 use omnigate_proto::v1::{Direction, Event, Message, event::Kind};
@@ -22,8 +28,39 @@ pub(in crate::protocol) struct Written<'a> {
 }
 
 impl Written<'_> {
+    /// Writes the entry down in its home as it was read, whose thread has its key afterwards.
+    pub(in crate::protocol) fn enter(
+        &self,
+        context: &Context<'_>,
+        (home_id, home): (CustomerId, &mut HomeRecord),
+        thread: &ThreadKey,
+        now: Moment,
+    ) -> Result<Entered, StoreError> {
+        let event = entry_event(self.id);
+        let entry = self.entry(home, thread, now);
+        let spot = Spot {
+            shown_at: now,
+            home_seq: home.home_seq,
+        };
+        give_keys(home, home_id, context.keyring, context.entropy);
+        let happened = Happened {
+            tenant_id: self.tenant_id,
+            home: home_id,
+            home_seq: home.home_seq,
+            at: now,
+            trace_id: self.trace_id,
+        };
+        let added = to_outbox(home_id, home.home_seq, happened.entry_added(event, now, &entry));
+        let write = vec![
+            insert_entry(context, (home_id, home), event, spot, &entry)?,
+            place_entry(home_id, self.id, spot),
+            insert_outgoing(&added),
+        ];
+        Ok(Entered { spot, added, write })
+    }
+
     /// The entry, numbered in its home and its thread.
-    pub(in crate::protocol) fn entry(&self, home: &mut HomeRecord, thread: &ThreadKey, now: Moment) -> EntryRecord {
+    fn entry(&self, home: &mut HomeRecord, thread: &ThreadKey, now: Moment) -> EntryRecord {
         home.home_seq += 1;
         home.entry_count += 1;
         home.newest_shown_ms = home.newest_shown_ms.max(now.0);
@@ -61,8 +98,17 @@ impl Written<'_> {
     }
 }
 
+/// An entry that is written down.
+pub(in crate::protocol) struct Entered {
+    pub(in crate::protocol) spot: Spot,
+    /// What others are told of it.
+    pub(in crate::protocol) added: Outgoing,
+    /// Everything but the home itself.
+    pub(in crate::protocol) write: Vec<Write>,
+}
+
 /// Lets the entry be found by its event.
-pub(in crate::protocol) fn place_entry(home_id: CustomerId, id: MessageId, spot: Spot) -> Write {
+fn place_entry(home_id: CustomerId, id: MessageId, spot: Spot) -> Write {
     let entry = entry_event(id);
     Write::SetField {
         key: keys::places(home_id),

@@ -2,20 +2,17 @@
 
 use super::Letter;
 use crate::append::is_gone;
-use crate::customer_event::Happened;
 use crate::id::{CustomerId, EventId};
 use crate::keys;
 use crate::port::store::{Expect, Query, Stamp, Write};
-use crate::protocol::append::insert_entry;
 use crate::protocol::context::{Context, Ended, Loaded, MAX_TRIES, Stop, as_record};
 use crate::protocol::delivery::entry_event;
 use crate::protocol::outbox::Outgoing;
-use crate::protocol::resolve::{expect_record, insert_outgoing, put, to_outbox};
-use crate::protocol::send::entry::{Written, place_entry};
+use crate::protocol::resolve::{expect_record, put};
+use crate::protocol::send::entry::Written;
 use crate::protocol::trim;
 use crate::shard::Shard;
-use crate::timeline::stored::give_keys;
-use crate::timeline::{Place, Spot};
+use crate::timeline::Place;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use omnigate_proto::state::v1::HomeRecord;
 use std::collections::{BTreeMap, BTreeSet};
@@ -165,32 +162,17 @@ fn make(
         message: &letter.message,
         trace_id: &trace_id,
     };
-    let entry = written.entry(&mut home, &letter.thread, now);
-    let spot = Spot {
-        shown_at: now,
-        home_seq: home.home_seq,
-    };
-    give_keys(&mut home, home_id, context.keyring, context.entropy);
-    let happened = Happened {
-        tenant_id,
-        home: home_id,
-        home_seq: home.home_seq,
-        at: now,
-        trace_id: &trace_id,
-    };
-    let told = to_outbox(home_id, home.home_seq, happened.entry_added(event, now, &entry));
+    let entered = written.enter(context, (home_id, &mut home), &letter.thread, now)?;
+    let spot = entered.spot;
     let trims = trim::schedule(context, home_id, &mut home);
-    let mut write = vec![
-        put(keys::home(home_id), &home),
-        insert_entry(context, (home_id, &home), event, spot, &entry)?,
-        place_entry(home_id, letter.id, spot),
-        insert_outgoing(&told),
-    ];
+    let mut write = vec![put(keys::home(home_id), &home)];
+    write.extend(entered.write);
     write.extend(known_as.map(|known| Write::SetField {
         key: keys::places(home_id),
         field: known.to_bytes(),
         value: Place::At { spot, entry: event }.encode(known),
     }));
     write.extend(trims);
+    let told = entered.added;
     Ok(Made { home, told, write })
 }
